@@ -1,0 +1,66 @@
+"""Road-traffic pipelines on Luigi, extended through pluggy plugins.
+
+What is listed here is the public API: all that a plugin may import.
+"""
+
+from luigi_traffic.columns import exact_mean
+from luigi_traffic.dataset import (
+    NO_OBSERVATION,
+    Check,
+    Dataset,
+    DatasetSettings,
+    RawDay,
+    setting,
+)
+from luigi_traffic.errors import (
+    DataError,
+    SettingsError,
+    SourceAbsent,
+    SourceError,
+    TrafficError,
+    TransientError,
+)
+from luigi_traffic.graph import LinkGraph
+from luigi_traffic.layers import home
+from luigi_traffic.markers import hookimpl
+from luigi_traffic.model import (
+    DAY_OF_WEEK,
+    OBSERVED,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    ModelShape,
+)
+from luigi_traffic.source import Source, Stream
+from luigi_traffic.sources import Files, HttpZip
+from luigi_traffic.version import __version__
+
+__all__ = [
+    "DAY_OF_WEEK",
+    "NO_OBSERVATION",
+    "OBSERVED",
+    "TIME_OF_DAY",
+    "Check",
+    "DataError",
+    "Dataset",
+    "DatasetSettings",
+    "Files",
+    "HttpZip",
+    "LinkGraph",
+    "Model",
+    "ModelConfig",
+    "ModelShape",
+    "RawDay",
+    "SettingsError",
+    "Source",
+    "SourceAbsent",
+    "SourceError",
+    "Stream",
+    "TrafficError",
+    "TransientError",
+    "__version__",
+    "home",
+    "exact_mean",
+    "hookimpl",
+    "setting",
+]

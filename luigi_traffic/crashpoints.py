@@ -1,0 +1,54 @@
+"""Named places where a test may kill the process for real (SIGKILL).
+
+Off unless `LUIGI_TRAFFIC_CRASH_AT` names a point, or `point:3` for the third time
+it is passed. A test walks all of them and asserts that the child died by signal 9.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from enum import StrEnum
+
+VARIABLE = "LUIGI_TRAFFIC_CRASH_AT"
+
+
+class CrashPoint(StrEnum):
+    """Every place where a crash could leave something half-done."""
+
+    RAW_DOWNLOADED = "raw.downloaded"
+    RAW_WRITTEN = "raw.written"
+    RAW_COMMITTED = "raw.committed"
+    ANNOUNCE_PUBLISHED = "announce.published"
+    ANNOUNCE_COMMITTED = "announce.committed"
+    BRONZE_WRITTEN = "bronze.written"
+    BRONZE_COMMITTED = "bronze.committed"
+    SILVER_WRITTEN = "silver.written"
+    SILVER_COMMITTED = "silver.committed"
+    GOLD_STAGED = "gold.staged"
+    GOLD_ATTACHED = "gold.attached"  # inside the transaction, before its COMMIT
+    GOLD_COMMITTED = "gold.committed"
+    TRAIN_CHECKPOINTED = "train.checkpointed"
+    TRAIN_SCORED = "train.scored"
+    TRAIN_REGISTERED = "train.registered"
+    TRAIN_COMMITTED = "train.committed"
+    FORECAST_STAGED = "forecast.staged"
+    FORECAST_ATTACHED = "forecast.attached"  # inside the transaction, before its COMMIT
+    FORECAST_COMMITTED = "forecast.committed"
+
+
+_passed: Counter[str] = Counter()
+
+
+def crash_point(point: CrashPoint) -> None:
+    """Die here by SIGKILL if a test asked for it; otherwise do nothing."""
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return
+    name, _, nth = wanted.partition(":")
+    if name != point.value:
+        return
+    _passed[name] += 1
+    if _passed[name] == int(nth or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

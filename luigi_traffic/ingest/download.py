@@ -1,0 +1,165 @@
+"""One day from its source into the lake, tried again where that may help."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import IO, Any
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.dataset import Dataset
+from luigi_traffic.errors import TrafficError, TransientError
+from luigi_traffic.ingest.archive import Limits, only_member
+from luigi_traffic.ingest.pieces import PieceWriter
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.store import Sealed
+from luigi_traffic.settings import IngestSettings
+from luigi_traffic.source import Stream
+
+logger = logging.getLogger("luigi_traffic")
+#: Bytes so far, bytes announced (None: not known), what is being read.
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass
+class Ingested:
+    """A day in the lake, not committed yet. `archives` are {"name", "origin", "bytes", "sha256"}."""
+
+    prefix: str
+    files: list[Sealed]
+    header: str | None
+    first_line: str
+    lines: int
+    text_bytes: int
+    archives: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def content_hash(self) -> str:
+        """One hash over the sha256 of all archives in order."""
+        joined = "\n".join(a["sha256"] for a in self.archives)
+        return joined if len(self.archives) == 1 else hashlib.sha256(joined.encode()).hexdigest()
+
+
+def ingest(
+    dataset: Dataset,
+    day: date,
+    catalog: Catalog,
+    limits: IngestSettings,
+    spool: Path,
+    progress: Progress,
+) -> Ingested:
+    """Read the day's streams into pieces under a fresh attempt prefix.
+
+    Passing failures are tried again with growing pauses. Raises `SourceAbsent` where the
+    source has nothing, `SourceError` or `DataError` for what it should not have sent. A failed
+    try leaves nothing behind.
+    """
+    spool.mkdir(parents=True, exist_ok=True)
+    again = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(limits.attempts),
+        wait=wait_exponential(multiplier=limits.backoff_seconds, max=60),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    return again(_once, dataset, day, catalog, limits, spool, progress)
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    pause = state.next_action.sleep if state.next_action else 0
+    logger.warning("try %d: %s; again in %.1f s", state.attempt_number, error, pause)
+
+
+def _once(
+    dataset: Dataset,
+    day: date,
+    catalog: Catalog,
+    limits: IngestSettings,
+    spool: Path,
+    progress: Progress,
+) -> Ingested:
+    prefix = catalog.attempt("raw", dataset.name, day)
+    writer = PieceWriter(catalog.store, prefix, limits.piece_bytes, dataset.header)
+    archives: list[dict[str, Any]] = []
+    try:
+        with dataset.source().open(day) as streams:
+            for stream in streams:
+                archives.append(_stream(stream, writer, limits, spool, progress))
+        writer.close()
+        sealed = [catalog.store.seal(key) for key in writer.keys]
+    except BaseException as e:
+        writer.abandon()
+        catalog.discard(prefix)
+        if isinstance(e, TrafficError):
+            raise type(e)(f"{dataset.name} {day}: {e}") from e
+        raise
+    return Ingested(
+        prefix, sealed, writer.header, writer.first_line, writer.lines, writer.text_bytes, archives
+    )
+
+
+def _stream(
+    stream: Stream, writer: PieceWriter, limits: IngestSettings, spool: Path, progress: Progress
+) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    counted = _Counted(stream, digest.update, progress)
+    if stream.packing == "zip":
+        # A ZIP's directory is at its end: spool it, under no name, so that a crash leaves nothing.
+        with tempfile.TemporaryFile(dir=spool) as archive:
+            for chunk in counted:
+                archive.write(chunk)
+            crash_point(CrashPoint.RAW_DOWNLOADED)
+            _unpack(archive, stream, writer, limits, progress)
+    else:
+        writer.write(stream.name, iter(counted))
+    return {
+        "name": stream.name,
+        "origin": stream.origin,
+        "bytes": counted.seen,
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _unpack(
+    archive: IO[bytes], stream: Stream, writer: PieceWriter, limits: IngestSettings,
+    progress: Progress,
+) -> None:  # fmt: skip
+    caps = Limits(limits.max_bytes, limits.max_ratio)
+    with only_member(archive, stream.name, caps) as chunks:
+        unpacked = Stream(f"unpacking {stream.name}", chunks)
+        writer.write(stream.name, iter(_Counted(unpacked, lambda _: None, progress)))
+
+
+class _Counted:
+    """The chunks of a stream, hashed, counted and reported about twice a second."""
+
+    def __init__(self, stream: Stream, update: Callable[[bytes], None], progress: Progress) -> None:
+        self._stream = stream
+        self._update = update
+        self._progress = progress
+        self.seen = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        told = time.monotonic()
+        for chunk in self._stream.chunks:
+            self._update(chunk)
+            self.seen += len(chunk)
+            if time.monotonic() - told > 0.5:
+                self._progress(self.seen, self._stream.size, self._stream.name)
+                told = time.monotonic()
+            yield chunk

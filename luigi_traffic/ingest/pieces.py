@@ -1,0 +1,155 @@
+"""Text into the lake as gzip pieces that end where a line ends, in flat memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import IO
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.lake.store import ObjectStore
+
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_LINE = 1 << 20
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class PieceWriter:
+    """Cuts the text of one or several files into pieces under `prefix`.
+
+    Header lines (as `is_header` decides of the first line of each file) are taken out
+    and kept in `header`; `lines` counts the data lines, `text_bytes` all text.
+    """
+
+    def __init__(
+        self, store: ObjectStore, prefix: str, piece_bytes: int, is_header: Callable[[str], bool]
+    ) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._piece_bytes = piece_bytes
+        self._is_header = is_header
+        self._piece: _Piece | None = None
+        self.keys: list[str] = []
+        self.header: str | None = None
+        self.first_line = ""
+        self.lines = 0
+        self.text_bytes = 0
+
+    def write(self, name: str, chunks: Iterator[bytes]) -> None:
+        """All text of one file. Raises `DataError` for what is not UTF-8 text in lines."""
+        for number, block in enumerate(_blocks(name, chunks)):
+            self.text_bytes += len(block)
+            if number == 0:
+                block = self._without_header(name, block)
+            if not block:
+                continue
+            self.lines += block.count(b"\n")
+            if self._piece is None:
+                key = f"{self._prefix}piece-{len(self.keys):05d}.csv.gz"
+                self._piece = _Piece(self._store, key)
+                self.keys.append(key)
+            if self._piece.write(block) >= self._piece_bytes:
+                self._end_piece()
+
+    def _without_header(self, name: str, block: bytes) -> bytes:
+        line, _, rest = block.partition(b"\n")
+        text = line.decode("utf-8").rstrip("\r")
+        try:
+            is_header = self._is_header(text)
+        except DataError as e:
+            raise DataError(f"{name}: {e}") from e
+        if is_header:
+            self.header = self.header or text
+            block = rest
+            text = rest.partition(b"\n")[0].decode("utf-8").rstrip("\r")
+        self.first_line = self.first_line or text
+        return block
+
+    def close(self) -> None:
+        """End the last piece."""
+        self._end_piece()
+
+    def _end_piece(self) -> None:
+        if self._piece is not None:
+            self._piece.close()
+            self._piece = None
+
+    def abandon(self) -> None:
+        """Drop the piece being written (the caller discards the finished ones)."""
+        if self._piece is not None:
+            self._piece.abandon()
+            self._piece = None
+
+
+class _Piece:
+    """One gzip object of the lake."""
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._stack = ExitStack()
+        self._file: IO[bytes] = self._stack.enter_context(store.writer(key))
+        self._gzip = zlib.compressobj(level=1, wbits=_GZIP)
+        self._size = 0
+
+    def write(self, block: bytes) -> int:
+        self._file.write(self._gzip.compress(block))
+        self._size += len(block)
+        return self._size
+
+    def close(self) -> None:
+        self._file.write(self._gzip.flush())
+        self._stack.close()
+
+    def abandon(self) -> None:
+        error = InterruptedError("abandoned")
+        try:
+            self._stack.__exit__(InterruptedError, error, None)
+        except InterruptedError as e:
+            if e is not error:
+                raise
+
+
+def _blocks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks again, each ending with a line's end, checked to be UTF-8 text."""
+    rest = b""
+    done = 0
+    for chunk in _with_checked_start(name, chunks):
+        head, newline, tail = (rest + chunk).rpartition(b"\n")
+        if len(tail) > _LONGEST_LINE:
+            raise DataError(
+                f"{name}: no line end within {_LONGEST_LINE:,} bytes after byte {done:,}: "
+                "expected a text table with one row a line"
+            )
+        if newline:
+            yield _checked(name, head + newline, done)
+            done += len(head) + 1
+        rest = tail
+    if rest:
+        yield _checked(name, rest + b"\n", done)
+
+
+def _with_checked_start(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= 4:
+            break
+    if first[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in first[:1024]:
+        raise DataError(
+            f"{name}: the text is UTF-16 or binary (it begins {first[:8]!r}); expected UTF-8. "
+            "Convert it, for example: iconv -f UTF-16 -t UTF-8"
+        )
+    yield first.removeprefix(_BOM)
+    yield from chunks
+
+
+def _checked(name: str, block: bytes, offset: int) -> bytes:
+    try:
+        block.decode("utf-8")
+    except UnicodeDecodeError as e:
+        bad = block[e.start : e.start + 8]
+        raise DataError(
+            f"{name}: byte {offset + e.start:,} is not UTF-8 ({bad!r}). "
+            "Korean files in CP949 are read after: iconv -f CP949 -t UTF-8"
+        ) from e
+    return block

@@ -1,0 +1,1 @@
+"""The lake: an object store, and the manifests whose creation commits a partition."""

@@ -1,0 +1,169 @@
+"""Reading the settings layers, and saying where a value came from when it is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from luigi_traffic.errors import SettingsError, did_you_mean
+
+PREFIX = "LUIGI_TRAFFIC__"
+M = TypeVar("M", bound=BaseModel)
+
+
+def home() -> Path:
+    """The one folder of all local state: LUIGI_TRAFFIC_HOME, or ./.luigi_traffic."""
+    return Path(os.environ.get("LUIGI_TRAFFIC_HOME") or ".luigi_traffic").expanduser().absolute()
+
+
+def conf_folder() -> Path:
+    """The folder of settings files: LUIGI_TRAFFIC_CONF, or ./conf."""
+    return Path(os.environ.get("LUIGI_TRAFFIC_CONF") or "conf").expanduser().absolute()
+
+
+def profile() -> str:
+    """The profile of this process: LUIGI_TRAFFIC_PROFILE, or local."""
+    return os.environ.get("LUIGI_TRAFFIC_PROFILE") or "local"
+
+
+@dataclass
+class Layers:
+    """The merged values, which place set each key, and every place that was looked in."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+    places: list[str] = field(default_factory=lambda: ["packaged defaults"])
+
+    @staticmethod
+    def variable(path: str) -> str:
+        """The environment variable of a dotted key."""
+        return PREFIX + path.replace(".", "__").upper()
+
+    @classmethod
+    def read(cls) -> Layers:
+        """All layers of this process, in order."""
+        found = cls()
+        folder = conf_folder()
+        found._file(folder / "base.yml", ())
+        profile_file = folder / f"{profile()}.yml"
+        if folder.is_dir() and not profile_file.is_file() and profile() != "local":
+            known = {p.stem for p in folder.glob("*.yml")} - {"base"}
+            raise SettingsError(
+                f"LUIGI_TRAFFIC_PROFILE={profile()}: there is no {profile_file}."
+                + did_you_mean(profile(), known)
+            )
+        found._file(profile_file, ())
+        for section in ("datasets", "models"):
+            for file in sorted((folder / section).glob("*.yml")):
+                found._file(file, (section, file.stem))
+        found._environment(os.environ)
+        return found
+
+    def _file(self, file: Path, under: tuple[str, ...]) -> None:
+        if not file.is_file():
+            self.places.append(f"{file} (absent)")
+            return
+        self.places.append(str(file))
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as e:
+            raise SettingsError(f"{file} is not valid YAML: {e}") from e
+        if content is None:
+            return
+        if not isinstance(content, dict):
+            raise SettingsError(f"{file} must hold `key: value` lines, not {type(content).__name__}")
+        for name in reversed(under):
+            content = {name: content}
+        self._merge(content, str(file))
+
+    def _environment(self, environ: Mapping[str, str]) -> None:
+        self.places.append(f"environment {PREFIX}…")
+        for variable in sorted(environ):
+            if variable.startswith(PREFIX):
+                content: Any = _environment_value(environ[variable])
+                for name in reversed(variable.removeprefix(PREFIX).lower().split("__")):
+                    content = {name: content}
+                self._merge(content, f"environment {variable}")
+
+    def _merge(self, content: dict[Any, Any], place: str) -> None:
+        def into(target: dict[str, Any], more: dict[Any, Any], path: str) -> None:
+            for key, value in more.items():
+                here = f"{path}.{key}" if path else str(key)
+                if isinstance(value, dict) and isinstance(target.get(str(key)), dict):
+                    into(target[str(key)], value, here)
+                else:
+                    target[str(key)] = {} if isinstance(value, dict) else value
+                    self.origin[here] = place
+                    if isinstance(value, dict):
+                        into(target[str(key)], value, here)
+
+        into(self.values, content, "")
+
+    def place_of(self, path: str) -> str | None:
+        """Where a key, or the nearest key above it, was set."""
+        while path:
+            if path in self.origin:
+                return self.origin[path]
+            path = path.rpartition(".")[0]
+        return None
+
+    def looked_in(self) -> str:
+        """Every place, one a line."""
+        return "".join(f"\n    - {place}" for place in self.places)
+
+
+def _environment_value(text: str) -> Any:
+    """Lists and mappings may be written as YAML; all else stays text, typed by its setting."""
+    if text[:1] in ("[", "{"):
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
+        if isinstance(value, list | dict):
+            return value
+    return text
+
+
+def validated(model: type[M], values: Mapping[str, Any], prefix: str, found: Layers) -> M:
+    """`values` as `model`, or a `SettingsError` with one paragraph for each wrong key.
+
+    `prefix` is the dotted key that `values` lies under.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as e:
+        raise SettingsError(
+            "\n".join(_explain(problem, model, prefix, found) for problem in e.errors())
+        ) from None
+
+
+def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -> str:
+    location = [str(part) for part in problem["loc"]]
+    path = ".".join([prefix, *location] if prefix else location)
+    place = found.place_of(path)
+    if problem["type"] == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        text = f"unknown setting {path!r}, set in {place}.{did_you_mean(location[-1], known)}"
+    elif problem["type"] == "missing":
+        text = f"setting {path!r} is missing. Set {Layers.variable(path)} or write it in a file."
+    else:
+        shown = "" if "password" in path else f" to {problem['input']!r}"
+        text = f"setting {path!r} is set{shown} in {place}: {problem['msg']}"
+    return f"{text}\n  looked in, last wins:{found.looked_in()}"
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    for name in path:
+        field_type: Any = model.model_fields[name].annotation if name in model.model_fields else None
+        candidates = [field_type, *get_args(field_type)] if get_origin(field_type) else [field_type]
+        inner = [t for t in candidates if isinstance(t, type) and issubclass(t, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)

@@ -1,0 +1,97 @@
+"""The contract of a model plugin."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import torch
+
+#: Channels that the framework adds to the columns of gold.
+TIME_OF_DAY = "time_of_day"  # fraction of the day passed, in [0, 1)
+DAY_OF_WEEK = "day_of_week"  # 0 = Monday … 6 = Sunday
+OBSERVED = ":observed"  # suffix: "speed:observed" is 1.0 where gold has a value, else 0.0
+
+
+def gold_columns(channels: Iterable[str]) -> tuple[str, ...]:
+    """The columns of gold that these channels are made from, each once."""
+    made = (TIME_OF_DAY, DAY_OF_WEEK)
+    return tuple(dict.fromkeys(c.removesuffix(OBSERVED) for c in channels if c not in made))
+
+
+class ModelConfig(BaseModel):
+    """Hyperparameters every model has; a model's `Config` extends it.
+
+    Filled from `conf/models/<name>.yml`, then from `--training '{"epochs": 5}'`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_steps: int = Field(12, ge=1, description="intervals seen")
+    output_steps: int = Field(12, ge=1, description="intervals forecast")
+    train_share: float = Field(0.7, gt=0, lt=1, description="share of the windows, first in time")
+    validation_share: float = Field(0.1, gt=0, lt=1, description="share of the windows that follows")
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1, description="windows a batch")
+    samples_per_epoch: int | None = Field(
+        None, ge=1, description="training samples drawn an epoch, by seed; empty: all of them"
+    )
+    validation_samples: int | None = Field(
+        None, ge=1, description="samples scored after an epoch, by seed; empty: all of them"
+    )
+    evaluation_windows: int | None = Field(
+        None, ge=1, description="hold-out windows scored at most, by seed; empty: all of them"
+    )
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="learning rate over all epochs: half a cosine to 0, or none"
+    )
+    weight_decay: float = Field(0.0, ge=0)
+    gradient_clip: float = Field(5.0, gt=0)
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    patience: int = Field(5, ge=1, description="epochs without a better validation error before stopping")
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What a model is built for.
+
+    A batch is `(batch, input_steps, links, channels)` float32, scaled, 0 where
+    missing; the answer is `(batch, output_steps, links)`, the scaled speed.
+    """
+
+    input_steps: int
+    output_steps: int
+    links: int
+    channels: tuple[str, ...]
+    steps_per_day: int
+
+
+class Model(ABC):
+    """A forecasting model. Subclass, set `name` and `version`, return it from the hook
+    `luigi_traffic_models`."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    #: Hyperparameters; a subclass of `ModelConfig`.
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    #: True where a link is forecast from its own window alone (its neighbours come as
+    #: channels). The loop then samples single (link, window) pairs with `links = 1`,
+    #: and the network must accept any number of links.
+    per_link: ClassVar[bool] = False
+
+    @abstractmethod
+    def channels(self, config: Any) -> tuple[str, ...]:
+        """Input channels in order: columns of gold (`speed`, `t1`, …), the same with
+        `:observed`, `time_of_day`, `day_of_week`."""
+
+    @abstractmethod
+    def build(self, config: Any, shape: ModelShape) -> torch.nn.Module:
+        """The network: `(batch, input_steps, links, channels) -> (batch, output_steps, links)`."""

@@ -1,0 +1,72 @@
+"""The parts of the profile, opened once a process where they are first used."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.events.journal import EventLog, Journal
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.lake.store import ObjectStore
+from luigi_traffic.layers import Layers, home
+from luigi_traffic.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.connection import Warehouse
+    from luigi_traffic.warehouse.dsn import Dsn
+
+
+class Parts:
+    """Lake, events and warehouse as the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def store(self) -> ObjectStore:
+        """The object store of the lake."""
+        return LocalStore(self.settings.lake_path)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The manifests of the lake."""
+        return Catalog(self.store)
+
+    @cached_property
+    def events(self) -> EventLog:
+        """The event log."""
+        return Journal(home() / "events")
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The PostgreSQL of gold, forecasts and the ledger; started if it is embedded."""
+        from luigi_traffic.warehouse.connection import Warehouse
+
+        return Warehouse(self._dsn)
+
+    def _dsn(self) -> Dsn:
+        from luigi_traffic.warehouse.dsn import Dsn
+
+        chosen = self.settings.warehouse
+        if chosen.kind == "embedded":
+            from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+            return EmbeddedServer(home() / "postgres").ensure_running()
+        if chosen.password is None:
+            raise SettingsError(
+                "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a "
+                f"secret and comes from the environment only: set "
+                f"{Layers.variable('warehouse.password')}."
+            )
+        return Dsn(
+            chosen.host, chosen.port, chosen.dbname, chosen.user,
+            chosen.password.get_secret_value(), chosen.sslmode,
+        )  # fmt: skip
+
+
+@cache
+def parts() -> Parts:
+    """The parts of this process."""
+    return Parts(settings())

@@ -1,0 +1,193 @@
+"""Finding plugins: entry points, then folders; one that fails is named and stops nobody.
+
+Order: entry points of the group `luigi_traffic` by distribution and name, then the modules
+of each folder of `plugins.path` by name. A name provided twice is an error naming both.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pluggy
+from pydantic import ValidationError
+
+from luigi_traffic import hookspecs
+from luigi_traffic.dataset import Dataset
+from luigi_traffic.errors import PluginError, SettingsError, did_you_mean
+from luigi_traffic.layers import validated
+from luigi_traffic.markers import PROJECT
+from luigi_traffic.model import Model, ModelConfig
+from luigi_traffic.settings import PluginsSettings, layers, settings
+
+logger = logging.getLogger("luigi_traffic")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One plugin: where it is from, and why it did not load where it did not."""
+
+    name: str
+    distribution: str
+    version: str
+    problem: str | None = None
+    disabled: bool = False
+
+
+@dataclass
+class Plugins:
+    """The plugins of this process and what they provide."""
+
+    manager: pluggy.PluginManager
+    found: list[Found] = field(default_factory=list)
+    datasets: dict[str, type[Dataset]] = field(default_factory=dict)
+    models: dict[str, type[Model]] = field(default_factory=dict)
+    #: dataset or model name → plugin that provides it
+    provider: dict[str, Found] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, wanted: PluginsSettings) -> Plugins:
+        """Import and register all plugins that are not disabled."""
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(hookspecs)
+        if os.environ.get("LUIGI_TRAFFIC_TRACE_PLUGINS"):
+            manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
+            manager.enable_tracing()
+        plugins = cls(manager)
+        points = entry_points(group=PROJECT)
+        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
+            dist = point.dist
+            origin = Found(point.name, dist.name if dist else "?", dist.version if dist else "?")
+            plugins._register(origin, point.load, wanted)
+        for folder in wanted.path:
+            if not folder.is_dir():
+                raise SettingsError(f"plugins.path names {folder}, which is not a folder")
+            for file in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
+                name = file.parent.name if file.name == "__init__.py" else file.stem
+                origin = Found(name, str(file), "in a folder")
+                plugins._register(origin, lambda file=file, name=name: _module(file, name), wanted)
+        return plugins
+
+    def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
+        if {origin.name, origin.distribution} & set(wanted.disabled):
+            self.found.append(Found(origin.name, origin.distribution, origin.version, disabled=True))
+            return
+        try:
+            plugin = load()
+            self.manager.register(plugin, name=origin.name)
+            self.manager.check_pending()
+            self._collect(plugin, origin)
+        # A plugin is somebody else's code: whatever it raises is kept, shown by
+        # `plugins list`, and named again when something it would provide is asked for.
+        except Exception as e:  # noqa: BLE001
+            if self.manager.has_plugin(origin.name):
+                self.manager.unregister(name=origin.name)
+            problem = f"{e.__class__.__name__}: {e}"
+            logger.warning("plugin %s (%s) is left out: %s", origin.name, origin.distribution, problem)
+            self.found.append(Found(origin.name, origin.distribution, origin.version, problem))
+        else:
+            self.found.append(origin)
+
+    def _collect(self, plugin: Any, origin: Found) -> None:
+        datasets: dict[str, Any] = {}
+        models: dict[str, Any] = {}
+        for hook, base, into, known in (
+            ("luigi_traffic_datasets", Dataset, datasets, self.datasets),
+            ("luigi_traffic_models", Model, models, self.models),
+        ):
+            implementation = getattr(plugin, hook, None)
+            for provided in implementation() if implementation else ():
+                if not (isinstance(provided, type) and issubclass(provided, base)):
+                    raise PluginError(f"{hook} returned {provided!r}, not a {base.__name__} class")
+                name = getattr(provided, "name", None)
+                if not isinstance(name, str) or not name.isidentifier():
+                    raise PluginError(
+                        f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier"
+                    )
+                if name in known or name in into:
+                    other = self.provider.get(name, origin)
+                    raise PluginError(
+                        f"{name!r} is provided by {other.distribution} ({other.name}) already. "
+                        "Uninstall one, or name one in plugins.disabled."
+                    )
+                into[name] = provided
+        self.datasets |= datasets
+        self.models |= models
+        self.provider |= dict.fromkeys([*datasets, *models], origin)
+
+    def dataset(self, name: str) -> Dataset:
+        """The dataset of that name with its settings.
+
+        Raises `PluginError` (nothing provides it) or `SettingsError` (its settings are wrong).
+        """
+        cls = self._wanted("dataset", name, self.datasets)
+        values = settings().datasets.get(name, {})
+        return cls(validated(cls.Settings, values, f"datasets.{name}", layers()))
+
+    def model(self, name: str) -> Model:
+        """The model of that name."""
+        return self._wanted("model", name, self.models)()
+
+    def model_config(self, name: str, overrides: dict[str, Any]) -> ModelConfig:
+        """The model's hyperparameters: conf/models/<name>.yml with `overrides` laid over."""
+        model = self._wanted("model", name, self.models)
+        base = validated(model.Config, settings().models.get(name, {}), f"models.{name}", layers())
+        try:
+            return model.Config.model_validate(base.model_dump() | overrides)
+        except ValidationError as e:
+            problems = []
+            for problem in e.errors():
+                key = ".".join(str(part) for part in problem["loc"])
+                hint = (
+                    did_you_mean(key, model.Config.model_fields)
+                    if problem["type"] == "extra_forbidden"
+                    else f" (given: {problem['input']!r})"
+                )
+                problems.append(f"--training: {key}: {problem['msg']}.{hint}")
+            raise SettingsError("\n".join(problems)) from None
+
+    def _wanted(self, kind: str, name: str, known: dict[str, T]) -> T:
+        if not name:
+            raise SettingsError(
+                f"no {kind} is named. Give --{kind} NAME or set pipeline.{kind} "
+                f"({layers().variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
+            )
+        if name in known:
+            return known[name]
+        broken = [f"\n  plugin {p.name} ({p.distribution}) did not load: {p.problem}"
+                  for p in self.found if p.problem]  # fmt: skip
+        off = [f"\n  plugin {p.name} ({p.distribution}) is disabled by plugins.disabled"
+               for p in self.found if p.disabled]  # fmt: skip
+        raise PluginError(
+            f"no plugin provides the {kind} {name!r}.{did_you_mean(name, known)}"
+            f"{''.join(broken + off)}\n  Plugins are found among installed packages "
+            f"(entry points {PROJECT!r}) and in plugins.path; see `luigi-traffic plugins list`."
+        )
+
+
+def _module(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        f"luigi_traffic_plugin_{name}", file, submodule_search_locations=[str(file.parent)]
+    )
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file} cannot be loaded as a module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def plugins() -> Plugins:
+    """The plugins of this process, loaded once."""
+    return Plugins.load(settings().plugins)

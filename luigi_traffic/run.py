@@ -1,0 +1,54 @@
+"""The Luigi module of the one command: `luigi --module luigi_traffic.run FullPipeline`.
+
+Importing it sets what Luigi leaves open: true exit codes (Luigi's own default is 0 even for
+a failed run) and a check after each task that it really is complete. luigi.cfg wins.
+"""
+
+from __future__ import annotations
+
+import luigi.configuration
+
+from luigi_traffic import logs
+from luigi_traffic.tasks.announce import AnnounceRaw
+from luigi_traffic.tasks.bronze import Bronze
+from luigi_traffic.tasks.forecast import Forecast
+from luigi_traffic.tasks.gold import Gold
+from luigi_traffic.tasks.pipeline import FullPipeline
+from luigi_traffic.tasks.raw import IngestRaw
+from luigi_traffic.tasks.silver import Silver
+from luigi_traffic.tasks.train import Train
+
+__all__ = [
+    "AnnounceRaw",
+    "Bronze",
+    "Forecast",
+    "FullPipeline",
+    "Gold",
+    "IngestRaw",
+    "Silver",
+    "Train",
+]
+
+_DEFAULTS = {
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+    "worker": {"check_complete_on_run": "true"},
+}
+
+
+def _set_defaults() -> None:
+    config = luigi.configuration.get_config()
+    for section, values in _DEFAULTS.items():
+        for key, value in values.items():
+            if not config.has_option(section, key):
+                config.set(section, key, value)
+
+
+_set_defaults()
+logs.set_up()

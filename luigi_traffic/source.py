@@ -1,0 +1,52 @@
+"""The contract of a source: named byte streams of one day, and nothing else.
+
+Hashing, retries, size caps, safe unzipping and the write to the lake are the core's
+(`luigi_traffic.ingest`), so every source gets them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One named run of bytes.
+
+    name      for people and manifests (a file name, the last part of a URL)
+    chunks    the bytes, in order, each chunk at most a few MiB
+    size      bytes announced by the source, None where it does not say
+    packing   "zip": an archive with exactly one text file inside; "none": text as it is
+    origin    where it came from (a URL without credentials): for messages and lineage
+    """
+
+    name: str
+    chunks: Iterator[bytes]
+    size: int | None = None
+    packing: Literal["zip", "none"] = "none"
+    origin: str = ""
+
+
+class Source(ABC):
+    """Where the bytes of a day come from."""
+
+    @abstractmethod
+    def open(self, day: date) -> AbstractContextManager[Iterator[Stream]]:
+        """The streams of that day, one after the other, closed at the end.
+
+        Raises `SourceAbsent` where the source has nothing for that day,
+        `TransientError` where trying again may help (the core then calls `open` again),
+        any other `TrafficError` where it will not.
+        """
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """What of this source decides the bytes (a URL template, a seed): JSON, no secret.
+
+        A change makes every day of the dataset stale.
+        """

@@ -1,0 +1,161 @@
+"""The sources that come with the framework: one archive a day by URL, files by glob."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from string import Formatter
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from luigi_traffic.errors import (
+    SettingsError,
+    SourceAbsent,
+    SourceError,
+    TransientError,
+    did_you_mean,
+)
+from luigi_traffic.source import Source, Stream
+
+CHUNK_BYTES = 1 << 20
+PLACEHOLDERS = ("year", "month", "day", "date")
+_TRY_AGAIN = {408, 425, 429}
+_ABSENT = {404, 410}
+
+
+def fill(template: str, day: date) -> str:
+    """The template with {year}, {month}, {day} (padded) and {date} (YYYYMMDD) filled in."""
+    for _, name, _, _ in Formatter().parse(template):
+        if name is not None and name not in PLACEHOLDERS:
+            raise SettingsError(
+                f"the template {template!r} has the placeholder {{{name}}}, which is not known."
+                + did_you_mean(name, PLACEHOLDERS)
+            )
+    return template.format(
+        year=f"{day:%Y}", month=f"{day:%m}", day=f"{day:%d}", date=f"{day:%Y%m%d}"
+    )
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password and query: fit for logs and manifests."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
+    """The rest of an open file, a chunk at a time."""
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+class HttpZip(Source):
+    """One ZIP archive a day, with one text file inside, behind a URL template.
+
+    `url_template` may use http, https or file, with {year}, {month}, {day}, {date}.
+    """
+
+    def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
+        self.url_template = url_template
+        self.timeout = timeout
+
+    def recipe(self) -> dict[str, Any]:
+        """The template, without credentials."""
+        return {"kind": "http_zip", "url_template": without_credentials(self.url_template)}
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream: the day's archive. 404 and 410 (a missing file) are `SourceAbsent`."""
+        url = fill(self.url_template, day)
+        scheme = urlsplit(url).scheme
+        if scheme == "file":
+            with self._open_file(url) as stream:
+                yield iter([stream])
+        elif scheme in ("http", "https"):
+            with self._open_http(url) as stream:
+                yield iter([stream])
+        else:
+            raise SettingsError(
+                f"url_template {self.url_template!r}: the scheme {scheme!r} is not one of "
+                "http, https, file. A folder is named like file:///data/its/{date}.zip"
+            )
+
+    @contextmanager
+    def _open_file(self, url: str) -> Iterator[Stream]:
+        path = Path(unquote(urlsplit(url).path))
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            raise SourceAbsent(f"no such file: {path}") from None
+        except OSError as e:
+            raise SourceError(f"cannot read {path}: {e.strerror}") from e
+        with file:
+            size = path.stat().st_size
+            yield Stream(path.name, read_chunks(file), size, packing="zip", origin=url)
+
+    @contextmanager
+    def _open_http(self, url: str) -> Iterator[Stream]:
+        import requests
+
+        shown = without_credentials(url)
+        try:
+            answer = requests.get(url, stream=True, timeout=(10, self.timeout))
+        except requests.RequestException as e:
+            raise TransientError(f"{shown}: {e.__class__.__name__}: {e}") from e
+        with answer:
+            status = answer.status_code
+            if status in _ABSENT:
+                raise SourceAbsent(f"{shown} answered {status} {answer.reason}")
+            if status >= 500 or status in _TRY_AGAIN:
+                raise TransientError(f"{shown} answered {status} {answer.reason}")
+            if status != 200:
+                raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
+            length = answer.headers.get("Content-Length", "")
+            # A content encoding changes the length on the way; then the size is not known.
+            encoded = "Content-Encoding" in answer.headers
+            size = int(length) if length.isdigit() and not encoded else None
+
+            def chunks() -> Iterator[bytes]:
+                try:
+                    yield from answer.iter_content(CHUNK_BYTES)
+                except requests.RequestException as e:
+                    raise TransientError(f"{shown} broke off: {e}") from e
+
+            name = Path(urlsplit(url).path).name or "download"
+            yield Stream(name, chunks(), size, packing="zip", origin=shown)
+
+
+class Files(Source):
+    """Text files of a day in a folder: `glob` is a path with {year}, {month}, {day}, {date},
+    and `*` in its last part."""
+
+    def __init__(self, glob: str) -> None:
+        self.glob = glob
+
+    def recipe(self) -> dict[str, Any]:
+        """The glob."""
+        return {"kind": "files", "glob": self.glob}
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream a file, in the order of their names; ZIP files are unpacked."""
+        pattern = Path(fill(self.glob, day)).expanduser()
+        paths = sorted(p for p in pattern.parent.glob(pattern.name) if p.is_file())
+        if not paths:
+            raise SourceAbsent(f"no file matches {pattern}")
+
+        def streams() -> Iterator[Stream]:
+            for path in paths:
+                with path.open("rb") as file:
+                    packing = "zip" if path.suffix.lower() == ".zip" else "none"
+                    yield Stream(
+                        path.name,
+                        read_chunks(file),
+                        path.stat().st_size,
+                        packing=packing,  # type: ignore[arg-type]
+                        origin=path.as_uri() if path.is_absolute() else str(path),
+                    )
+
+        yield streams()

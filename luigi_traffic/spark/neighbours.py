@@ -1,0 +1,39 @@
+"""Gold's neighbour features: mean speeds up- and downstream, by a join over the road graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luigi_traffic.columns import exact_mean
+from luigi_traffic.graph import LinkGraph
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Raised when the meaning of a gold column changes; part of gold's recipe.
+VERSION = "1"
+#: In the order of the road, upstream first; the link itself stands between t1 and f1.
+FEATURES = ("t2", "t1", "f1", "f2")
+
+
+def with_neighbours(spark: SparkSession, silver: DataFrame, graph: LinkGraph | None) -> DataFrame:
+    """Silver with t2, t1, f1, f2: mean speed at the same time of the links that flow into a
+    link (t1), one hop further (t2), and the same downstream (f1, f2); NULL where none reports.
+    """
+    from pyspark.sql import functions as F
+
+    pairs = (
+        [(f, link, near) for f, found in graph.neighbours().items() for link, near in found]
+        if graph
+        else []
+    )
+    if not pairs:
+        return silver.select("*", *[F.lit(None).cast("double").alias(f) for f in FEATURES])
+    edges = spark.createDataFrame(pairs, "feature string, link_id string, near string")
+    near = silver.select("timestamp", F.col("link_id").alias("near"), F.col("speed").alias("seen"))
+    means = (
+        edges.join(near, "near")
+        .groupBy("timestamp", "link_id")
+        .agg(*[exact_mean(F.when(F.col("feature") == f, F.col("seen"))).alias(f) for f in FEATURES])
+    )
+    return silver.join(means, ["timestamp", "link_id"], "left")

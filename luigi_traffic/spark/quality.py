@@ -1,0 +1,179 @@
+"""Counts, checks and content checksum of a partition, taken in the pass that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from luigi_traffic.dataset import NO_OBSERVATION, Check
+from luigi_traffic.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, Observation
+
+_LONGEST_EXAMPLE = 120
+
+
+def checksum_of(columns: Sequence[str]) -> Column:
+    """Aggregate: a sum of 64-bit row hashes, equal for equal rows in any order and layout."""
+    from pyspark.sql import functions as F
+
+    return F.coalesce(
+        F.sum(F.xxhash64(*[F.col(c) for c in columns]).cast("decimal(38,0)")), F.lit(0)
+    ).cast("string")
+
+
+@dataclass(frozen=True)
+class BronzeCounts:
+    """What bronze wrote: all rows, the rejected ones by reason, one example a reason."""
+
+    rows: int
+    rejected: dict[str, int]
+    examples: dict[str, str]
+    checksum: str
+
+    @property
+    def rows_rejected(self) -> int:
+        """All rejected rows."""
+        return sum(self.rejected.values())
+
+
+def observe_bronze(frame: DataFrame, reasons: Iterable[str]) -> tuple[DataFrame, Observation]:
+    """The frame with its counts attached; `bronze_counts` reads them after the write."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observation = Observation("bronze")
+    reason = F.col("reject_reason")
+    wanted = [F.count(F.lit(1)).alias("rows"), F.count(reason).alias("rejected")]
+    for number, name in enumerate(reasons):
+        wanted.append(F.count_if(reason == name).alias(f"n{number}"))
+        line = F.when(reason == name, F.substring("raw_line", 1, _LONGEST_EXAMPLE))
+        wanted.append(F.min(line).alias(f"example{number}"))
+    wanted.append(checksum_of(frame.columns).alias("checksum"))
+    return frame.observe(observation, *wanted), observation
+
+
+def bronze_counts(observation: Observation, reasons: Iterable[str]) -> BronzeCounts:
+    """The counts of a frame that has been written."""
+    found = observation.get
+    rejected: dict[str, int] = {}
+    examples: dict[str, str] = {}
+    for number, name in enumerate(reasons):
+        if found[f"n{number}"]:
+            rejected[name] = found[f"n{number}"]
+            examples[name] = found[f"example{number}"] or ""
+    if other := found["rejected"] - sum(rejected.values()):
+        rejected["other"] = other
+    return BronzeCounts(found["rows"], rejected, examples, found["checksum"])
+
+
+def judge_bronze(counts: BronzeCounts, lines: int, most_rejected: float) -> None:
+    """Raise `DataError` where rows were lost or too many were rejected."""
+    if counts.rows != lines:
+        raise DataError(
+            f"bronze made {counts.rows:,} rows of {lines:,} lines: the dataset plugin must give "
+            "exactly one row for each line"
+        )
+    bad = counts.rows_rejected - counts.rejected.get(NO_OBSERVATION, 0)
+    if lines and bad / lines > most_rejected:
+        shown = "".join(
+            f"\n  {n:,} x {reason}, for example: {counts.examples.get(reason, '')!r}"
+            for reason, n in sorted(counts.rejected.items(), key=lambda item: -item[1])
+        )
+        raise DataError(
+            f"{bad:,} of {lines:,} rows ({bad / lines:.1%}) are rejected, more than "
+            f"max_rejected_share = {most_rejected:.1%} allows:{shown}"
+        )
+
+
+@dataclass(frozen=True)
+class SilverCounts:
+    """What silver read and wrote. rows_in = rows_out + merged + outside."""
+
+    rows_in: int
+    rows_out: int
+    observations: int
+    outside: int
+    first: str | None
+    last: str | None
+    checksum: str
+    checks: dict[str, Any]
+
+    @property
+    def merged(self) -> int:
+        """Rows averaged into another row of the same link and interval."""
+        return self.observations - self.rows_out
+
+
+def observe_silver_input(frame: DataFrame, links: list[str]) -> tuple[DataFrame, Observation]:
+    """The good rows of bronze, counted, then cut down to the link filter (empty: all)."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observation = Observation("silver_input")
+    kept = F.col("link_id").isin(links) if links else F.lit(True)
+    counted = frame.observe(
+        observation, F.count(F.lit(1)).alias("rows"), F.count_if(~kept).alias("outside")
+    )
+    return counted.where(kept), observation
+
+
+def observe_silver(
+    frame: DataFrame, day: date, interval: timedelta, checks: list[Check]
+) -> tuple[DataFrame, Observation]:
+    """Silver with its counts, its grid check and the dataset's checks attached."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observation = Observation("silver")
+    seconds = int(interval.total_seconds())
+    time = F.col("timestamp")
+    second_of_day = F.hour(time) * 3600 + F.minute(time) * 60 + F.second(time)
+    on_grid = (F.to_date(time) == F.lit(day)) & (second_of_day % seconds == 0)
+    whole = F.coalesce(on_grid, F.lit(False)) & F.col("link_id").isNotNull()
+    wanted = [
+        F.count(F.lit(1)).alias("rows"),
+        F.coalesce(F.sum("n_obs"), F.lit(0)).alias("observations"),
+        F.count_if(~whole).alias("off_grid"),
+        F.count_if(F.col("speed").isNull() | F.isnan("speed")).alias("no_speed"),
+        F.min(time).cast("string").alias("first"),
+        F.max(time).cast("string").alias("last"),
+        checksum_of(frame.columns).alias("checksum"),
+    ]
+    wanted += [c.aggregate.cast("double").alias(f"check{n}") for n, c in enumerate(checks)]
+    return frame.observe(observation, *wanted), observation
+
+
+def judge_silver(
+    before: Observation, after: Observation, rows_good: int, checks: list[Check]
+) -> SilverCounts:
+    """The counts of silver; raises `DataError` where a promise of the contract is broken."""
+    read, found = before.get, after.get
+    counts = SilverCounts(
+        rows_in=read["rows"],
+        rows_out=found["rows"],
+        observations=found["observations"],
+        outside=read["outside"],
+        first=found["first"],
+        last=found["last"],
+        checksum=found["checksum"],
+        checks={check.name: found[f"check{n}"] for n, check in enumerate(checks)},
+    )
+    broken = [why for c in checks if (why := c.fails(counts.checks[c.name]))]
+    if counts.rows_in != rows_good:
+        broken.append(f"silver read {counts.rows_in:,} rows; bronze committed {rows_good:,} good ones")
+    if counts.observations + counts.outside != counts.rows_in:
+        broken.append(
+            f"rows are not conserved: {counts.rows_in:,} in, but n_obs sums to "
+            f"{counts.observations:,} and {counts.outside:,} are outside the link filter"
+        )
+    if found["off_grid"]:
+        broken.append(f"{found['off_grid']:,} rows are not on the day's time grid or have no link_id")
+    if found["no_speed"]:
+        broken.append(f"{found['no_speed']:,} rows have no speed: leave such rows out of silver")
+    if broken:
+        raise DataError("silver does not hold what it must:\n  " + "\n  ".join(broken))
+    return counts

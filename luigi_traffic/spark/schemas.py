@@ -1,0 +1,74 @@
+"""Canonical columns of silver and gold, and reading partitions with their committed schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from luigi_traffic.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from luigi_traffic.lake.manifest import Manifest
+    from luigi_traffic.lake.store import ObjectStore
+
+#: Silver, in order. The optional ones are kept where the dataset has them.
+SILVER = {
+    "timestamp": "timestamp_ntz",
+    "link_id": "string",
+    "speed": "double",
+    "flow": "double",
+    "occupancy": "double",
+    "n_obs": "int",
+}
+OPTIONAL = frozenset({"flow", "occupancy"})
+#: The columns that bronze must have besides those its dataset reads in silver.
+BRONZE = {"reject_reason": "string", "raw_line": "string"}
+
+
+def canonical_silver(frame: DataFrame) -> DataFrame:
+    """The frame cut to the canonical columns and types. Raises `DataError` naming what lacks."""
+    from pyspark.sql import functions as F
+
+    required = [name for name in SILVER if name not in OPTIONAL]
+    _require(frame, required, "silver")
+    return frame.select(
+        *[F.col(name).cast(kind).alias(name) for name, kind in SILVER.items() if name in frame.columns]
+    )
+
+
+def checked_bronze(frame: DataFrame) -> DataFrame:
+    """The frame, if it has what the core reads."""
+    _require(frame, list(BRONZE), "bronze")
+    return frame
+
+
+def _require(frame: DataFrame, names: list[str], stage: str) -> None:
+    for name in names:
+        if name not in frame.columns:
+            raise DataError(
+                f"the dataset plugin's {stage}() gave no column {name!r}."
+                + did_you_mean(name, frame.columns)
+            )
+
+
+def schema_of(frame: DataFrame) -> list[dict[str, str]]:
+    """Columns and Spark types, as the manifest keeps them."""
+    return [{"name": f.name, "type": f.dataType.simpleString()} for f in frame.schema.fields]
+
+
+def read_partition(spark: SparkSession, store: ObjectStore, manifest: Manifest) -> DataFrame:
+    """The Parquet files of a committed partition, and no other file that lies beside them."""
+    ddl = ", ".join(f"`{column['name']}` {column['type']}" for column in manifest.schema)
+    urls = [store.spark_url(file["key"]) for file in manifest.files]
+    if not urls:
+        return spark.createDataFrame([], ddl)
+    return spark.read.schema(ddl).parquet(*urls)
+
+
+def write_partition(frame: DataFrame, store: ObjectStore, prefix: str) -> list[dict[str, Any]]:
+    """Write Parquet under an attempt prefix and make it durable; the files as manifests name them."""
+    frame.write.parquet(store.spark_url(prefix))
+    keys = [info.key for info in store.list(prefix) if info.key.endswith(".parquet")]
+    sealed = [store.seal(key) for key in keys]
+    return [{"key": s.key, "size": s.size, "checksum": s.checksum} for s in sealed]

@@ -1,0 +1,1 @@
+"""Luigi Targets: each is absent or complete, and knows which id today's code calls for."""

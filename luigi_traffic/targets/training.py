@@ -1,0 +1,88 @@
+"""Which model a window of days calls for: its days, its recipe, its id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+from luigi_traffic.errors import SourceAbsent
+from luigi_traffic.model import ModelConfig
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+from luigi_traffic.recipe import Recipe
+from luigi_traffic.targets.chain import DayChain
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A model plugin with its configuration, applied to a window of days of gold."""
+
+    dataset: str
+    model: str
+    date: date
+    window_days: int
+    #: Laid over the model's configuration.
+    training: dict[str, Any]
+
+    @property
+    def days(self) -> list[date]:
+        """The window, oldest first."""
+        return [self.date - timedelta(days=n) for n in range(self.window_days - 1, -1, -1)]
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        """The checked configuration. Raises `SettingsError`."""
+        return plugins().model_config(self.model, self.training)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """Model, version, configuration and window length."""
+        model = plugins().model(self.model)
+        # Where the numbers are computed is no part of what is computed.
+        config = self.config.model_dump(mode="json", exclude={"device"})
+        terms = {
+            "model": model.name,
+            "version": model.version,
+            "config": config,
+            "window_days": self.window_days,
+        }
+        return Recipe("model", self.dataset, terms)
+
+    def gold_ids(self) -> dict[str, str] | None:
+        """Day → id of gold, without the absent days; None while a day's raw is missing."""
+        ids: dict[str, str] = {}
+        for day in self.days:
+            chain = DayChain(self.dataset, day)
+            found = chain.id("gold")
+            if found:
+                ids[day.isoformat()] = found
+            elif not chain.absent():
+                return None
+        return ids
+
+    def absent_days(self) -> dict[str, str]:
+        """Days of the window that are left out, with the reason the source gave."""
+        catalog = parts().catalog
+        records = {day: DayChain(self.dataset, day).absent() for day in self.days}
+        return {
+            day.isoformat(): catalog.manifest(entry).details["reason"]
+            for day, entry in records.items()
+            if entry
+        }
+
+    def refuse_too_many_absent(self) -> None:
+        """Raise `SourceAbsent` where more days are left out than `missing_days.max` allows."""
+        absent, most = self.absent_days(), parts().settings.missing_days.max
+        if len(absent) > most:
+            raise SourceAbsent(
+                f"{self.dataset}: {len(absent)} of {self.window_days} days are absent "
+                f"({', '.join(absent)}); "
+                f"missing_days.max allows {most}."
+            )
+
+    def partition_id(self) -> str | None:
+        """The model's id, None while it cannot be known."""
+        ids = self.gold_ids()
+        return self.recipe.partition_id([f"{d}:{i}" for d, i in ids.items()]) if ids else None

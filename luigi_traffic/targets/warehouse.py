@@ -1,0 +1,74 @@
+"""Partitions of the warehouse as Luigi Targets: they exist where the ledger says so."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import luigi
+
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.chain import DayChain
+
+
+class LedgerView:
+    """Live ledger ids, one query a stage; what is not there is asked for again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], dict[str, str]] = {}
+
+    def holds(self, stage: str, dataset: str, part: str, partition_id: str) -> bool:
+        """Whether that id is the live one of its part."""
+        known = self._known.get((stage, dataset), {})
+        if known.get(part) != partition_id:
+            if (stage, dataset) in self._known and parts().catalog.trusts_misses:
+                return False
+            known = self._known[stage, dataset] = self._read(stage, dataset)
+        return known.get(part) == partition_id
+
+    def forget(self) -> None:
+        """Read anew at the next question."""
+        self._known.clear()
+
+    @staticmethod
+    def _read(stage: str, dataset: str) -> dict[str, str]:
+        from luigi_traffic.warehouse import ledger
+
+        with parts().warehouse.connect() as connection:
+            return ledger.current_ids(connection, stage, dataset)
+
+
+ledger_view = LedgerView()
+
+
+class GoldPartition(luigi.Target):
+    """One day of gold."""
+
+    def __init__(self, dataset: str, day: date) -> None:
+        self.chain = DayChain(dataset, day)
+
+    def exists(self) -> bool:
+        """Live in the ledger, or left out because the source has nothing for that day."""
+        wanted = self.chain.id("gold")
+        if wanted is None:
+            return self.chain.absent() is not None
+        return ledger_view.holds("gold", self.chain.name, self.chain.day.isoformat(), wanted)
+
+    def absent(self) -> bool:
+        """Whether the day is left out."""
+        return self.chain.absent() is not None
+
+
+class LedgerPartition(luigi.Target):
+    """A forecast or a registered model: a part and the id that is called for."""
+
+    def __init__(self, stage: str, dataset: str, part: str, partition_id: str | None) -> None:
+        self.stage = stage
+        self.dataset = dataset
+        self.part = part
+        self.partition_id = partition_id
+
+    def exists(self) -> bool:
+        """Live in the ledger. An id of None cannot be known yet: its inputs are missing."""
+        return self.partition_id is not None and ledger_view.holds(
+            self.stage, self.dataset, self.part, self.partition_id
+        )

@@ -1,0 +1,100 @@
+"""What every dated stage has in common: parameters, completeness, one runner at a time."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import luigi
+
+from luigi_traffic.lake.manifest import Manifest
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.warehouse import ledger_view
+
+logger = logging.getLogger("luigi_traffic")
+
+
+class Stage(luigi.Task):
+    """A stage that two runners may want at once: one works, the other finds it done.
+
+    The lock only saves work; what makes the result right is the conditional commit.
+    """
+
+    @property
+    def lock_name(self) -> str:
+        """What two runners of the same work agree on."""
+        return self.task_id
+
+    @property
+    def label(self) -> str:
+        """This work in a few words, for the log."""
+        return str(self)
+
+    @abstractmethod
+    def work(self) -> str:
+        """Do it; the answer says in a few words what was made."""
+
+    def run(self) -> None:
+        """Take the lock, look again, work."""
+
+        def waiting() -> None:
+            self.tell("another runner is at it: waiting")
+            logger.info("%s: another runner is at it, waiting", self.label)
+
+        with parts().warehouse.lock(self.lock_name, waiting):
+            if self.complete():
+                logger.info("%s: another runner has done it", self.label)
+                return
+            started = time.monotonic()
+            made = self.work()
+            logger.info("%s: %s (%.1f s)", self.label, made, time.monotonic() - started)
+            self.tell(made)
+
+    def tell(self, message: str, percent: float | None = None) -> None:
+        """A status message, and progress in percent, for those who watch luigid."""
+        if self.set_status_message is not None:
+            self.set_status_message(message)
+        if percent is not None and self.set_progress_percentage is not None:
+            self.set_progress_percentage(round(percent))
+
+
+class DayStage(Stage):
+    """A stage of one dataset and day."""
+
+    date = luigi.DateParameter(description="the day, in the dataset's wall time")
+    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
+
+    stage: ClassVar[str]
+
+    @property
+    def chain(self) -> DayChain:
+        """The ids of this day."""
+        return DayChain(self.dataset, self.date)
+
+    @property
+    def label(self) -> str:  # noqa: D102
+        return f"{self.stage} {self.dataset} {self.date}"
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
+        """Those of the days that are complete: one listing a stage for all of them."""
+        make: Any = cls  # RangeDaily hands in a partial of the class
+        with parts().catalog.snapshot():
+            ledger_view.forget()
+            return [p for p in parameter_tuples if _task(make, p).complete()]
+
+    def commit(self, manifest: Manifest) -> bool:
+        """Commit a lake partition; False, and our attempt removed, where another was first."""
+        if parts().catalog.commit(manifest):
+            return True
+        parts().catalog.discard(manifest.prefix)
+        logger.info("%s: another runner committed it first", self.label)
+        return False
+
+
+def _task(make: Any, parameters: Any) -> luigi.Task:
+    return make(*parameters) if isinstance(parameters, tuple | list) else make(parameters)

@@ -1,0 +1,75 @@
+"""bronze: every source row, typed, as Parquet; bad rows flagged with their reason."""
+
+from __future__ import annotations
+
+import time
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.dataset import RawDay
+from luigi_traffic.errors import DataError
+from luigi_traffic.lake.manifest import Manifest
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.tasks.base import DayStage
+from luigi_traffic.tasks.raw import IngestRaw
+
+
+class Bronze(DayStage):
+    """Parse the raw partition of one day."""
+
+    stage = "bronze"
+
+    def requires(self) -> IngestRaw:
+        """The raw partition."""
+        return IngestRaw(self.date, dataset=self.dataset)
+
+    def output(self) -> LakePartition:
+        """The bronze partition."""
+        return LakePartition("bronze", self.dataset, self.date)
+
+    def work(self) -> str:  # noqa: D102
+        from luigi_traffic.spark import quality, schemas
+        from luigi_traffic.spark.session import session
+
+        started = time.monotonic()
+        self.tell("parsing")
+        raw, dataset, catalog = self.input().manifest(), self.chain.lineage.dataset, parts().catalog
+        day = RawDay(
+            day=self.date,
+            paths=tuple(catalog.store.spark_url(file["key"]) for file in raw.files),
+            header=raw.details["header"],
+            first_line=raw.details["first_line"],
+            lines=raw.rows_out,
+        )
+        frame = schemas.checked_bronze(dataset.bronze(session(), day))
+        observed, counting = quality.observe_bronze(frame, dataset.reject_reasons)
+        prefix = catalog.attempt("bronze", self.dataset, self.date)
+        files = schemas.write_partition(observed, catalog.store, prefix)
+        counts = quality.bronze_counts(counting, dataset.reject_reasons)
+        try:
+            quality.judge_bronze(counts, day.lines, dataset.settings.max_rejected_share)
+        except DataError as e:
+            catalog.discard(prefix)
+            raise DataError(f"{self.label}: {e}") from None
+        crash_point(CrashPoint.BRONZE_WRITTEN)
+        recipe = self.chain.lineage.bronze
+        self.commit(
+            Manifest.start(
+                recipe,
+                self.date,
+                recipe.partition_id([raw.partition_id]),
+                inputs=[{"stage": "raw", "part": raw.day, "id": raw.partition_id}],
+                prefix=prefix,
+                files=files,
+                rows_in=counts.rows,
+                rows_out=counts.rows - counts.rows_rejected,
+                rows_rejected=counts.rows_rejected,
+                rejected=counts.rejected,
+                checksum=counts.checksum,
+                schema=schemas.schema_of(frame),
+                quality={"rejected_examples": counts.examples},
+                seconds=round(time.monotonic() - started, 3),
+            )
+        )
+        crash_point(CrashPoint.BRONZE_COMMITTED)
+        return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected"

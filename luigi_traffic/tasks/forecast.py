@@ -1,0 +1,119 @@
+"""forecast: the steps after the day's end, and the rolling forecast of the day itself."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.errors import SourceAbsent
+from luigi_traffic.layers import home
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+from luigi_traffic.recipe import Recipe
+from luigi_traffic.targets.chain import lineage
+from luigi_traffic.targets.warehouse import LedgerPartition
+from luigi_traffic.tasks.train import ModelStage, Train
+
+#: Raised when the meaning of a forecast row changes; part of its recipe.
+VERSION = "1"
+
+
+class Forecast(ModelStage):
+    """Forecast the last day of the window with the model trained on it."""
+
+    def requires(self) -> Train:
+        """The registered model."""
+        return Train(
+            self.date,
+            dataset=self.dataset,
+            model=self.model,
+            window_days=self.window_days,
+            training=self.training,
+        )
+
+    @property
+    def label(self) -> str:  # noqa: D102
+        return f"forecast {self.dataset} {self.date} by {self.model}"
+
+    @property
+    def part(self) -> str:
+        """The partition of `forecast.<dataset>`."""
+        return f"{self.date.isoformat()}/{self.model}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """The model is an input; nothing else matters."""
+        return Recipe("forecast", self.dataset, {"version": VERSION, "model": self.model})
+
+    def output(self) -> LedgerPartition:
+        """The part of `forecast.<dataset>`."""
+        trained = self.plan.partition_id()
+        wanted = self.recipe.partition_id([trained]) if trained else None
+        return LedgerPartition("forecast", self.dataset, self.part, wanted)
+
+    def work(self) -> str:  # noqa: D102
+        from luigi_traffic.training.forecasts import ForecastRows
+        from luigi_traffic.training.registered import bundle_folder
+        from luigi_traffic.warehouse import ledger
+        from luigi_traffic.warehouse.binary import copy_in
+        from luigi_traffic.warehouse.commit import commit_staged
+        from luigi_traffic.warehouse.partitions import Bounds
+        from luigi_traffic.warehouse.tables import forecast_table
+
+        started = time.monotonic()
+        plan, warehouse = self.plan, parts().warehouse
+        ids = plan.gold_ids() or {}
+        if self.date.isoformat() not in ids:
+            raise SourceAbsent(f"{self.dataset} has no data on {self.date}: no forecast from it")
+        trained = plan.partition_id() or ""
+        with warehouse.connect() as connection:
+            model_row = ledger.find(connection, trained)
+        if model_row is None:
+            raise RuntimeError(f"{self.label}: no ledger row of model {trained}")
+        self.tell("forecasting")
+        folder = bundle_folder(
+            parts().settings.tracking_uri, model_row.details, home() / "models" / trained
+        )
+        rows = ForecastRows.make(
+            warehouse=warehouse,
+            dataset=lineage(self.dataset).dataset,
+            day=self.date,
+            gold_ids=ids,
+            folder=folder,
+            digest=model_row.details["digest"],
+            get_model=plugins().model,
+            part=self.part,
+            model=self.model,
+        )
+        table = forecast_table(self.dataset)
+
+        def fill(staged: str) -> int:
+            with warehouse.connect() as connection:
+                return sum(copy_in(connection, staged, table.columns, b) for b in rows.batches())
+
+        yesterday = (self.date - timedelta(days=1)).isoformat()
+        won = commit_staged(
+            warehouse,
+            table,
+            label=f"{self.date:%Y%m%d}",
+            bounds=Bounds.value(self.part),
+            fill=fill,
+            row=lambda checksum: ledger.LedgerRow(
+                stage="forecast",
+                dataset=self.dataset,
+                part=self.part,
+                partition_id=self.recipe.partition_id([trained]),
+                recipe=self.recipe.as_dict(),
+                inputs=[{"stage": "model", "part": trained, "id": trained}]
+                + [{"stage": "gold", "part": d, "id": ids[d]}
+                   for d in (yesterday, self.date.isoformat()) if d in ids],
+                rows=rows.count,
+                checksum=checksum,
+                details={"seconds": round(time.monotonic() - started, 3)},
+            ),
+            staged=lambda: crash_point(CrashPoint.FORECAST_STAGED),
+            attached=lambda: crash_point(CrashPoint.FORECAST_ATTACHED),
+        )  # fmt: skip
+        crash_point(CrashPoint.FORECAST_COMMITTED)
+        return f"{rows.count:,} rows" if won else "another runner committed it first"

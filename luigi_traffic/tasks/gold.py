@@ -1,0 +1,69 @@
+"""gold: the training table in PostgreSQL, with the speeds of neighbouring links."""
+
+from __future__ import annotations
+
+import time
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.warehouse import GoldPartition
+from luigi_traffic.tasks.base import DayStage
+from luigi_traffic.tasks.silver import Silver
+
+
+class Gold(DayStage):
+    """Load one day of silver, with its neighbour features, as a partition of gold."""
+
+    stage = "gold"
+
+    def requires(self) -> Silver:
+        """The silver partition."""
+        return Silver(self.date, dataset=self.dataset)
+
+    def output(self) -> GoldPartition:
+        """The day's partition of `gold.<dataset>`."""
+        return GoldPartition(self.dataset, self.date)
+
+    def work(self) -> str:  # noqa: D102
+        from luigi_traffic.spark.load import copy_to
+        from luigi_traffic.spark.neighbours import with_neighbours
+        from luigi_traffic.spark.schemas import read_partition
+        from luigi_traffic.spark.session import session
+        from luigi_traffic.warehouse.ledger import LedgerRow
+        from luigi_traffic.warehouse.commit import commit_staged
+        from luigi_traffic.warehouse.partitions import Bounds
+        from luigi_traffic.warehouse.tables import gold_table
+
+        started = time.monotonic()
+        self.tell("joining neighbours, loading")
+        silver = self.input().manifest()
+        frame = with_neighbours(
+            session(),
+            read_partition(session(), parts().store, silver),
+            self.chain.lineage.dataset.graph(),
+        )
+        table = gold_table(self.dataset, frame.columns)
+        recipe = self.chain.lineage.gold
+        partition_id = recipe.partition_id([silver.partition_id])
+        won = commit_staged(
+            parts().warehouse,
+            table,
+            label=f"{self.date:%Y%m%d}",
+            bounds=Bounds.day(self.date),
+            fill=lambda staged: copy_to(frame, parts().warehouse.dsn(), staged, table.columns),
+            row=lambda checksum: LedgerRow(
+                stage="gold",
+                dataset=self.dataset,
+                part=self.date.isoformat(),
+                partition_id=partition_id,
+                recipe=recipe.as_dict(),
+                inputs=[{"stage": "silver", "part": silver.day, "id": silver.partition_id}],
+                rows=silver.rows_out,
+                checksum=checksum,
+                details={"seconds": round(time.monotonic() - started, 3)},
+            ),
+            staged=lambda: crash_point(CrashPoint.GOLD_STAGED),
+            attached=lambda: crash_point(CrashPoint.GOLD_ATTACHED),
+        )
+        crash_point(CrashPoint.GOLD_COMMITTED)
+        return f"{silver.rows_out:,} rows" if won else "another runner committed it first"

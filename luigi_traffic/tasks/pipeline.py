@@ -1,0 +1,69 @@
+"""FullPipeline: everything that a forecast of one day needs, and the events on the way."""
+
+from __future__ import annotations
+
+from datetime import date as Date
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import luigi
+from luigi.freezing import recursively_unfreeze
+from luigi.parameter import OptionalParameterMixin
+
+from luigi_traffic.plugins import plugins
+from luigi_traffic.settings import settings
+from luigi_traffic.targets.training import TrainingPlan
+from luigi_traffic.tasks.announce import AnnounceRaw
+from luigi_traffic.tasks.forecast import Forecast
+
+
+class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # type: ignore[misc]
+    """A date, or nothing."""
+
+    expected_type = Date
+
+
+class FullPipeline(luigi.WrapperTask):
+    """Source → raw → bronze → silver → gold → model → forecast, of one day and its window."""
+
+    dataset = luigi.Parameter(default="", description="dataset plugin; empty: pipeline.dataset")
+    model = luigi.Parameter(default="", description="model plugin; empty: pipeline.model")
+    date = OptionalDateParameter(
+        default=None, description="the day to forecast from; empty: yesterday in the dataset's zone"
+    )
+    window_days = luigi.IntParameter(
+        default=0, description="days of gold the model is trained on; 0: pipeline.window_days"
+    )
+    training = luigi.DictParameter(
+        default={}, description="laid over the model's configuration, for example {\"epochs\": 5}"
+    )
+
+    @cached_property
+    def plan(self) -> TrainingPlan:
+        """The parameters with the defaults of the settings. Raises `TrafficError`."""
+        chosen = settings().pipeline
+        dataset = plugins().dataset(self.dataset or chosen.dataset)
+        yesterday = datetime.now(ZoneInfo(dataset.timezone)).date() - timedelta(days=1)
+        return TrainingPlan(
+            dataset=dataset.name,
+            model=plugins().model(self.model or chosen.model).name,
+            date=self.date or yesterday,
+            window_days=self.window_days or chosen.window_days,
+            training=recursively_unfreeze(self.training),
+        )
+
+    def requires(self) -> list[Any]:
+        """The forecast, and the announcement of every day's raw partition."""
+        plan = self.plan
+        _ = plan.config  # a wrong --training is told before anything runs
+        announcements = [AnnounceRaw(day, dataset=plan.dataset) for day in plan.days]
+        forecast = Forecast(
+            plan.date,
+            dataset=plan.dataset,
+            model=plan.model,
+            window_days=plan.window_days,
+            training=plan.training,
+        )
+        return [*announcements, forecast]

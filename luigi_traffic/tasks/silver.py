@@ -1,0 +1,75 @@
+"""silver: clean observations, one a link and interval, of the links the filter keeps."""
+
+from __future__ import annotations
+
+import time
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.errors import DataError
+from luigi_traffic.lake.manifest import Manifest
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.tasks.base import DayStage
+from luigi_traffic.tasks.bronze import Bronze
+
+
+class Silver(DayStage):
+    """Clean the bronze partition of one day."""
+
+    stage = "silver"
+
+    def requires(self) -> Bronze:
+        """The bronze partition."""
+        return Bronze(self.date, dataset=self.dataset)
+
+    def output(self) -> LakePartition:
+        """The silver partition."""
+        return LakePartition("silver", self.dataset, self.date)
+
+    def work(self) -> str:  # noqa: D102
+        from luigi_traffic.spark import quality, schemas
+        from luigi_traffic.spark.session import session
+
+        started = time.monotonic()
+        self.tell("cleaning")
+        bronze, dataset, catalog = (
+            self.input().manifest(), self.chain.lineage.dataset, parts().catalog
+        )  # fmt: skip
+        rows = schemas.read_partition(session(), catalog.store, bronze)
+        good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
+        kept, before = quality.observe_silver_input(good, dataset.settings.links)
+        frame = schemas.canonical_silver(dataset.silver(kept))
+        checks = dataset.checks()
+        observed, after = quality.observe_silver(frame, self.date, dataset.interval, checks)
+        prefix = catalog.attempt("silver", self.dataset, self.date)
+        files = schemas.write_partition(observed, catalog.store, prefix)
+        try:
+            counts = quality.judge_silver(before, after, bronze.rows_out, checks)
+        except DataError as e:
+            catalog.discard(prefix)
+            raise DataError(f"{self.label}: {e}") from None
+        crash_point(CrashPoint.SILVER_WRITTEN)
+        recipe = self.chain.lineage.silver
+        self.commit(
+            Manifest.start(
+                recipe,
+                self.date,
+                recipe.partition_id([bronze.partition_id]),
+                inputs=[{"stage": "bronze", "part": bronze.day, "id": bronze.partition_id}],
+                prefix=prefix,
+                files=files,
+                rows_in=counts.rows_in,
+                rows_out=counts.rows_out,
+                rows_rejected=counts.merged + counts.outside,
+                rejected={
+                    "averaged into another row": counts.merged,
+                    "outside the link filter": counts.outside,
+                },
+                checksum=counts.checksum,
+                schema=schemas.schema_of(frame),
+                quality={"checks": counts.checks, "first": counts.first, "last": counts.last},
+                seconds=round(time.monotonic() - started, 3),
+            )
+        )
+        crash_point(CrashPoint.SILVER_COMMITTED)
+        return f"{counts.rows_out:,} rows"

@@ -1,0 +1,92 @@
+"""train: a window of gold to a registered model, scored beside its baselines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import luigi
+from luigi.freezing import recursively_unfreeze
+
+from luigi_traffic.layers import home
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+from luigi_traffic.targets.chain import lineage
+from luigi_traffic.targets.training import TrainingPlan
+from luigi_traffic.targets.warehouse import LedgerPartition
+from luigi_traffic.tasks.base import Stage
+from luigi_traffic.tasks.gold import Gold
+
+if TYPE_CHECKING:
+    from luigi_traffic.training.loop import Progress
+
+
+class ModelStage(Stage):
+    """A stage that needs a trained model: its parameters are those of the training."""
+
+    date = luigi.DateParameter(description="last day of the window")
+    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
+    model = luigi.Parameter(positional=False, description="name of the model plugin")
+    window_days = luigi.IntParameter(positional=False, description="days of gold to train on")
+    training = luigi.DictParameter(
+        default={}, positional=False, description="laid over the model's configuration"
+    )
+
+    @property
+    def plan(self) -> TrainingPlan:
+        """Days, recipe and id of the model."""
+        return TrainingPlan(
+            self.dataset, self.model, self.date, self.window_days,
+            recursively_unfreeze(self.training),
+        )  # fmt: skip
+
+
+class Train(ModelStage):
+    """Fit, score, log and register the model of a window of days."""
+
+    def requires(self) -> list[Gold]:
+        """Gold of every day of the window: an empty lake fills itself."""
+        return [Gold(day, dataset=self.dataset) for day in self.plan.days]
+
+    def output(self) -> LedgerPartition:
+        """The registered model."""
+        partition_id = self.plan.partition_id()
+        return LedgerPartition("model", self.dataset, partition_id or "", partition_id)
+
+    @property
+    def label(self) -> str:  # noqa: D102
+        return f"train {self.model} on {self.dataset}, {self.window_days} days to {self.date}"
+
+    def work(self) -> str:  # noqa: D102
+        from luigi_traffic.training.trainer import Trainer
+
+        plan = self.plan
+        plan.refuse_too_many_absent()
+        partition_id = plan.partition_id()
+        if partition_id is None:
+            raise RuntimeError(f"{self.label}: gold is complete but its ids are not known")
+        trainer = Trainer(
+            warehouse=parts().warehouse,
+            tracking_uri=parts().settings.tracking_uri,
+            dataset=lineage(self.dataset).dataset,
+            model=plugins().model(self.model),
+            config=plan.config,
+            recipe=plan.recipe,
+            partition_id=partition_id,
+            gold_ids=plan.gold_ids() or {},
+            absent=plan.absent_days(),
+            first=plan.days[0],
+            end=self.date + timedelta(days=1),
+            folder=home(),
+            get_model=plugins().model,
+            show_run=self._show_run,
+        )
+        return trainer.run(self._progress)
+
+    def _progress(self, at: Progress) -> None:
+        best = f", best validation MAE {at.best_validation_mae:.3f}" if at.best_epoch else ""
+        self.tell(f"epoch {at.epoch} of {at.epochs}, loss {at.loss:.3f}{best}", 100 * at.share)
+
+    def _show_run(self, url: str) -> None:
+        if self.set_tracking_url is not None:
+            self.set_tracking_url(url)

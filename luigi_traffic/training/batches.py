@@ -1,0 +1,150 @@
+"""Tensors for the network: inputs by channel name, targets with their mask, samples.
+
+A *sample* is a window, or for a model with `per_link` a (window, link) pair. Inputs are
+standard scores with 0 where missing; targets stay in the dataset's unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from luigi_traffic.errors import DataError, did_you_mean
+from luigi_traffic.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY
+from luigi_traffic.training.scaler import Scaler
+from luigi_traffic.training.series import Series
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+class Tensors:
+    """A series on the device, from which batches are gathered by window and link index."""
+
+    def __init__(
+        self,
+        series: Series,
+        scaler: Scaler,
+        channels: Sequence[str],
+        t_in: int,
+        t_out: int,
+        device: torch.device,
+    ) -> None:
+        check_channels(channels, series.columns)
+        self.channels = tuple(channels)
+        self.t_in, self.t_out, self.device = t_in, t_out, device
+        self.links = len(series.links)
+        # Only columns some channel asks for, in one (T, N, F) tensor: one gather a batch.
+        self._columns = [
+            c for c in series.columns if c in self.channels or c + OBSERVED in self.channels
+        ]
+        scaled = [scaler.scale(c, series.column(c)) for c in self._columns]
+        self._values = torch.from_numpy(np.stack(scaled, axis=-1)).to(device)
+        self._speed = torch.from_numpy(np.ascontiguousarray(series.speed)).to(device)
+        day = np.stack([series.slot_of_day / series.steps_per_day, series.day_of_week], axis=-1)
+        self._calendar = torch.from_numpy(day.astype(np.float32)).to(device)
+
+    def inputs(self, windows: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        """`(B, t_in, N, C)` for window indices `(B,)` and link indices `(B or 1, N)`."""
+        rows = windows[:, None] + torch.arange(self.t_in, device=self.device)
+        values = self._values[rows[:, :, None], links[:, None, :]]
+        seen = ~torch.isnan(values)
+        values = torch.where(seen, values, 0.0)
+        flags = seen.to(values.dtype)
+        calendar = self._calendar[rows][:, :, None, :].expand(-1, -1, values.shape[2], -1)
+        parts = []
+        for channel in self.channels:
+            if channel == TIME_OF_DAY:
+                parts.append(calendar[..., 0])
+            elif channel == DAY_OF_WEEK:
+                parts.append(calendar[..., 1])
+            elif channel.endswith(OBSERVED):
+                parts.append(flags[..., self._columns.index(channel.removesuffix(OBSERVED))])
+            else:
+                parts.append(values[..., self._columns.index(channel)])
+        return torch.stack(parts, dim=-1)
+
+    def targets(
+        self, windows: torch.Tensor, links: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Speeds `(B, t_out, N)` in the dataset's unit, 0 where missing, and the mask (bool)."""
+        rows = windows[:, None] + self.t_in + torch.arange(self.t_out, device=self.device)
+        speed = self._speed[rows[:, :, None], links[:, None, :]]
+        mask = ~torch.isnan(speed)
+        return torch.where(mask, speed, 0.0), mask
+
+    def batch(self, windows: NDArray[np.int64], links: NDArray[np.int64] | None) -> Batch:
+        """(x, y, mask) of windows, with all links, or of (window, link) pairs (N = 1)."""
+        window = torch.from_numpy(np.ascontiguousarray(windows)).to(self.device)
+        if links is None:
+            link = torch.arange(self.links, device=self.device)[None, :]
+        else:
+            link = torch.from_numpy(np.ascontiguousarray(links)).to(self.device)[:, None]
+        return self.inputs(window, link), *self.targets(window, link)
+
+
+class Samples:
+    """The samples of one split that have at least one observed target.
+
+    What an epoch draws is a pure function of (seed, epoch), so that a resumed training
+    draws what the uninterrupted one would have drawn. Epochs walk through one random
+    order after the other (one a pass): with a cap, no sample comes a second time
+    before all have come once.
+    """
+
+    def __init__(
+        self, series: Series, windows: range, t_in: int, t_out: int, per_link: bool
+    ) -> None:
+        first, last = windows.start + t_in, windows.stop - 1 + t_in + t_out
+        seen = ~np.isnan(series.speed[first:last])
+        total = np.zeros((len(seen) + 1, seen.shape[1]), dtype=np.int32)
+        np.cumsum(seen, axis=0, out=total[1:])
+        observed = total[t_out:] > total[:-t_out]  # (windows, links)
+        self.per_link = per_link
+        self._windows, self._links = windows, len(series.links)
+        self._keys = np.flatnonzero(observed if per_link else observed.any(axis=1))
+        if not len(self._keys):
+            raise DataError(
+                f"None of the {len(windows)} windows of a split has an observed speed to forecast."
+            )
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def drawn(self, seed: int, epoch: int, cap: int | None) -> NDArray[np.int64]:
+        """Positions of epoch `epoch` (from 0), in random order."""
+        size, all_of_them = self.epoch_size(cap), len(self._keys)
+        begin, end = epoch * size, (epoch + 1) * size
+        parts = []
+        for lap in range(begin // all_of_them, (end - 1) // all_of_them + 1):
+            order = np.random.default_rng([seed, lap]).permutation(all_of_them)
+            parts.append(order[max(0, begin - lap * all_of_them) : end - lap * all_of_them])
+        return np.concatenate(parts)
+
+    def epoch_size(self, cap: int | None) -> int:
+        """Samples an epoch draws."""
+        return min(cap or len(self._keys), len(self._keys))
+
+    def batches(
+        self, positions: NDArray[np.int64], size: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
+        """(window indices, link indices or None) of `positions`, `size` at a time."""
+        for begin in range(0, len(positions), size):
+            keys = self._keys[positions[begin : begin + size]]
+            if self.per_link:
+                yield self._windows.start + keys // self._links, keys % self._links
+            else:
+                yield self._windows.start + keys, None
+
+
+def check_channels(channels: Sequence[str], columns: Sequence[str]) -> None:
+    """Raises DataError for a channel that neither gold nor the calendar has."""
+    known = {TIME_OF_DAY, DAY_OF_WEEK, *columns, *(c + OBSERVED for c in columns)}
+    for channel in channels:
+        if channel not in known:
+            raise DataError(
+                f"The model asks for the channel {channel!r}, which gold does not have."
+                + did_you_mean(channel, known)
+            )

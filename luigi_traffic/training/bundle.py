@@ -1,0 +1,158 @@
+"""A trained model as two files: `network.pt` (weights) and `model.json` (all else).
+
+`model.json` names the SHA-256 of `network.pt`, and a bundle's `digest` is the SHA-256 of
+`model.json`: one number stands for the whole. Weights are loaded with `weights_only`, so
+a bundle cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from luigi_traffic.errors import DataError, PluginError
+from luigi_traffic.model import Model, ModelConfig, ModelShape
+from luigi_traffic.training.scaler import Scaler
+
+WEIGHTS = "network.pt"
+CARD = "model.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model and what is needed to forecast with it."""
+
+    model: Model
+    config: ModelConfig
+    shape: ModelShape
+    scaler: Scaler
+    network: torch.nn.Module
+    dataset: str
+    speed_unit: str
+    interval: timedelta
+    links: tuple[str, ...]
+    free_flow: NDArray[np.float32]
+    """`(N,)`, NaN where unknown: see `metrics.free_flow`."""
+
+    def save(self, folder: Path) -> str:
+        """Write both files into `folder`; returns the digest. Equal weights give equal bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        torch.save(state, buffer)
+        weights = buffer.getvalue()
+        (folder / WEIGHTS).write_bytes(weights)
+        card = json.dumps(self._card(hashlib.sha256(weights).hexdigest()), indent=2, sort_keys=True)
+        (folder / CARD).write_text(card + "\n", encoding="utf-8")
+        return digest(folder)
+
+    def _card(self, sha256: str) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "architecture": {"name": self.model.name, "version": self.model.version},
+            "weights": {"file": WEIGHTS, "sha256": sha256},
+            "config": self.config.model_dump(mode="json"),
+            "shape": {
+                "input_steps": self.shape.input_steps,
+                "output_steps": self.shape.output_steps,
+                "links": self.shape.links,
+                "channels": list(self.shape.channels),
+                "steps_per_day": self.shape.steps_per_day,
+            },
+            "scaler": self.scaler.as_dict(),
+            "dataset": self.dataset,
+            "speed_unit": self.speed_unit,
+            "interval_seconds": self.interval.total_seconds(),
+            "links": list(self.links),
+            "free_flow": [None if math.isnan(v) else float(v) for v in self.free_flow],
+        }
+
+    @classmethod
+    def load(
+        cls, folder: Path, get_model: Callable[[str], Model], *, expected: str | None = None
+    ) -> Bundle:
+        """The bundle in `folder`, its network on the CPU in eval mode.
+
+        `get_model` gives the installed model of a name; `expected` is the digest that
+        the registry remembers. Raises DataError where a file is missing, damaged or not
+        the one that was saved, PluginError where another version of the model's plugin
+        is installed than the one that trained it.
+        """
+        if expected is not None and (found := digest(folder)) != expected:
+            raise DataError(
+                f"The model in {folder} is not the one that was registered: {CARD} has SHA-256 "
+                f"{found}, the registry says {expected}. Train it again, or restore the files."
+            )
+        try:
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+            weights = (folder / WEIGHTS).read_bytes()
+        except (OSError, ValueError) as error:
+            raise DataError(f"The model in {folder} cannot be read: {error}") from error
+        try:
+            return cls._of(card, weights, folder, get_model)
+        except (KeyError, TypeError, ValidationError) as error:
+            raise DataError(f"{folder / CARD} is not a model card: {error!r}") from error
+
+    @classmethod
+    def _of(
+        cls, card: dict[str, Any], weights: bytes, folder: Path, get_model: Callable[[str], Model]
+    ) -> Bundle:
+        if card["format"] != FORMAT:
+            raise DataError(f"{folder / CARD} has format {card['format']}; this is for {FORMAT}.")
+        found = hashlib.sha256(weights).hexdigest()
+        if found != card["weights"]["sha256"]:
+            raise DataError(
+                f"{folder / WEIGHTS} was changed after it was saved: its SHA-256 is {found}, "
+                f"{CARD} says {card['weights']['sha256']}."
+            )
+        wanted = card["architecture"]
+        model = get_model(wanted["name"])
+        if model.version != wanted["version"]:
+            raise PluginError(
+                f"The model in {folder} was trained by {wanted['name']} {wanted['version']}; "
+                f"installed is {model.version}. Train it again, or install that version."
+            )
+        config = model.Config.model_validate(card["config"])
+        shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
+        network = model.build(config, shape)
+        try:
+            state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+            network.load_state_dict(state)
+        except (RuntimeError, pickle.UnpicklingError) as error:
+            raise DataError(f"{folder / WEIGHTS} does not fit the network: {error}") from error
+        network.eval()
+        free_flow = [math.nan if v is None else v for v in card["free_flow"]]
+        return cls(
+            model=model,
+            config=config,
+            shape=shape,
+            scaler=Scaler.from_dict(card["scaler"]),
+            network=network,
+            dataset=card["dataset"],
+            speed_unit=card["speed_unit"],
+            interval=timedelta(seconds=card["interval_seconds"]),
+            links=tuple(card["links"]),
+            free_flow=np.array(free_flow, dtype=np.float32),
+        )
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 (hex) of a bundle's `model.json`. Raises DataError where there is none."""
+    try:
+        return hashlib.sha256((folder / CARD).read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"There is no model in {folder}: {error}") from error

@@ -1,0 +1,136 @@
+"""Charts of a training report: SVG text that takes its ink from the page, light or dark."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Drawn as this, then replaced by `currentColor`.
+_INK = "#010203"
+_FAINT = "#8a909a"
+#: Readable on white and on near-black; told apart without colour by their dashes.
+COLOURS = ("#2f7fd6", "#d9742b", "#8a909a")
+_DASHES = ("-", "--", ":")
+
+
+def learning_curve(history: Sequence[Mapping[str, float]], best: int, unit: str) -> str:
+    """Training loss and validation MAE by epoch, the chosen epoch marked."""
+    figure, (axes,) = _figure(1, 5.2, 2.9)
+    epochs = [row["epoch"] for row in history]
+    axes.plot(
+        epochs, [row["train_loss"] for row in history], color=_FAINT, ls="--", label="training loss"
+    )
+    validation = [row["validation_mae"] for row in history]
+    axes.plot(epochs, validation, color=COLOURS[0], marker="o", ms=3, label="validation MAE")
+    axes.plot([best], [validation[best - 1]], "o", ms=9, mfc="none", color=COLOURS[0])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(unit)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    return _svg(figure, "learning")
+
+
+def lines(
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float | None]],
+    xlabel: str,
+    ylabel: str,
+    name: str,
+    ticks: Sequence[float] | None = None,
+) -> str:
+    """One line a forecaster, from 0 upwards; None leaves a gap."""
+    figure, (axes,) = _figure(1, 5.2, 2.9)
+    for index, (label, values) in enumerate(series.items()):
+        y = [math.nan if v is None else v for v in values]
+        axes.plot(
+            x, y, color=COLOURS[index % 3], ls=_DASHES[index % 3], marker="o", ms=2.5, label=label
+        )
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.set_ylim(bottom=0)
+    if ticks is not None:
+        axes.set_xticks(list(ticks))
+    axes.legend()
+    return _svg(figure, name)
+
+
+def day(
+    panels: Sequence[tuple[str, NDArray[Any], NDArray[Any], Mapping[str, NDArray[Any]], float]],
+    unit: str,
+) -> str:
+    """One panel a link: (title, hours, actual, forecasts by label, congestion limit).
+
+    Hours with actual speeds below the limit are shaded; NaN leaves gaps.
+    """
+    figure, all_axes = _figure(len(panels), 10.6, 2.15 * len(panels))
+    for axes, (title, hours, actual, forecasts, limit) in zip(all_axes, panels, strict=True):
+        slow = actual < limit
+        if slow.any():
+            axes.fill_between(
+                hours, 0, 1, where=slow, step="mid", transform=axes.get_xaxis_transform(),
+                color=COLOURS[1], alpha=0.14, lw=0,
+            )  # fmt: skip
+        axes.plot(hours, actual, color=_INK, lw=1.1, label="actual")
+        for index, (label, values) in enumerate(forecasts.items()):
+            axes.plot(hours, values, color=COLOURS[index], ls=_DASHES[index], lw=1.3, label=label)
+        axes.set_title(title, loc="left", fontsize=9, color=_INK)
+        axes.set_xlim(0, 24)
+        axes.set_xticks(range(0, 25, 3))
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(unit)
+    all_axes[0].legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
+    all_axes[-1].set_xlabel("hour of day")
+    return _svg(figure, "day")
+
+
+def _figure(rows: int, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:
+    from matplotlib.figure import Figure  # not pyplot: no global state, no display
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    all_axes = np.atleast_1d(figure.subplots(rows, 1))
+    for axes in all_axes:
+        axes.patch.set_alpha(0)
+        axes.grid(axis="y", color=_FAINT, alpha=0.3, lw=0.6)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_color(_FAINT)
+        axes.tick_params(colors=_INK, labelsize=8, color=_FAINT)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_color(_INK)
+            label.set_fontsize(8)
+    return figure, list(all_axes)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    import matplotlib
+
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)
+            for text in legend.get_texts():
+                text.set_color(_INK)
+                text.set_fontsize(8)
+    out = io.StringIO()
+    # The salt keeps the ids of two drawings on one page apart, and equal from run to run.
+    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    with matplotlib.rc_context(settings):
+        figure.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
+    text = out.getvalue()
+    return (
+        text[text.index("<svg") :]
+        .replace(_INK, "currentColor")
+        .replace("'DejaVu Sans', 'Bitstream Vera Sans'", "system-ui")
+    )

@@ -1,0 +1,138 @@
+"""The model beside its baselines on the hold-out: same windows, same mask, same unit.
+
+The hold-out is the last split of the series. Where it holds more windows than
+`evaluation_windows`, that many are drawn from it by a fixed seed. Drawn, not every n-th:
+feeds that miss the same minutes of every hour would make every n-th window a biased
+sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.training.baselines import HistoricalAverage, Persistence
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.metrics import MEAN, Errors
+from luigi_traffic.training.series import DAY_SECONDS, Series
+from luigi_traffic.training.windows import Split
+
+#: Names of the forecasters in an evaluation, in the order of its tables.
+MODEL, PERSISTENCE, HISTORICAL_AVERAGE = "model", "persistence", "historical average"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors of the model and the baselines; JSON-serialisable by `as_dict`."""
+
+    windows: int
+    """Windows scored, of `windows_total` in the hold-out."""
+    windows_total: int
+    first_target: str
+    """Beginning of the first interval that may be scored, ISO, local time; `last_target` too."""
+    last_target: str
+    scores: dict[str, dict[str, dict[str, float | None]]]
+    """Forecaster → step ("3", …, "mean") → mae, rmse, mape, f1, count."""
+    by_step: dict[str, list[float | None]]
+    """Forecaster → MAE a step."""
+    by_hour: dict[str, list[float | None]]
+    """Forecaster → MAE an hour of day."""
+
+    def mae(self, forecaster: str = MODEL, step: str = MEAN) -> float | None:
+        """One MAE in the dataset's unit; None where nothing was observed."""
+        return self.scores[forecaster][step]["mae"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def evaluate(
+    forecaster: Forecaster, series: Series, split: Split, most_windows: int | None = None
+) -> Evaluation:
+    """Score the model, persistence and the historical average on the split's hold-out.
+
+    Raises DataError where the hold-out holds no observed target.
+    """
+    t_in, t_out = forecaster.input_steps, forecaster.output_steps
+    windows = holdout(split, most_windows)
+    average = HistoricalAverage.of(series, split.training_rows(t_in), t_in, t_out)
+    persistence = Persistence.of(series, t_in, t_out, average.link_mean)
+    flow = forecaster.bundle.free_flow
+    errors = {name: Errors(t_out, flow) for name in (MODEL, PERSISTENCE, HISTORICAL_AVERAGE)}
+    for piece, forecast in forecaster.stream(series, windows):
+        actual, mask, hours = _targets(series, piece + t_in, t_out)
+        errors[MODEL].update(forecast, actual, mask, hours)
+        errors[PERSISTENCE].update(persistence.predict(piece), actual, mask, hours)
+        errors[HISTORICAL_AVERAGE].update(average.predict(piece), actual, mask, hours)
+    if not errors[MODEL].count.sum():
+        raise DataError(
+            f"None of the {len(windows)} hold-out windows has an observed speed to score: the "
+            "last days of the training window are empty in gold."
+        )
+    times = series.timestamps
+    return Evaluation(
+        windows=len(windows),
+        windows_total=len(split.test),
+        first_target=str(times[split.test.start + t_in].astype("datetime64[s]")),
+        last_target=str(times[split.test.stop - 1 + t_in + t_out - 1].astype("datetime64[s]")),
+        scores={name: e.summary() for name, e in errors.items()},
+        by_step={name: e.by_step() for name, e in errors.items()},
+        by_hour={name: e.by_hour() for name, e in errors.items()},
+    )
+
+
+def compare(
+    challenger: Forecaster,
+    champion: Forecaster,
+    series: Series,
+    split: Split,
+    most_windows: int | None = None,
+) -> tuple[float, float]:
+    """Mean MAE of (challenger, champion) on the same targets of the same hold-out.
+
+    `split` is the challenger's. The two may differ in input and output steps: both are
+    issued at the same moments, and the steps that both forecast are scored. Links are the
+    challenger's; one that the champion cannot forecast is left out for both.
+    Raises DataError where that leaves nothing to score.
+    """
+    issue_rows = holdout(split, most_windows) + challenger.input_steps
+    issue_rows = issue_rows[issue_rows >= champion.input_steps]
+    steps = min(challenger.output_steps, champion.output_steps)
+    links = [x for x in challenger.links(series) if x in set(champion.links(series))]
+    totals = []
+    for forecaster in (challenger, champion):
+        column = {link: index for index, link in enumerate(forecaster.links(series))}
+        chosen = [column[link] for link in links]
+        errors = Errors(steps)
+        part = series.aligned(links)
+        for piece, forecast in forecaster.stream(series, issue_rows - forecaster.input_steps):
+            actual, mask, _ = _targets(part, piece + forecaster.input_steps, steps)
+            errors.update(forecast[:, :steps, chosen], actual, mask)
+        totals.append(errors.at(slice(0, steps))["mae"])
+    ours, theirs = totals
+    if ours is None or theirs is None:
+        raise DataError("Challenger and champion share no observed target on the hold-out.")
+    return ours, theirs
+
+
+def holdout(split: Split, most_windows: int | None) -> NDArray[np.int64]:
+    """Window indices of the hold-out in time order, at most `most_windows`, always the same."""
+    all_of_them = np.arange(split.test.start, split.test.stop, dtype=np.int64)
+    if most_windows is None or most_windows >= len(all_of_them):
+        return all_of_them
+    return np.sort(np.random.default_rng(0).choice(all_of_them, most_windows, replace=False))
+
+
+def _targets(
+    series: Series, issue_rows: NDArray[np.int64], t_out: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Actual speeds `(W, t_out, N)`, their mask, and hours of day `(W, t_out)`."""
+    rows = issue_rows[:, None] + np.arange(t_out)
+    actual = series.speed[rows]
+    hours = series.slot_of_day[rows] * (DAY_SECONDS // series.steps_per_day) // 3600
+    return actual, ~np.isnan(actual), hours

@@ -1,0 +1,65 @@
+"""Gold out of the warehouse as a `Series`, at exactly the partition ids that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from luigi_traffic.errors import DataError, TransientError
+from luigi_traffic.training.series import Series
+from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.binary import copy_out
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.connection import Warehouse
+
+
+def read_gold(
+    warehouse: Warehouse,
+    dataset: str,
+    ids: Mapping[str, str],
+    columns: Sequence[str],
+    start: date,
+    end: date,
+    interval: timedelta,
+) -> Series:
+    """Columns of `gold.<dataset>` from `start` to before `end`, NaN where there is no row.
+
+    Ledger and rows are read in one snapshot. Raises `TransientError` where another runner has
+    replaced a day since `ids` were computed, `DataError` for a column that gold does not have.
+    """
+    with warehouse.connect() as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        live = ledger.current_ids(connection, "gold", dataset)
+        changed = [day for day, wanted in ids.items() if live.get(day) != wanted]
+        if changed:
+            raise TransientError(
+                f"gold.{dataset} of {', '.join(changed)} was replaced by another run with other "
+                "settings while this one was under way. Run again."
+            )
+        names = ", ".join(f'"{name}"' for name in columns)
+        found = copy_out(
+            connection,
+            f'SELECT "timestamp", link_id, {names} FROM gold."{dataset}" '  # noqa: S608
+            f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}'",
+        )
+    codes, links = found["link_id"]
+    if not len(codes):
+        raise DataError(f"gold.{dataset} has no row from {start} to {end}")
+    # Links sorted, so that their order does not depend on that of the rows.
+    order = np.argsort(np.asarray(links, dtype=object))
+    rank = np.empty(len(links), dtype=np.int64)
+    rank[order] = np.arange(len(links))
+    return Series.from_columns(
+        found["timestamp"],
+        rank[codes],
+        [links[i] for i in order],
+        {name: found[name] for name in columns},
+        np.datetime64(start, "us"),
+        np.datetime64(end, "us"),
+        interval,
+    )

@@ -1,0 +1,239 @@
+"""The report of a training: one HTML file that needs nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luigi_traffic.training import charts
+from luigi_traffic.training.evaluate import MODEL, Evaluation
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.loop import Fit
+from luigi_traffic.training.metrics import CONGESTED_SHARE, MEAN, reported
+from luigi_traffic.training.report_page import PAGE
+from luigi_traffic.training.series import Series
+
+#: Links drawn against their actual speeds.
+DRAWN_LINKS = 4
+_MEASURES = (
+    ("mae", "MAE", True),
+    ("rmse", "RMSE", True),
+    ("mape", "MAPE %", True),
+    ("f1", "F1", False),
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the model is made of, as the caller knows it."""
+
+    partition_id: str
+    gold_digest: str
+    """Hash over the gold partition ids that the model saw."""
+    days: tuple[str, ...]
+    """ISO dates in gold, in order."""
+    absent_days: Mapping[str, str] = field(default_factory=dict)
+    """Days of the window that the source did not have → reason."""
+    decision: str = ""
+    """One sentence: champion or not, and why; empty where not decided yet."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Anything else worth a row, name → text."""
+
+
+def write_report(
+    path: Path,
+    origin: Origin,
+    fit: Fit,
+    evaluation: Evaluation,
+    forecaster: Forecaster,
+    series: Series,
+) -> Path:
+    """Write the report to `path` and return it. Equal inputs give equal bytes."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    bundle = forecaster.bundle
+    unit, interval = bundle.speed_unit, series.interval
+    minutes = interval.total_seconds() / 60
+    steps = np.arange(1, forecaster.output_steps + 1) * minutes
+    title = f"{bundle.model.name} on {bundle.dataset}"
+    drawings = {
+        "learning": charts.learning_curve(fit.history, fit.best_epoch, unit),
+        "by_step": charts.lines(
+            steps.tolist(), evaluation.by_step, "minutes ahead", f"MAE, {unit}", "step"
+        ),
+        "by_hour": charts.lines(
+            [float(hour) for hour in range(24)],
+            evaluation.by_hour,
+            "hour of day of the target",
+            f"MAE, {unit}",
+            "hour",
+            ticks=range(0, 24, 3),
+        ),
+    }
+    chosen, date, panels = _days_drawn(forecaster, series, fit.split.test)
+    if panels:
+        drawings["day"] = charts.day(panels, unit)
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
+        PAGE
+    )
+    html = page.render(
+        title=title,
+        unit=unit,
+        facts=_facts(origin, fit, evaluation, forecaster, series),
+        decision=origin.decision,
+        columns=[*(_ahead(step * interval) for step in reported(forecaster.output_steps)), "mean"],
+        tables=_tables(evaluation),
+        verdict=_verdict(evaluation, unit),
+        drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - ours
+        date=date,
+        links=chosen,
+        congested=f"{CONGESTED_SHARE:.0%}",
+        config=sorted(bundle.config.model_dump(mode="json").items()),
+        absent=sorted(origin.absent_days.items()),
+        best_epoch=fit.best_epoch,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def _facts(
+    origin: Origin, fit: Fit, evaluation: Evaluation, forecaster: Forecaster, series: Series
+) -> list[tuple[str, str]]:
+    bundle = forecaster.bundle
+    days = origin.days
+    kind = "(window, link) pairs" if fit.per_link else "windows"
+    observed = float(np.mean(~np.isnan(series.speed)))
+    span = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "no days"
+    resumed = f", resumed at epoch {fit.resumed_at}" if fit.resumed_at else ""
+    stopped = ", stopped early" if fit.stopped_early else ""
+    parameters = sum(p.numel() for p in bundle.network.parameters())
+    return [
+        ("Model", f"{bundle.model.name} {bundle.model.version}, {parameters:,} parameters"),
+        (
+            "Dataset",
+            f"{bundle.dataset}: {len(series.links):,} links every {_ahead(series.interval)}",
+        ),
+        ("Days", span + (f"; {len(origin.absent_days)} absent" if origin.absent_days else "")),
+        ("Observed", f"{observed:.1%} of all link intervals"),
+        (
+            "Training",
+            f"{len(fit.history)} epochs, the best was {fit.best_epoch}{stopped}{resumed}; "
+            f"{fit.seconds:,.0f} s on {fit.device}",
+        ),
+        (
+            "Seen",
+            f"{fit.samples_seen:,} of {fit.samples_total:,} training {kind} "
+            f"({fit.samples_seen / fit.samples_total:.1%}), {fit.samples_drawn:,} drawn",
+        ),
+        (
+            "Hold-out",
+            f"{evaluation.windows:,} of {evaluation.windows_total:,} windows "
+            f"({evaluation.windows / evaluation.windows_total:.0%}), targets from "
+            f"{evaluation.first_target} to {evaluation.last_target}; "
+            f"{evaluation.scores[MODEL][MEAN]['count']:,} observed speeds scored",
+        ),
+        ("Gold", f"digest {origin.gold_digest}"),
+        ("Partition id", origin.partition_id),
+        *((name, text) for name, text in origin.sources.items()),
+    ]
+
+
+def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
+    out = []
+    for key, label, lower_is_better in _MEASURES:
+        rows = {
+            name: [scores[step][key] for step in scores]
+            for name, scores in evaluation.scores.items()
+        }
+        best = []
+        for column in zip(*rows.values(), strict=True):
+            known = [v for v in column if v is not None]
+            best.append((min if lower_is_better else max)(known) if known else None)
+        cells = {
+            name: [
+                (
+                    "–" if v is None else f"{v:.3f}" if key != "mape" else f"{v:.2f}",
+                    v == b and v is not None,
+                )
+                for v, b in zip(values, best, strict=True)
+            ]
+            for name, values in rows.items()
+        }
+        out.append({"label": label, "rows": cells})
+    return out
+
+
+def _verdict(evaluation: Evaluation, unit: str) -> str:
+    ours = evaluation.mae()
+    if ours is None:
+        return ""
+    parts = []
+    for name in evaluation.scores:
+        theirs = evaluation.mae(name)
+        if name != MODEL and theirs:
+            change = (ours - theirs) / theirs
+            parts.append(
+                f"{abs(change):.0%} {'below' if change < 0 else 'above'} {name} ({theirs:.2f})"
+            )
+    return f"Mean absolute error {ours:.2f} {unit}: {', '.join(parts)}."
+
+
+def _days_drawn(
+    forecaster: Forecaster, series: Series, test: range
+) -> tuple[
+    list[str], str, list[tuple[str, NDArray[Any], NDArray[Any], dict[str, NDArray[Any]], float]]
+]:
+    """The day and the links of the hold-out whose speeds vary most, with their forecasts."""
+    t_in, t_out = forecaster.input_steps, forecaster.output_steps
+    per_day = series.steps_per_day
+    rows = np.arange(test.start + t_in + t_out - 1, test.stop + t_in + t_out - 1)
+    day_of_row = series.timestamps[rows].astype("datetime64[D]")
+    days, counts = np.unique(day_of_row, return_counts=True)
+    whole = days[counts == per_day]
+    candidates = whole if len(whole) else days[[int(np.argmax(counts))]]
+    # Variance a day and link; links with less than half of the day observed are not drawn.
+    variance = np.full((len(candidates), len(series.links)), -1.0)
+    for index, date in enumerate(candidates):
+        part = series.speed[rows[day_of_row == date]]
+        good = (~np.isnan(part)).mean(axis=0) > 0.5
+        if good.any():
+            variance[index, good] = np.nanvar(part[:, good], axis=0)
+    top = np.sort(variance, axis=1)[:, -DRAWN_LINKS:]
+    best = int(np.argmax(top.sum(axis=1)))
+    order = np.argsort(-variance[best], kind="stable")[:DRAWN_LINKS]
+    links = [series.links[i] for i in order if variance[best, i] >= 0]
+    if not links:
+        return [], "", []
+
+    rows = rows[day_of_row == candidates[best]]
+    drawn = series.aligned(links) if forecaster.bundle.model.per_link else series
+    names = forecaster.links(drawn)
+    ahead = sorted({reported(t_out)[0], t_out})
+    # Row r at step s is forecast by the window that begins t_in + s - 1 rows earlier.
+    forecasts = {step: forecaster.predict(drawn, rows - t_in - step + 1) for step in ahead}
+    hours = series.slot_of_day[rows] * 24 / per_day
+    panels = []
+    for link in links:
+        at, own = names.index(link), series.links.index(link)
+        trained = forecaster.bundle.links.index(link) if link in forecaster.bundle.links else None
+        flow = forecaster.bundle.free_flow[trained] if trained is not None else np.nan
+        lines = {
+            f"{_ahead(step * series.interval)} ahead": forecasts[step][:, step - 1, at]
+            for step in ahead
+        }
+        limit = float(CONGESTED_SHARE * flow)
+        panels.append((f"link {link}", hours, series.speed[rows, own], lines, limit))
+    return links, str(candidates[best]), panels
+
+
+def _ahead(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h"

@@ -1,0 +1,248 @@
+"""From a window of gold to a registered model: fit, score, report, register, commit.
+
+The ledger row is the commit. All before it can be repeated: a killed training resumes from
+its checkpoint, and a version that was registered already is found by its partition id.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luigi_traffic.crashpoints import CrashPoint, crash_point
+from luigi_traffic.dataset import Dataset
+from luigi_traffic.errors import DataError, PluginError
+from luigi_traffic.model import Model, ModelConfig, gold_columns
+from luigi_traffic.recipe import Recipe, short_hash
+from luigi_traffic.training import champion, registry
+from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.evaluate import Evaluation, compare, evaluate
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.gold import read_gold
+from luigi_traffic.training.loop import Fit, Progress, fit
+from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.registered import registered_name
+from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.series import Series
+from luigi_traffic.warehouse import ledger
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.connection import Warehouse
+
+logger = logging.getLogger("luigi_traffic")
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One training. `gold_ids` is day → partition id; `absent` the days left out → reason."""
+
+    warehouse: Warehouse
+    tracking_uri: str
+    dataset: Dataset
+    model: Model
+    config: ModelConfig
+    recipe: Recipe
+    partition_id: str
+    gold_ids: dict[str, str]
+    absent: dict[str, str]
+    first: date
+    end: date
+    folder: Path
+    get_model: Callable[[str], Model]
+    show_run: Callable[[str], None]
+
+    def run(self, progress: Callable[[Progress], None]) -> str:
+        """Do it all; the answer is a line for people."""
+        series = self._series()
+        checkpoints = self.folder / "checkpoints" / self.partition_id
+        trained = fit(
+            self.model,
+            self.config,
+            series,
+            checkpoint_dir=checkpoints,
+            progress=progress,
+            on_checkpoint=lambda: crash_point(CrashPoint.TRAIN_CHECKPOINTED),
+        )
+        bundle = self._bundle(trained, series)
+        bundle_folder = self.folder / "models" / self.partition_id
+        bundle.save(bundle_folder)
+        forecaster = Forecaster(bundle, self.config.device)
+        scores = evaluate(forecaster, series, trained.split, self.config.evaluation_windows)
+        name = registered_name(self.dataset.name)
+        registered = registry.find_version(self.tracking_uri, name, self.partition_id)
+        decision = champion.recorded(registered) if registered else None
+        if decision is None:
+            decision = self._decide(forecaster, series, trained, scores)
+        report = write_report(
+            self.folder / "reports" / f"{self.dataset.name}-{self.end}-{self.partition_id[:8]}.html",
+            self._origin(decision.reason),
+            trained,
+            scores,
+            forecaster,
+            series,
+        )
+        crash_point(CrashPoint.TRAIN_SCORED)
+        if registered is None:
+            registered = self._register(name, bundle_folder, trained, scores, report)
+        crash_point(CrashPoint.TRAIN_REGISTERED)
+        champion.promote(self.tracking_uri, registered, decision)
+        if url := registry.run_url(self.tracking_uri, registered):
+            self.show_run(url)
+        with self.warehouse.connect() as connection:
+            ledger.write(connection, self._row(registered, trained, scores, decision, report))
+        crash_point(CrashPoint.TRAIN_COMMITTED)
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        return (
+            f"MAE {scores.mae():.3f} {self.dataset.speed_unit}, version {registered.version}, "
+            f"{decision.reason}; report {report}"
+        )
+
+    def _series(self) -> Series:
+        columns = list(dict.fromkeys(["speed", *gold_columns(self.model.channels(self.config))]))
+        return read_gold(
+            self.warehouse, self.dataset.name, self.gold_ids, columns, self.first, self.end,
+            self.dataset.interval,
+        )  # fmt: skip
+
+    def _bundle(self, trained: Fit, series: Series) -> Bundle:
+        seen = trained.split.training_rows(self.config.input_steps)
+        return Bundle(
+            model=self.model,
+            config=self.config,
+            shape=trained.shape,
+            scaler=trained.scaler,
+            network=trained.network,
+            dataset=self.dataset.name,
+            speed_unit=self.dataset.speed_unit,
+            interval=self.dataset.interval,
+            links=series.links,
+            free_flow=free_flow(series.speed[seen]),
+        )
+
+    def _decide(
+        self, forecaster: Forecaster, series: Series, trained: Fit, scores: Evaluation
+    ) -> champion.Decision:
+        """Against the champion on the same hold-out; one that cannot be scored gives way."""
+        name = registered_name(self.dataset.name)
+        holder = registry.champion(self.tracking_uri, name)
+        mine = scores.mae()
+        if mine is None:
+            raise DataError("the hold-out has no observed speed: nothing to judge the model by")
+        if holder is None:
+            return champion.decide(mine)
+        try:
+            folder = registry.load_version(
+                self.tracking_uri, name, holder.version, self.folder / "tmp" / "champion"
+            )
+            other = Forecaster(
+                Bundle.load(folder, self.get_model, expected=holder.tags[registry.DIGEST]),
+                self.config.device,
+            )
+            ours, theirs = compare(
+                forecaster, other, series, trained.split, self.config.evaluation_windows
+            )
+        except (PluginError, DataError) as e:
+            logger.warning("champion %s cannot be scored: %s", holder.version, e)
+            return champion.decide(mine, None, holder.version)
+        return champion.decide(ours, theirs, holder.version)
+
+    def _origin(self, decision: str) -> Origin:
+        return Origin(
+            partition_id=self.partition_id,
+            gold_digest=self._gold_digest,
+            days=tuple(self.gold_ids),
+            absent_days=self.absent,
+            decision=decision,
+        )
+
+    @property
+    def _gold_digest(self) -> str:
+        return short_hash(*(f"{day}:{i}" for day, i in self.gold_ids.items()), length=32)
+
+    def _register(
+        self, name: str, bundle: Path, trained: Fit, scores: Evaluation, report: Path
+    ) -> registry.Registered:
+        metrics = {
+            f"{forecaster.replace(' ', '_')}_{measure}_{step}": value
+            for forecaster, steps in scores.scores.items()
+            for step, values in steps.items()
+            for measure, value in values.items()
+        }
+        params: dict[str, Any] = {
+            "dataset": self.dataset.name,
+            "model": self.model.name,
+            "model_version": self.model.version,
+            "first_day": self.first,
+            "last_day": max(self.gold_ids),
+            "days": len(self.gold_ids),
+            "device": trained.device,
+            **self.config.model_dump(mode="json", exclude={"device"}),
+        }
+        tags = {
+            "dataset": self.dataset.name,
+            "model": self.model.name,
+            "gold_ids_digest": self._gold_digest,
+            "window": f"{self.first} to {max(self.gold_ids)}",
+            "share_of_samples_seen": f"{trained.samples_seen / trained.samples_total:.4f}",
+        }
+        return registry.log_run(
+            self.tracking_uri,
+            name,
+            name,
+            bundle,
+            partition_id=self.partition_id,
+            columns=gold_columns(trained.shape.channels),
+            params=params,
+            history=trained.history,
+            metrics=metrics,
+            tags=tags,
+            files=[report],
+        )
+
+    def _row(
+        self,
+        registered: registry.Registered,
+        trained: Fit,
+        scores: Evaluation,
+        decision: champion.Decision,
+        report: Path,
+    ) -> ledger.LedgerRow:
+        return ledger.LedgerRow(
+            stage="model",
+            dataset=self.dataset.name,
+            part=self.partition_id,
+            partition_id=self.partition_id,
+            recipe=self.recipe.as_dict(),
+            inputs=[{"stage": "gold", "part": d, "id": i} for d, i in self.gold_ids.items()],
+            rows=trained.samples_total,
+            checksum=registered.tags[registry.DIGEST],
+            details={
+                "name": registered.name,
+                "version": registered.version,
+                "run_id": registered.run_id,
+                "digest": registered.tags[registry.DIGEST],
+                "model": self.model.name,
+                "last_day": max(self.gold_ids),
+                "unit": self.dataset.speed_unit,
+                "interval_seconds": int(self.dataset.interval.total_seconds()),
+                "scores": scores.scores,
+                "windows_scored": [scores.windows, scores.windows_total],
+                "samples": {
+                    "total": trained.samples_total,
+                    "drawn": trained.samples_drawn,
+                    "seen": trained.samples_seen,
+                },
+                "epochs": len(trained.history),
+                "best_epoch": trained.best_epoch,
+                "device": trained.device,
+                "seconds": round(trained.seconds, 3),
+                "promoted": decision.promoted,
+                "decision": decision.reason,
+                "report": str(report),
+            },
+        )

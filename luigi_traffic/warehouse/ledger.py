@@ -1,0 +1,122 @@
+"""The ledger: the manifest of warehouse partitions.
+
+A row of `meta.ledger` is to the warehouse what a manifest object is to the lake: a
+partition exists when it has a row that is not superseded. Rows are never deleted or
+changed, but for `superseded_at`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import Json
+
+from luigi_traffic.recipe import canonical_json, short_hash
+from luigi_traffic.warehouse import advisory
+
+_COLUMNS = (
+    "stage, dataset, part, partition_id, recipe, inputs, rows, checksum, details, committed_at"
+)
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One committed partition.
+
+    `part` is `2012-03-28` for gold, `2012-03-28/<model>` for forecasts, the partition id
+    for models. `inputs` is a list of `{"stage": …, "part": …, "id": …}`. `recipe`,
+    `inputs` and `details` must be JSON without NaN. `committed_at` is the server's.
+    """
+
+    stage: str
+    dataset: str
+    part: str
+    partition_id: str
+    recipe: Mapping[str, Any]
+    inputs: list[dict[str, Any]]
+    rows: int
+    checksum: str
+    details: Mapping[str, Any]
+    committed_at: datetime | None = None
+
+
+def current(conn: Connection, stage: str, dataset: str) -> dict[str, LedgerRow]:
+    """Part -> the row that is not superseded, ordered by part."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM meta.ledger"  # noqa: S608 - our own column list
+            " WHERE stage = %s AND dataset = %s AND superseded_at IS NULL ORDER BY part",
+            (stage, dataset),
+        )
+        rows = [LedgerRow(*values) for values in cursor.fetchall()]
+    return {row.part: row for row in rows}
+
+
+def current_ids(conn: Connection, stage: str, dataset: str) -> dict[str, str]:
+    """Part -> partition id of all live rows of a stage, in one query."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT part, partition_id FROM meta.ledger"
+            " WHERE stage = %s AND dataset = %s AND superseded_at IS NULL ORDER BY part",
+            (stage, dataset),
+        )
+        return dict(cursor.fetchall())
+
+
+def find(conn: Connection, partition_id: str) -> LedgerRow | None:
+    """The row of a partition id, a live one before the latest superseded one."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM meta.ledger WHERE partition_id = %s"  # noqa: S608
+            " ORDER BY superseded_at IS NULL DESC, seq DESC LIMIT 1",
+            (partition_id,),
+        )
+        values = cursor.fetchone()
+    return LedgerRow(*values) if values else None
+
+
+def write(conn: Connection, row: LedgerRow) -> bool:
+    """Supersede the live row of (stage, dataset, part) and insert this one, in the caller's transaction.
+
+    False, and nothing written, if this very partition id is live already: somebody
+    else committed it. Writers of the same part wait for each other until their
+    transactions end; the transaction must be READ COMMITTED (the default).
+    """
+    part = (row.stage, row.dataset, row.part)
+    advisory.lock_transaction(conn, f"ledger:{canonical_json(part)}")
+    live = "stage = %s AND dataset = %s AND part = %s AND superseded_at IS NULL"
+    with conn.cursor() as cursor:
+        cursor.execute(f"SELECT partition_id FROM meta.ledger WHERE {live}", part)  # noqa: S608
+        if cursor.fetchone() == (row.partition_id,):
+            return False
+        cursor.execute(
+            f"UPDATE meta.ledger SET superseded_at = clock_timestamp() WHERE {live}",  # noqa: S608
+            part,
+        )
+        cursor.execute(
+            "INSERT INTO meta.ledger (stage, dataset, part, partition_id, recipe_hash,"
+            " recipe, inputs, rows, checksum, details)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *part,
+                row.partition_id,
+                short_hash(canonical_json(row.recipe)),
+                _json(row.recipe),
+                _json(row.inputs),
+                row.rows,
+                row.checksum,
+                _json(row.details),
+            ),
+        )
+    return True
+
+
+def _json(value: Any) -> Json:
+    return Json(
+        value, dumps=lambda v: json.dumps(v, ensure_ascii=False, allow_nan=False, default=str)
+    )

@@ -1,0 +1,290 @@
+"""The commit of a warehouse partition: stage a table, then attach it in one transaction.
+
+    table.ensure(conn)                       a transaction of its own
+    staged = table.stage(conn, "20120328")   a transaction of its own if others fill it
+    copy_in(conn, staged, …)                 any number of connections
+    table.commit(conn, staged, Bounds.day(day), row)   the caller commits
+
+Readers of the parent see the old rows until that COMMIT and the new rows after it. A
+staged table nobody attached is garbage (`orphans`). Sources: PostgreSQL's documentation,
+"Table Partitioning", 5.12.2.2, and "ALTER TABLE ... ATTACH PARTITION".
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+import psycopg2.errors
+from psycopg2.extensions import connection as Connection
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.warehouse import advisory, ledger
+from luigi_traffic.warehouse.connection import server_message
+from luigi_traffic.warehouse.ledger import LedgerRow
+
+_MAX_NAME = 63  # bytes; PostgreSQL cuts longer names off silently
+
+
+def quote(name: str) -> str:
+    """`name` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and its SQL type, such as `timestamp`, `text`, `real`, `smallint`, `date`."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one partition holds: `by` in [low, high) of a range, or `by` = low of a list."""
+
+    low: str
+    high: str | None
+
+    @classmethod
+    def day(cls, day: date) -> Bounds:
+        """One day, midnight to midnight."""
+        return cls(day.isoformat(), (day + timedelta(days=1)).isoformat())
+
+    @classmethod
+    def value(cls, text: str) -> Bounds:
+        """One value of a list-partitioned column."""
+        return cls(text, None)
+
+    def __str__(self) -> str:
+        return repr(self.low) if self.high is None else f"[{self.low}, {self.high})"
+
+
+@dataclass(frozen=True)
+class PartitionedTable:
+    """A table partitioned by one column; each partition is replaced as a whole.
+
+    `key` must be unique in a partition and contains `by`, so it is unique in the table.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    by: str
+    kind: Literal["range", "list"] = "range"
+
+    @property
+    def qualified(self) -> str:
+        """The parent's name, quoted for SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    def ensure(self, conn: Connection) -> None:
+        """Create the schema and the parent, or add the columns that the parent lacks.
+
+        Use a transaction of its own: others wait for its end. Raises DataError if a
+        column exists with another type.
+        """
+        if self._missing(conn) == []:
+            return
+        advisory.lock_transaction(conn, f"table:{self.qualified}")
+        # Schemas are shared by tables, and CREATE … IF NOT EXISTS alone can collide.
+        advisory.lock_transaction(conn, f"schema:{self.schema}")
+        missing = self._missing(conn)
+        with conn.cursor() as cursor:
+            if missing is None:
+                columns = ", ".join(f"{quote(c.name)} {c.type}" for c in self.columns)
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+                cursor.execute(
+                    f"CREATE TABLE {self.qualified} ({columns})"
+                    f" PARTITION BY {self.kind} ({quote(self.by)})"
+                )
+            else:
+                for column in missing:
+                    cursor.execute(
+                        f"ALTER TABLE {self.qualified} ADD COLUMN {quote(column.name)} {column.type}"
+                    )
+
+    def stage(self, conn: Connection, label: str) -> str:
+        """Create an empty table of the parent's columns; return its name, quoted for SQL."""
+        suffix = f"_{label}_{secrets.token_hex(4)}"
+        base = self.name.encode()[: _MAX_NAME - len(suffix.encode())].decode(errors="ignore")
+        staged = f"{quote(self.schema)}.{quote(base + suffix)}"
+        # Not `LIKE parent`: that locks the parent until the transaction ends, and two
+        # who stage and commit in one transaction each would wait for each other for ever.
+        columns = ", ".join(f"{quote(name)} {kind}" for name, kind in self._existing(conn).items())
+        tag = {"staged_for": self.qualified, "at": datetime.now(UTC).isoformat()}
+        with conn.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {staged} ({columns})")
+            cursor.execute(f"COMMENT ON TABLE {staged} IS %s", (json.dumps(tag),))
+        return staged
+
+    def commit(
+        self,
+        conn: Connection,
+        staged: str,
+        bounds: Bounds,
+        row: LedgerRow,
+        before_commit: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Make `staged` the partition of `bounds`, in the caller's transaction.
+
+        `before_commit` is called when all is done but the caller's COMMIT. False if this
+        partition id is live already: roll back, then `discard`. Raises DataError if rows
+        are duplicate in `key`, outside of `bounds`, or not `row.rows`. A transaction that
+        commits must not have read the parent before (it could wait for its like for ever).
+        """
+        inside = self._condition(conn, bounds)
+        self._verify(conn, staged, bounds, inside, row.rows)
+        by_key = ", ".join(quote(name) for name in self.key)
+        with conn.cursor() as cursor:
+            # Slow work first, on the table that only we know of.
+            try:
+                cursor.execute(f"ALTER TABLE {staged} ADD PRIMARY KEY ({by_key})")
+            except (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation) as error:
+                raise DataError(
+                    f"{self.qualified}, partition {bounds}: rows must be unique and not null in"
+                    f" ({', '.join(self.key)}). {server_message(error)}"
+                ) from error
+            # With this CHECK, ATTACH need not scan the rows while it holds its locks.
+            cursor.execute(f"ALTER TABLE {staged} ADD CONSTRAINT partition_bounds CHECK ({inside})")
+            if not ledger.write(conn, row):
+                return False
+            for old in self._attached(conn, bounds):
+                cursor.execute(f"ALTER TABLE {self.qualified} DETACH PARTITION {old}")
+                cursor.execute(f"DROP TABLE {old}")
+            cursor.execute(
+                f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {self._values(conn, bounds)}"
+            )
+        before_commit()
+        return True
+
+    def discard(self, conn: Connection, staged: str) -> None:
+        """Drop a staged table; one that is attached by now, or gone, is left alone."""
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT to_regclass(%s)", (staged,))
+            if cursor.fetchone() == (None,):
+                return
+            # The lock first: else its owner could attach it between our look and our drop.
+            cursor.execute(f"LOCK TABLE {staged} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(
+                "SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)", (staged,)
+            )
+            if cursor.fetchone() == (False,):
+                cursor.execute(f"DROP TABLE {staged}")
+
+    def orphans(self, conn: Connection, older_than: timedelta = timedelta(0)) -> list[str]:
+        """Staged tables nobody attached, created at least `older_than` ago, quoted for SQL.
+
+        A younger one may belong to somebody who is still filling it.
+        """
+        with conn.cursor() as cursor:
+            cursor.execute(
+                "SELECT c.relname, d.description FROM pg_class c"
+                " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0"
+                "  AND d.classoid = 'pg_class'::regclass"
+                " WHERE n.nspname = %s AND c.relkind = 'r' AND NOT c.relispartition"
+                " AND d.description LIKE %s ORDER BY c.relname",
+                (self.schema, '{"staged_for": %'),
+            )
+            found = cursor.fetchall()
+        before = datetime.now(UTC) - older_than
+        tags = [(name, json.loads(comment)) for name, comment in found]
+        return [
+            f"{quote(self.schema)}.{quote(name)}"
+            for name, tag in tags
+            if tag["staged_for"] == self.qualified and datetime.fromisoformat(tag["at"]) <= before
+        ]
+
+    def _existing(self, conn: Connection) -> dict[str, str]:
+        """Name -> type of the parent's columns in order; empty if there is no parent."""
+        with conn.cursor() as cursor:
+            cursor.execute(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                (self.qualified,),
+            )
+            return dict(cursor.fetchall())
+
+    def _missing(self, conn: Connection) -> list[Column] | None:
+        """Columns that the parent lacks; None if there is no parent."""
+        existing = self._existing(conn)
+        if not existing:
+            return None
+        missing = []
+        for column in self.columns:
+            found = existing.get(column.name)
+            if found is None:
+                missing.append(column)
+            elif found != (
+                wanted := self._one(conn, "format_type(to_regtype(%s), NULL)", column.type)
+            ):
+                raise DataError(
+                    f"Column {column.name!r} of {self.qualified} is of type {found!r} in the warehouse"
+                    f" and {wanted!r} in the code. Rename one of them, or migrate the table."
+                )
+        return missing
+
+    def _verify(
+        self, conn: Connection, staged: str, bounds: Bounds, inside: str, rows: int
+    ) -> None:
+        by = quote(self.by)
+        with conn.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(*), count(*) FILTER (WHERE ({inside}) IS NOT TRUE),"  # noqa: S608
+                f" min({by})::text, max({by})::text FROM {staged}"
+            )
+            count, outside, lowest, highest = cursor.fetchone() or (0, 0, None, None)
+        if count != rows:
+            raise DataError(
+                f"{self.qualified}, partition {bounds}: {count} rows arrived, {rows} were promised."
+            )
+        if outside:
+            raise DataError(
+                f"{self.qualified}, partition {bounds}: {outside} of {count} rows lie outside"
+                f" ({self.by} from {lowest} to {highest})."
+            )
+
+    def _literals(self, conn: Connection, bounds: Bounds) -> list[str]:
+        """The bounds as the server prints them for the column's type, quoted."""
+        values = [bounds.low] if bounds.high is None else [bounds.low, bounds.high]
+        if (self.kind == "list") != (bounds.high is None):
+            raise DataError(
+                f"{self.qualified} is partitioned by {self.kind}; {bounds} does not fit that."
+            )
+        kind = next(c.type for c in self.columns if c.name == self.by)
+        return [str(self._one(conn, f"format('%%L', %s::{kind})", value)) for value in values]
+
+    def _condition(self, conn: Connection, bounds: Bounds) -> str:
+        by, literals = quote(self.by), self._literals(conn, bounds)
+        if len(literals) == 1:
+            return f"{by} IS NOT NULL AND {by} = {literals[0]}"
+        return f"{by} IS NOT NULL AND {by} >= {literals[0]} AND {by} < {literals[1]}"
+
+    def _values(self, conn: Connection, bounds: Bounds) -> str:
+        literals = self._literals(conn, bounds)
+        if len(literals) == 1:
+            return f"FOR VALUES IN ({literals[0]})"
+        return f"FOR VALUES FROM ({literals[0]}) TO ({literals[1]})"
+
+    def _attached(self, conn: Connection, bounds: Bounds) -> list[str]:
+        """The partitions with exactly these bounds, quoted: whatever recipe they are of."""
+        with conn.cursor() as cursor:
+            cursor.execute(
+                "SELECT n.nspname, c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+                " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
+                (self.qualified, self._values(conn, bounds)),
+            )
+            return [f"{quote(schema)}.{quote(name)}" for schema, name in cursor.fetchall()]
+
+    @staticmethod
+    def _one(conn: Connection, expression: str, value: Any) -> Any:
+        with conn.cursor() as cursor:
+            cursor.execute(f"SELECT {expression}", (value,))  # noqa: S608 - our own expressions
+            return (cursor.fetchone() or (None,))[0]

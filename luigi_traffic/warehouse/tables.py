@@ -1,0 +1,47 @@
+"""The tables of the warehouse that hold traffic: gold and forecasts, one a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from luigi_traffic.warehouse.partitions import Column, PartitionedTable
+
+_GOLD_TYPES = {"timestamp": "timestamp", "link_id": "text", "n_obs": "integer"}
+
+
+def gold_table(dataset: str, columns: Sequence[str]) -> PartitionedTable:
+    """`gold.<dataset>`: one row a link and interval; a partition is a day."""
+    return PartitionedTable(
+        schema="gold",
+        name=dataset,
+        columns=tuple(Column(c, _GOLD_TYPES.get(c, "double precision")) for c in columns),
+        key=("timestamp", "link_id"),
+        by="timestamp",
+        kind="range",
+    )
+
+
+def forecast_table(dataset: str) -> PartitionedTable:
+    """`forecast.<dataset>`: a partition (`part`) is a day and a model, as "2012-03-28/model".
+
+    issued_at  end of the last interval that the model has seen
+    step       1 … output_steps; `timestamp` is the start of the interval forecast
+    kind       "next": issued at the day's end; "rolling": at an interval within the day
+    """
+    return PartitionedTable(
+        schema="forecast",
+        name=dataset,
+        columns=(
+            Column("part", "text"),
+            Column("model", "text"),
+            Column("issued_at", "timestamp"),
+            Column("kind", "text"),
+            Column("step", "smallint"),
+            Column("timestamp", "timestamp"),
+            Column("link_id", "text"),
+            Column("speed", "real"),
+        ),
+        key=("part", "issued_at", "step", "link_id"),
+        by="part",
+        kind="list",
+    )

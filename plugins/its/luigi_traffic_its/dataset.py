@@ -1,0 +1,95 @@
+"""The ITS dataset: one archive a day of 5-minute link speeds, national, from www.its.go.kr."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from luigi_traffic import Check, Dataset, DatasetSettings, HttpZip, LinkGraph, RawDay, Source
+from luigi_traffic_its.header import is_header
+from luigi_traffic_its.nodelink import node_link_graph
+from luigi_traffic_its.rows import REASONS, parse
+from luigi_traffic_its.settings import ItsSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+class Its(Dataset):
+    """Speeds of the road links of Korea.
+
+    Slots are missing by design: the minutes 0, 5, 15, 25, 35, 45, 55 of an hour are about
+    93 % present, the other five about 12 %, at the same minutes for all links. So no
+    check looks at how many slots there are.
+    """
+
+    name: ClassVar[str] = "its"
+    version: ClassVar[str] = "1"
+    silver_version: ClassVar[str] = "1"
+    interval: ClassVar[timedelta] = timedelta(minutes=5)
+    timezone: ClassVar[str] = "Asia/Seoul"
+    speed_unit: ClassVar[str] = "km/h"
+    reject_reasons: ClassVar[tuple[str, ...]] = REASONS
+    Settings: ClassVar[type[DatasetSettings]] = ItsSettings
+
+    def source(self) -> Source:
+        """The archive of a day behind `url_template`."""
+        return HttpZip(self.settings.url_template, timeout=self.settings.timeout)
+
+    def header(self, first_line: str) -> bool:
+        """See `luigi_traffic_its.header.is_header`."""
+        return is_header(first_line)
+
+    def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
+        """See `luigi_traffic_its.rows.parse`."""
+        return parse(spark, raw, self.settings.min_speed, self.settings.max_speed)
+
+    def silver(self, bronze: DataFrame) -> DataFrame:
+        """The mean speed of each link and interval; `n_obs` rows are averaged."""
+        from pyspark.sql import functions as F
+
+        from luigi_traffic import exact_mean
+
+        minutes = int(self.interval.total_seconds()) // 60
+        return (
+            bronze.groupBy(
+                F.window("timestamp", f"{minutes} minutes").getField("start").alias("timestamp"),
+                "link_id",
+            )
+            .agg(exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs"))
+            .select("timestamp", "link_id", "speed", "n_obs")
+        )
+
+    def graph(self) -> LinkGraph | None:
+        """The graph of `node_link_csv` between the links that silver keeps; None without one."""
+        path = self.node_links()
+        if path is None:
+            return None
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            changed = 0  # the reader says what is wrong with it
+        return _graph(path, changed, tuple(self.settings.links))
+
+    def node_links(self) -> Path | None:
+        """The CSV that the graph is read from."""
+        path: Path | None = self.settings.node_link_csv
+        return path.expanduser() if path else None
+
+    def checks(self) -> list[Check]:
+        """Speeds lie inside the plausible bounds, also after averaging."""
+        from pyspark.sql import functions as F
+
+        return [
+            Check("highest speed, km/h", F.max("speed"), high=self.settings.max_speed),
+            Check("lowest speed, km/h", F.min("speed"), low=self.settings.min_speed),
+            Check("rows averaged into one, at least", F.min("n_obs"), low=1),
+        ]
+
+
+@lru_cache(maxsize=4)
+def _graph(path: Path, changed: int, links: tuple[str, ...]) -> LinkGraph:
+    # The national table has over half a million rows, and every day of gold asks for it.
+    return node_link_graph(path, links)

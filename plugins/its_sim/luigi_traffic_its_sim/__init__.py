@@ -1,0 +1,29 @@
+"""The simulated ITS: a dataset plugin, and the command `luigi-traffic simulate`."""
+
+from collections.abc import Callable
+
+from luigi_traffic import Dataset, hookimpl
+from luigi_traffic_its_sim.command import simulate
+from luigi_traffic_its_sim.dataset import ItsSim, SimulatedArchives
+from luigi_traffic_its_sim.settings import ItsSimSettings
+
+__all__ = [
+    "ItsSim",
+    "ItsSimSettings",
+    "SimulatedArchives",
+    "luigi_traffic_commands",
+    "luigi_traffic_datasets",
+    "simulate",
+]
+
+
+@hookimpl
+def luigi_traffic_datasets() -> list[type[Dataset]]:
+    """The datasets of this plugin."""
+    return [ItsSim]
+
+
+@hookimpl
+def luigi_traffic_commands() -> list[Callable[..., None]]:
+    """`luigi-traffic simulate`."""
+    return [simulate]

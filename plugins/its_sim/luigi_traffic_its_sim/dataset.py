@@ -1,0 +1,83 @@
+"""The simulated ITS as a dataset: days are made when they are asked for, then downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from luigi_traffic import DatasetSettings, HttpZip, Source, SourceAbsent, SourceError, Stream, home
+from luigi_traffic_its import Its
+from luigi_traffic_its_sim.settings import ItsSimSettings
+
+
+class SimulatedArchives(Source):
+    """The archives of a simulated town, made on demand, opened as those of the real source are."""
+
+    def __init__(self, settings: ItsSimSettings) -> None:
+        self.settings = settings
+
+    def recipe(self) -> dict[str, Any]:
+        """The simulation's parameters and its version; where the files lie changes nothing."""
+        start = self.settings.start
+        return {
+            "kind": "its_sim",
+            "start": start.isoformat() if start else None,
+            **self.settings.recipe(),
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where these settings' files lie: other parameters, other folder."""
+        return town_folder(self.settings)
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream: the day's archive. `SourceAbsent` before `start`."""
+        start = self.settings.start
+        if start and day < start:
+            raise SourceAbsent(f"the simulated source begins on {start} (setting start)")
+        from luigi_traffic_its_sim.files import ARCHIVE, Town
+
+        try:
+            Town(self.settings).write_day(self.folder, day)
+        except OSError as e:
+            raise SourceError(
+                f"cannot write the simulated day {day} into {self.folder}: {e.strerror}. Make room "
+                "there, or set datasets.its_sim.folder to a folder that can be written"
+            ) from e
+        template = "file://" + quote(str(self.folder)) + "/" + ARCHIVE
+        with HttpZip(template).open(day) as streams:
+            yield streams
+
+
+def town_folder(settings: ItsSimSettings) -> Path:
+    """The folder of one simulated town, named by what it is and a hash of its recipe."""
+    import hashlib
+    import json
+
+    recipe = json.dumps(settings.recipe(), sort_keys=True)
+    town = hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    parent = settings.folder.expanduser().absolute() if settings.folder else home() / "its_sim"
+    return parent / f"{settings.links_count}-links-{town}"
+
+
+class ItsSim(Its):
+    """ITS in every respect but the roads: a made-up town whose traffic obeys a flow model."""
+
+    name: ClassVar[str] = "its_sim"
+    version: ClassVar[str] = "1"
+    Settings: ClassVar[type[DatasetSettings]] = ItsSimSettings
+
+    def source(self) -> Source:
+        """Archives in the real format, behind a `file://` template."""
+        return SimulatedArchives(self.settings)
+
+    def node_links(self) -> Path | None:
+        """The node-link table of the town, written when it is not there yet."""
+        from luigi_traffic_its_sim.files import Town
+
+        return Town(self.settings).write_node_links(town_folder(self.settings))

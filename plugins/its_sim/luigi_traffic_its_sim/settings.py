@@ -1,0 +1,55 @@
+"""Settings of the simulated ITS. Each day's bytes follow from them and from the date alone."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from luigi_traffic import setting
+from luigi_traffic_its import ItsFileSettings
+
+#: Raise it when the same settings give other bytes.
+SIMULATOR_VERSION = "1"
+#: Settings that decide the bytes of a day.
+_BYTES = (
+    "links_count", "seed", "incidents_per_100_links", "noise", "missing_slots", "dropout",
+    "duplicates", "implausible",
+)  # fmt: skip
+
+
+class ItsSimSettings(ItsFileSettings):
+    """Settings of dataset `its_sim`: conf/datasets/its_sim.yml, LUIGI_TRAFFIC__DATASETS__ITS_SIM__…"""
+
+    links_count: int = setting(40, stage="raw", ge=2, description="directed links of the network")
+    seed: int = setting(0, stage="raw", ge=0, description="another seed, another town and other days")
+    start: date | None = setting(
+        None, stage="raw", description="first day the source has; empty: it has every day"
+    )
+    incidents_per_100_links: float = setting(
+        8.0, stage="raw", ge=0, le=1000, description="incidents a day expected for each 100 links"
+    )
+    noise: float = setting(
+        0.03, stage="raw", ge=0, lt=0.5, description="sensor noise, a share of the speed"
+    )
+    missing_slots: bool = setting(
+        True, stage="raw", description="leave out slots as the real source does; false: all 288"
+    )
+    dropout: float = setting(
+        0.01, stage="raw", ge=0, lt=1, description="share of single observations that are lost"
+    )
+    duplicates: float = setting(
+        0.002, stage="raw", ge=0, lt=1, description="share of observations that come twice"
+    )
+    implausible: float = setting(
+        0.001, stage="raw", ge=0, lt=1, description="share of observations that say 0 or 999 km/h"
+    )
+    folder: Path | None = setting(
+        # The same bytes wherever they lie: no stage.
+        None, stage=None, description="where archives are written; empty: <home>/its_sim"
+    )  # fmt: skip
+
+    def recipe(self) -> dict[str, Any]:
+        """What decides the bytes of a day, as JSON values."""
+        values = self.model_dump(mode="json", include=set(_BYTES))
+        return {"simulator": SIMULATOR_VERSION, **values}

@@ -1,0 +1,105 @@
+"""What the columns of METR-LA mean."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from luigi_traffic import (
+    NO_OBSERVATION,
+    Check,
+    DataError,
+    Dataset,
+    DatasetSettings,
+    LinkGraph,
+    RawDay,
+    exact_mean,
+    setting,
+)
+from luigi_traffic_metr_la.source import HEADER, MetrLaSource, read
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_HIGHEST_MPH = 100.0
+
+
+class MetrLaSettings(DatasetSettings):
+    """Where the archive is, and how close a neighbour must be."""
+
+    folder: Path | None = setting(None, stage=None, description="folder of the .npz files")
+    min_weight: float = setting(
+        0.5, stage=None, gt=0, le=1, description="smallest kernel weight that makes an edge"
+    )
+
+
+class MetrLa(Dataset):
+    """METR-LA (Li et al. 2018, DCRNN): 207 sensors, 5 minutes, mph, zeros = not measured."""
+
+    name = "metr_la"
+    version = "1"
+    interval = timedelta(minutes=5)
+    timezone = "America/Los_Angeles"
+    speed_unit = "mph"
+    reject_reasons = (NO_OBSERVATION, "bad row", "other day", "implausible speed")
+    Settings = MetrLaSettings
+
+    @property
+    def folder(self) -> Path:
+        """The setting, else METR_LA_DIR, else the folder beside a checkout."""
+        default = os.environ.get("METR_LA_DIR") or "../shared/data/metr-la"
+        return Path(self.settings.folder or default).expanduser().absolute()
+
+    def source(self) -> MetrLaSource:  # noqa: D102
+        return MetrLaSource(self.folder)
+
+    def header(self, first_line: str) -> bool:  # noqa: D102
+        if first_line != HEADER:
+            raise DataError(f"expected the header {HEADER!r}, found {first_line[:80]!r}")
+        return True
+
+    def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:  # noqa: D102
+        from pyspark.sql import functions as F
+
+        fields = F.split("value", ",")
+        rows = spark.read.text(list(raw.paths)).select(
+            F.try_to_timestamp(F.get(fields, F.lit(0))).cast("timestamp_ntz").alias("timestamp"),
+            F.get(fields, F.lit(1)).alias("link_id"),
+            F.get(fields, F.lit(2)).try_cast("double").alias("speed"),
+            F.col("value").alias("raw_line"),
+        )
+        bad = F.col("timestamp").isNull() | F.col("link_id").isNull() | F.col("speed").isNull()
+        reason = (
+            F.when(bad, "bad row")
+            .when(F.to_date("timestamp") != F.lit(raw.day), "other day")
+            .when(F.col("speed") == 0, NO_OBSERVATION)
+            .when(~F.col("speed").between(0, _HIGHEST_MPH), "implausible speed")
+        )
+        return rows.withColumn("reject_reason", reason).withColumn(
+            "raw_line", F.when(F.col("reject_reason").isNotNull(), F.col("raw_line"))
+        )
+
+    def silver(self, bronze: DataFrame) -> DataFrame:  # noqa: D102
+        from pyspark.sql import functions as F
+
+        return bronze.groupBy("timestamp", "link_id").agg(
+            exact_mean(F.col("speed")).alias("speed"), F.count("speed").alias("n_obs")
+        )
+
+    def graph(self) -> LinkGraph:
+        """Sensors joined where the Gaussian kernel of their road distance is high enough."""
+        archive = read(self.folder / "metr-la-adj-gauss.npz")
+        ids = [str(i) for i in archive["ids"]]
+        rows, columns = np.nonzero(archive["adj"] >= self.settings.min_weight)
+        return LinkGraph.from_edges(
+            (ids[a], ids[b]) for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
+        )
+
+    def checks(self) -> list[Check]:  # noqa: D102
+        from pyspark.sql import functions as F
+
+        return [Check("speed in mph", F.max("speed"), low=0, high=_HIGHEST_MPH)]
