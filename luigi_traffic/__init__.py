@@ -59,8 +59,8 @@ __all__ = [
     "TrafficError",
     "TransientError",
     "__version__",
-    "home",
     "exact_mean",
+    "home",
     "hookimpl",
     "setting",
 ]

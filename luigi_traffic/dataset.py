@@ -46,7 +46,10 @@ class DatasetSettings(BaseModel):
         [], stage="silver", description="link ids kept in silver; empty: all of them"
     )
     max_rejected_share: float = setting(
-        0.2, stage=None, ge=0, le=1,
+        0.2,
+        stage=None,
+        ge=0,
+        le=1,
         description="share of a day's rows that bronze may reject before the stage fails",
     )
 

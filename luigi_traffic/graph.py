@@ -33,7 +33,9 @@ class LinkGraph:
         starts: dict[str, list[str]] = {}
         for link, start, _ in rows:
             starts.setdefault(start, []).append(link)
-        return cls.from_edges((link, after) for link, _, end in rows for after in starts.get(end, ()))
+        return cls.from_edges(
+            (link, after) for link, _, end in rows for after in starts.get(end, ())
+        )
 
     def __len__(self) -> int:
         return len(self.edges)

@@ -77,7 +77,9 @@ class Layers:
         if content is None:
             return
         if not isinstance(content, dict):
-            raise SettingsError(f"{file} must hold `key: value` lines, not {type(content).__name__}")
+            raise SettingsError(
+                f"{file} must hold `key: value` lines, not {type(content).__name__}"
+            )
         for name in reversed(under):
             content = {name: content}
         self._merge(content, str(file))
@@ -160,7 +162,9 @@ def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
     for name in path:
-        field_type: Any = model.model_fields[name].annotation if name in model.model_fields else None
+        field_type: Any = (
+            model.model_fields[name].annotation if name in model.model_fields else None
+        )
         candidates = [field_type, *get_args(field_type)] if get_origin(field_type) else [field_type]
         inner = [t for t in candidates if isinstance(t, type) and issubclass(t, BaseModel)]
         if not inner:

@@ -35,7 +35,9 @@ class ModelConfig(BaseModel):
     input_steps: int = Field(12, ge=1, description="intervals seen")
     output_steps: int = Field(12, ge=1, description="intervals forecast")
     train_share: float = Field(0.7, gt=0, lt=1, description="share of the windows, first in time")
-    validation_share: float = Field(0.1, gt=0, lt=1, description="share of the windows that follows")
+    validation_share: float = Field(
+        0.1, gt=0, lt=1, description="share of the windows that follows"
+    )
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1, description="windows a batch")
     samples_per_epoch: int | None = Field(
@@ -54,7 +56,9 @@ class ModelConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0)
     gradient_clip: float = Field(5.0, gt=0)
     loss: Literal["mae", "mse", "huber"] = "mae"
-    patience: int = Field(5, ge=1, description="epochs without a better validation error before stopping")
+    patience: int = Field(
+        5, ge=1, description="epochs without a better validation error before stopping"
+    )
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -75,12 +75,14 @@ class Plugins:
             for file in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
                 name = file.parent.name if file.name == "__init__.py" else file.stem
                 origin = Found(name, str(file), "in a folder")
-                plugins._register(origin, lambda file=file, name=name: _module(file, name), wanted)
+                plugins._register(origin, partial(_module, file, name), wanted)
         return plugins
 
     def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
         if {origin.name, origin.distribution} & set(wanted.disabled):
-            self.found.append(Found(origin.name, origin.distribution, origin.version, disabled=True))
+            self.found.append(
+                Found(origin.name, origin.distribution, origin.version, disabled=True)
+            )
             return
         try:
             plugin = load()
@@ -93,7 +95,9 @@ class Plugins:
             if self.manager.has_plugin(origin.name):
                 self.manager.unregister(name=origin.name)
             problem = f"{e.__class__.__name__}: {e}"
-            logger.warning("plugin %s (%s) is left out: %s", origin.name, origin.distribution, problem)
+            logger.warning(
+                "plugin %s (%s) is left out: %s", origin.name, origin.distribution, problem
+            )
             self.found.append(Found(origin.name, origin.distribution, origin.version, problem))
         else:
             self.found.append(origin)

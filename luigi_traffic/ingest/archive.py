@@ -80,7 +80,9 @@ def _single(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     ]
     if len(members) != 1:
         shown = ", ".join(repr(m.filename) for m in members[:5]) or "none"
-        raise SourceError(f"{name}: expected one file in the archive, found {len(members)}: {shown}")
+        raise SourceError(
+            f"{name}: expected one file in the archive, found {len(members)}: {shown}"
+        )
     if members[0].flag_bits & _ENCRYPTED:
         raise SourceError(f"{name}: {members[0].filename} is encrypted; no password is known")
     return members[0]

@@ -37,7 +37,10 @@ Progress = Callable[[int, int | None, str], None]
 
 @dataclass
 class Ingested:
-    """A day in the lake, not committed yet. `archives` are {"name", "origin", "bytes", "sha256"}."""
+    """A day in the lake, not committed yet.
+
+    `archives` are {"name", "origin", "bytes", "sha256"}.
+    """
 
     prefix: str
     files: list[Sealed]

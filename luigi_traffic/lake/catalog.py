@@ -104,8 +104,6 @@ def _pick(entries: list[Entry], recipe_hash: str, partition_id: str | None) -> E
     fitting = [
         e
         for e in entries
-        if not e.absent
-        and e.recipe_hash == recipe_hash
-        and partition_id in (None, e.partition_id)
+        if not e.absent and e.recipe_hash == recipe_hash and partition_id in (None, e.partition_id)
     ]
     return min(fitting, key=lambda e: (e.modified, e.partition_id), default=None)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -83,7 +84,7 @@ class LocalStore(ObjectStore):
         with self._open(key) as file:
             return file.read()
 
-    def _open(self, key: str) -> IO[bytes]:
+    def _open(self, key: str) -> BufferedReader:
         try:
             return self._path(key).open("rb")
         except FileNotFoundError:

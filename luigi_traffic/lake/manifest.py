@@ -66,7 +66,8 @@ class Manifest:
     @property
     def key(self) -> str:
         """Where it is, or will be."""
-        return f"{folder(self.stage, self.dataset, self.day)}{self.recipe_hash}-{self.partition_id}.json"
+        place = folder(self.stage, self.dataset, self.day)
+        return f"{place}{self.recipe_hash}-{self.partition_id}.json"
 
     def to_json(self) -> bytes:
         """As stored; `committed_at` is filled in."""

@@ -164,14 +164,18 @@ def judge_silver(
     )
     broken = [why for c in checks if (why := c.fails(counts.checks[c.name]))]
     if counts.rows_in != rows_good:
-        broken.append(f"silver read {counts.rows_in:,} rows; bronze committed {rows_good:,} good ones")
+        broken.append(
+            f"silver read {counts.rows_in:,} rows; bronze committed {rows_good:,} good ones"
+        )
     if counts.observations + counts.outside != counts.rows_in:
         broken.append(
             f"rows are not conserved: {counts.rows_in:,} in, but n_obs sums to "
             f"{counts.observations:,} and {counts.outside:,} are outside the link filter"
         )
     if found["off_grid"]:
-        broken.append(f"{found['off_grid']:,} rows are not on the day's time grid or have no link_id")
+        broken.append(
+            f"{found['off_grid']:,} rows are not on the day's time grid or have no link_id"
+        )
     if found["no_speed"]:
         broken.append(f"{found['no_speed']:,} rows have no speed: leave such rows out of silver")
     if broken:

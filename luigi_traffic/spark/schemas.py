@@ -33,7 +33,11 @@ def canonical_silver(frame: DataFrame) -> DataFrame:
     required = [name for name in SILVER if name not in OPTIONAL]
     _require(frame, required, "silver")
     return frame.select(
-        *[F.col(name).cast(kind).alias(name) for name, kind in SILVER.items() if name in frame.columns]
+        *[
+            F.col(name).cast(kind).alias(name)
+            for name, kind in SILVER.items()
+            if name in frame.columns
+        ]
     )
 
 
@@ -67,7 +71,7 @@ def read_partition(spark: SparkSession, store: ObjectStore, manifest: Manifest) 
 
 
 def write_partition(frame: DataFrame, store: ObjectStore, prefix: str) -> list[dict[str, Any]]:
-    """Write Parquet under an attempt prefix and make it durable; the files as manifests name them."""
+    """Write Parquet under an attempt prefix, durably; the files as manifests name them."""
     frame.write.parquet(store.spark_url(prefix))
     keys = [info.key for info in store.list(prefix) if info.key.endswith(".parquet")]
     sealed = [store.seal(key) for key in keys]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date as Date
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +22,13 @@ class TrainingPlan:
 
     dataset: str
     model: str
-    date: date
+    date: Date
     window_days: int
     #: Laid over the model's configuration.
     training: dict[str, Any]
 
     @property
-    def days(self) -> list[date]:
+    def days(self) -> list[Date]:
         """The window, oldest first."""
         return [self.date - timedelta(days=n) for n in range(self.window_days - 1, -1, -1)]
 

@@ -1,1 +1,1 @@
-"""The pipeline, one file a stage, in order: raw, announce, bronze, silver, gold, train, forecast."""
+"""The pipeline, one file a stage: raw, announce, bronze, silver, gold, train, forecast."""

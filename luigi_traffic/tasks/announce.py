@@ -33,8 +33,6 @@ class AnnounceRaw(DayStage):
         partition_id = recipe.partition_id([raw.partition_id])
         inputs = [{"stage": "raw", "part": raw.day, "id": raw.partition_id}]
         details = {"event_id": event.id, "key": event.key, "receipt": receipt}
-        self.commit(
-            Manifest.start(recipe, self.date, partition_id, inputs=inputs, details=details)
-        )
+        self.commit(Manifest.start(recipe, self.date, partition_id, inputs=inputs, details=details))
         crash_point(CrashPoint.ANNOUNCE_COMMITTED)
         return f"event {event.id} in {receipt['topic']} at {receipt['offset']}"

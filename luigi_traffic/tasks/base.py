@@ -27,7 +27,7 @@ class Stage(luigi.Task):
     @property
     def lock_name(self) -> str:
         """What two runners of the same work agree on."""
-        return self.task_id
+        return str(self.task_id)
 
     @property
     def label(self) -> str:
@@ -96,5 +96,5 @@ class DayStage(Stage):
         return False
 
 
-def _task(make: Any, parameters: Any) -> luigi.Task:
+def _task(make: Any, parameters: Any) -> Any:
     return make(*parameters) if isinstance(parameters, tuple | list) else make(parameters)

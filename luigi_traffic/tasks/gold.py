@@ -29,8 +29,8 @@ class Gold(DayStage):
         from luigi_traffic.spark.neighbours import with_neighbours
         from luigi_traffic.spark.schemas import read_partition
         from luigi_traffic.spark.session import session
-        from luigi_traffic.warehouse.ledger import LedgerRow
         from luigi_traffic.warehouse.commit import commit_staged
+        from luigi_traffic.warehouse.ledger import LedgerRow
         from luigi_traffic.warehouse.partitions import Bounds
         from luigi_traffic.warehouse.tables import gold_table
 

@@ -19,7 +19,7 @@ from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.forecast import Forecast
 
 
-class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # type: ignore[misc]
+class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # type: ignore[misc, type-arg]
     """A date, or nothing."""
 
     expected_type = Date
@@ -37,7 +37,7 @@ class FullPipeline(luigi.WrapperTask):
         default=0, description="days of gold the model is trained on; 0: pipeline.window_days"
     )
     training = luigi.DictParameter(
-        default={}, description="laid over the model's configuration, for example {\"epochs\": 5}"
+        default={}, description='laid over the model\'s configuration, for example {"epochs": 5}'
     )
 
     @cached_property

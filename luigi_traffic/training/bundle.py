@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,9 +56,12 @@ class Bundle:
         state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
         torch.save(state, buffer)
         weights = buffer.getvalue()
-        (folder / WEIGHTS).write_bytes(weights)
         card = json.dumps(self._card(hashlib.sha256(weights).hexdigest()), indent=2, sort_keys=True)
-        (folder / CARD).write_text(card + "\n", encoding="utf-8")
+        for name, content in ((WEIGHTS, weights), (CARD, card.encode() + b"\n")):
+            # By process and renamed: a rival that trains the same partition saves here too.
+            temporary = folder / f"{name}.{os.getpid()}.tmp"
+            temporary.write_bytes(content)
+            temporary.replace(folder / name)
         return digest(folder)
 
     def _card(self, sha256: str) -> dict[str, Any]:

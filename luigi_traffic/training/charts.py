@@ -24,6 +24,8 @@ _DASHES = ("-", "--", ":")
 
 def learning_curve(history: Sequence[Mapping[str, float]], best: int, unit: str) -> str:
     """Training loss and validation MAE by epoch, the chosen epoch marked."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, (axes,) = _figure(1, 5.2, 2.9)
     epochs = [row["epoch"] for row in history]
     axes.plot(
@@ -34,7 +36,7 @@ def learning_curve(history: Sequence[Mapping[str, float]], best: int, unit: str)
     axes.plot([best], [validation[best - 1]], "o", ms=9, mfc="none", color=COLOURS[0])
     axes.set_xlabel("epoch")
     axes.set_ylabel(unit)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return _svg(figure, "learning")
 
@@ -123,14 +125,11 @@ def _svg(figure: Figure, name: str) -> str:
                 text.set_fontsize(8)
     out = io.StringIO()
     # The salt keeps the ids of two drawings on one page apart, and equal from run to run.
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
     with matplotlib.rc_context(settings):
         figure.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
-    text = out.getvalue()
-    return (
-        text[text.index("<svg") :]
-        .replace(_INK, "currentColor")
-        .replace("'DejaVu Sans', 'Bitstream Vera Sans'", "system-ui")
-    )
+    drawn = out.getvalue()
+    drawn = drawn[drawn.index("<svg") :].replace(_INK, "currentColor")
+    return drawn.replace("'DejaVu Sans', 'Bitstream Vera Sans'", "system-ui")

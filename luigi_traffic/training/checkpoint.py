@@ -30,7 +30,7 @@ def fingerprint(model: Model, config: ModelConfig, series: Series) -> str:
         "interval": series.interval.total_seconds(),
         "links": series.links,
         "columns": series.columns,
-        "values": hashlib.sha256(np.ascontiguousarray(series.values)).hexdigest(),
+        "values": hashlib.sha256(np.ascontiguousarray(series.values).data).hexdigest(),
     }
     return short_hash(canonical_json(facts), length=32)
 
@@ -38,7 +38,8 @@ def fingerprint(model: Model, config: ModelConfig, series: Series) -> str:
 def write_checkpoint(folder: Path, mark: str, state: dict[str, Any]) -> None:
     """Replace the folder's checkpoint; after a crash it is the old one or the new one."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (FILE + ".tmp")
+    # By process: a rival that trains the same partition writes here too.
+    temporary = folder / f"{FILE}.{os.getpid()}.tmp"
     with temporary.open("wb") as file:
         torch.save({"fingerprint": mark, "state": state}, file)
         file.flush()

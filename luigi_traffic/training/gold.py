@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError, TransientError
 from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger
-from luigi_traffic.warehouse.binary import copy_out
+from luigi_traffic.warehouse.binary import Coded, copy_out
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
@@ -47,7 +48,7 @@ def read_gold(
             f'SELECT "timestamp", link_id, {names} FROM gold."{dataset}" '  # noqa: S608
             f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}'",
         )
-    codes, links = found["link_id"]
+    codes, links = cast(Coded, found["link_id"])
     if not len(codes):
         raise DataError(f"gold.{dataset} has no row from {start} to {end}")
     # Links sorted, so that their order does not depend on that of the rows.
@@ -55,10 +56,10 @@ def read_gold(
     rank = np.empty(len(links), dtype=np.int64)
     rank[order] = np.arange(len(links))
     return Series.from_columns(
-        found["timestamp"],
+        cast(NDArray[Any], found["timestamp"]),
         rank[codes],
         [links[i] for i in order],
-        {name: found[name] for name in columns},
+        {name: cast(NDArray[Any], found[name]) for name in columns},
         np.datetime64(start, "us"),
         np.datetime64(end, "us"),
         interval,

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import mlflow
+import pandas as pd  # type: ignore[import-untyped]
 
 
 class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
@@ -23,17 +24,15 @@ class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         from luigi_traffic.training.bundle import Bundle
         from luigi_traffic.training.forecaster import Forecaster
 
-        # Where the model has been moved, the path under which it was logged no longer holds.
         folder = Path(context.artifacts["bundle"])
         self.forecaster = Forecaster(Bundle.load(folder, plugins().model))
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """A frame (timestamp, link_id, step, speed) from one (timestamp, link_id, columns of gold).
 
         Rows older than one window before the last timestamp are ignored.
         """
         import numpy as np
-        import pandas as pd
 
         from luigi_traffic.training.series import Series
 
@@ -58,7 +57,9 @@ class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         step = np.arange(1, steps + 1)
         return pd.DataFrame(
             {
-                "timestamp": np.repeat([end + (s - 1) * interval for s in step], len(names)),
+                "timestamp": np.repeat(
+                    [end + (s - 1) * interval for s in range(1, steps + 1)], len(names)
+                ),
                 "link_id": np.tile(names, steps),
                 "step": np.repeat(step, len(names)),
                 "speed": forecast.ravel().astype(np.float64),

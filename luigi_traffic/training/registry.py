@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,12 +157,11 @@ def run_url(tracking_uri: str, registered: Registered) -> str | None:
 def _store(tracking_uri: str) -> Iterator[MlflowClient]:
     """A client whose failures are `StoreError`; quiet, and without telemetry."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # mlflow's import sets its own level
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # its import sets another
     if tracking_uri.startswith("sqlite:///"):
         Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -255,17 +256,18 @@ def _save_pyfunc(target: Path, bundle: Path, columns: Sequence[str]) -> None:
         Schema([*key, *(ColSpec(DataType.double, c) for c in columns)]),
         Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, "speed")]),
     )
-    mlflow.pyfunc.save_model(
-        str(target),
-        python_model=str(Path(__file__).with_name("pyfunc.py")),
-        artifacts={_BUNDLE: str(bundle)},
-        signature=signature,
-        # Given, since inferring them starts the model in a subprocess.
-        pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
-    )
-    found = target / "artifacts" / _BUNDLE
-    if not found.is_dir():  # MLflow names the copy as the folder it was copied from
-        (target / "artifacts" / bundle.name).rename(found)
+    # MLflow names its copy of a folder as the folder is named.
+    named = shutil.copytree(bundle, target.parent / _BUNDLE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # no input example: the signature is given
+        mlflow.pyfunc.save_model(
+            str(target),
+            python_model=str(Path(__file__).with_name("pyfunc.py")),
+            artifacts={_BUNDLE: str(named)},
+            signature=signature,
+            # Given, since inferring them starts the model in a subprocess.
+            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
+        )
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

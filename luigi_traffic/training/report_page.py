@@ -37,25 +37,29 @@ code { font-size: .9em; }
 
 <h2>Errors on the hold-out, in {{ unit }}</h2>
 <table class="scores">
-<thead><tr><th></th>{% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead>
+<thead><tr><th></th>
+{% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead>
 {% for table in tables %}
 <tbody>
 <tr class="group"><th colspan="{{ columns | length + 1 }}">{{ table.label }}</th></tr>
 {% for name, cells in table.rows.items() %}
 <tr><th scope="row">{{ name }}</th>
-{% for text, best in cells %}<td{% if best %} class="best"{% endif %}>{{ text }}</td>{% endfor %}</tr>
+{% for text, best in cells %}
+<td{% if best %} class="best"{% endif %}>{{ text }}</td>
+{% endfor %}
+</tr>
 {% endfor %}
 </tbody>
 {% endfor %}
 </table>
-<p class="soft">Over all observed speeds of the hold-out, the last windows in time; <em>mean</em> is over all
-steps. F1 is for congestion: below {{ congested }} of the link's free-flow speed, which is the 85th percentile of
-its training speeds. Best figures stand out.</p>
+<p class="soft">Over all observed speeds of the hold-out, the last windows in time; <em>mean</em> is
+over all steps. F1 is for congestion: below {{ congested }} of the link's free-flow speed, which
+is the 85th percentile of its training speeds. Best figures stand out.</p>
 
 {% if drawings.day is defined %}
 <h2>Forecast against actual, {{ date }}</h2>
-<figure><figcaption>The day and links of the hold-out whose speeds vary most. Each point was forecast
-that long before; congested hours are shaded.</figcaption>{{ drawings.day }}</figure>
+<figure><figcaption>The day and links of the hold-out whose speeds vary most. Each point was
+forecast that long before; congested hours are shaded.</figcaption>{{ drawings.day }}</figure>
 {% endif %}
 
 <h2>Where the errors are</h2>
@@ -74,9 +78,11 @@ that long before; congested hours are shaded.</figcaption>{{ drawings.day }}</fi
 
 <h2>How it learned</h2>
 <div class="pair">
-<figure><figcaption>Loss and validation error; epoch {{ best_epoch }} was kept</figcaption>{{ drawings.learning }}</figure>
+<figure><figcaption>Loss and validation error; epoch {{ best_epoch }} was kept</figcaption>
+{{ drawings.learning }}</figure>
 <div><table class="facts"><tbody>
-{% for name, value in config %}<tr><th scope="row"><code>{{ name }}</code></th><td>{{ value }}</td></tr>
+{% for name, value in config %}
+<tr><th scope="row"><code>{{ name }}</code></th><td>{{ value }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 </div>

@@ -61,8 +61,8 @@ class Series:
         or for a second row of the same link and interval.
         """
         step = np.timedelta64(interval // timedelta(microseconds=1), "us")
-        first = np.datetime64(start, "us")
-        span = np.datetime64(end, "us") - first
+        first = start.astype("datetime64[us]")
+        span = end.astype("datetime64[us]") - first
         if span <= np.timedelta64(0, "us") or span % step != np.timedelta64(0, "us"):
             raise DataError(f"The span {start} to {end} is not a whole number of {interval} steps.")
         length, width = int(span // step), len(links)
@@ -116,7 +116,8 @@ class Series:
     def timestamps(self) -> NDArray[np.datetime64]:
         """datetime64[us] `(T,)`: the beginning of each interval."""
         step = np.timedelta64(self.interval // timedelta(microseconds=1), "us")
-        return np.datetime64(self.start, "us") + step * np.arange(len(self))
+        first = self.start.astype("datetime64[us]")
+        return np.asarray(first + step * np.arange(len(self)))
 
     @property
     def slot_of_day(self) -> NDArray[np.int64]:

@@ -79,7 +79,9 @@ class Trainer:
         if decision is None:
             decision = self._decide(forecaster, series, trained, scores)
         report = write_report(
-            self.folder / "reports" / f"{self.dataset.name}-{self.end}-{self.partition_id[:8]}.html",
+            self.folder
+            / "reports"
+            / f"{self.dataset.name}-{self.end}-{self.partition_id[:8]}.html",
             self._origin(decision.reason),
             trained,
             scores,

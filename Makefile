@@ -1,0 +1,56 @@
+# make run    set up everything, run the main job on simulated data, show what came out
+# make test   set up everything, lint, run the tests
+# make help   all targets
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+# The days the model of `make run` is trained on; DATE empty: yesterday in the dataset's zone.
+DAYS ?= 14
+DATE ?=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup run test lint unit e2e bench clean constraints
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: $(VENV)/.ready  ## a virtual environment with everything in it
+
+$(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=python3.12")'
+	@java -version >/dev/null 2>&1 || { echo 'Java 17 or newer is needed (Spark runs on it): no `java` on the PATH.'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' $(PLUGINS:%=-e %)
+	@touch $@
+
+run: setup  ## the main job, end to end, on simulated traffic
+	luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model convlstm \
+	  --window-days $(DAYS) $(if $(DATE),--date $(DATE)) --local-scheduler
+	@luigi-traffic status --dataset its_sim
+
+test: lint unit e2e  ## lint, unit tests, end-to-end tests
+
+lint: setup  ## ruff, mypy, the layers of the design
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+unit: setup  ## the unit tests
+	pytest tests/unit plugins
+
+e2e: setup  ## a user's commands, crashes, bad input
+	pytest tests/e2e
+
+bench: setup  ## benchmarks/, one after the other
+	for file in benchmarks/*.py; do python $$file || exit 1; done
+
+constraints: setup  ## resolve constraints.txt anew
+	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --extra dev \
+	  --no-emit-package luigi-traffic -o constraints.txt setup.cfg constraints.in
+
+clean:  ## stop what runs, remove environment and local state
+	-[ -x $(BIN)/luigi-traffic ] && luigi-traffic down
+	rm -rf $(VENV) .luigi_traffic .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

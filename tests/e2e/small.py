@@ -1,0 +1,18 @@
+"""The small pipeline that the end-to-end tests run."""
+
+from luigi_traffic.crashpoints import CrashPoint
+
+#: A town of eight links: big enough for every stage, small enough for twenty runs.
+SMALL = {
+    "LUIGI_TRAFFIC__DATASETS__ITS_SIM__LINKS_COUNT": "8",
+    "LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY": "1g",
+    "LUIGI_TRAFFIC__SPARK__SHUFFLE_PARTITIONS": "2",
+}
+PIPELINE = (
+    "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", "its_sim",
+    "--model", "convlstm", "--date", "2024-01-10", "--window-days", "2",
+    "--training", '{"epochs": 2, "samples_per_epoch": 1000, "validation_samples": 500}',
+    "--local-scheduler",
+)  # fmt: skip
+#: A run that finds all done must not pass any point; the first one of a run stands for all.
+UNSEEN = CrashPoint.RAW_DOWNLOADED.value
