@@ -61,14 +61,14 @@ def main(gigabytes: float) -> None:
         rows = write_archive(folder / "20240110_5Min.zip", int(gigabytes * 1e9))
         try:
             seconds, peak = ingest(folder)
+            print(
+                f"{gigabytes:g} GB of CSV, {rows:,} rows: {seconds:.1f} s, "
+                f"{gigabytes * 1000 / seconds:.0f} MB/s, peak {peak:.0f} MiB"
+            )
         finally:
-            stop = [sys.executable, "-m", "luigi_traffic.cli", "down"]
+            stop = str(Path(sys.executable).parent / "luigi-traffic")
             environment = os.environ | {"LUIGI_TRAFFIC_HOME": str(folder / "home")}
-            subprocess.run(stop, env=environment, check=True, capture_output=True)
-        print(
-            f"{gigabytes:g} GB of CSV, {rows:,} rows: {seconds:.1f} s, "
-            f"{gigabytes * 1000 / seconds:.0f} MB/s, peak {peak:.0f} MiB"
-        )
+            subprocess.run([stop, "down"], env=environment, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

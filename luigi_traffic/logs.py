@@ -6,8 +6,11 @@ import logging
 
 from luigi_traffic.errors import TrafficError
 
+#: How a traceback begins its last line where the error is ours.
+_OWN = f"\n{TrafficError.__module__}."
 _CHATTER = ("Informed scheduler", "Checking if ", "Asking scheduler", "Pending tasks:",
-            "There are no more tasks", "Running Worker", "Done\n", "Done")  # fmt: skip
+            "There are no more tasks", "Running Worker", "Done", "[pid %s] Worker %s",
+            "Worker ")  # fmt: skip
 
 
 class PlainErrors(logging.Filter):
@@ -21,9 +24,21 @@ class PlainErrors(logging.Filter):
         if isinstance(error, TrafficError):
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.ERROR, "ERROR"
-            record.msg, record.args = f"{error.__class__.__name__}: {error}", None
+            # Luigi's own message ends with the task that failed.
+            task = f"{record.args[-1]}: " if isinstance(record.args, tuple) and record.args else ""
+            record.msg, record.args = f"{task}{error.__class__.__name__}: {error}", None
+            return True
+        if told := _own_error(record):
+            record.levelno, record.levelname = logging.ERROR, "ERROR"
+            record.msg, record.args = told, None
             return True
         return record.levelno >= logging.WARNING or not str(record.msg).startswith(_CHATTER)
+
+
+def _own_error(record: logging.LogRecord) -> str:
+    """Our error out of a traceback that Luigi has put into its message as text."""
+    text = str(record.msg)
+    return text.rpartition(_OWN)[2].strip() if "Traceback" in text and _OWN in text else ""
 
 
 def set_up() -> None:

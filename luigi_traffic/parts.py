@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.journal import EventLog, Journal
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
-from luigi_traffic.layers import Layers, home
+from luigi_traffic.layers import home
 from luigi_traffic.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -54,15 +53,9 @@ class Parts:
             from luigi_traffic.warehouse.embedded import EmbeddedServer
 
             return EmbeddedServer(home() / "postgres").ensure_running()
-        if chosen.password is None:
-            raise SettingsError(
-                "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a "
-                f"secret and comes from the environment only: set "
-                f"{Layers.variable('warehouse.password')}."
-            )
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
-            chosen.password.get_secret_value(), chosen.sslmode,
+            chosen.secret(), chosen.sslmode,
         )  # fmt: skip
 
 

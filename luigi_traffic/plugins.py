@@ -158,7 +158,8 @@ class Plugins:
                     else f" (given: {problem['input']!r})"
                 )
                 problems.append(f"--training: {key}: {problem['msg']}.{hint}")
-            raise SettingsError("\n".join(problems)) from None
+            told = f"laid over models.{name}; looked in, last wins:{layers().looked_in()}"
+            raise SettingsError("\n".join([*problems, f"  {told}\n    - --training"])) from None
 
     def _wanted(self, kind: str, name: str, known: dict[str, T]) -> T:
         if not name:

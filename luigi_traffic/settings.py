@@ -59,6 +59,11 @@ class WarehouseSettings(Section):
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
 
 
+    def secret(self) -> str:
+        """The password, empty where none is set."""
+        return self.password.get_secret_value() if self.password else ""
+
+
 class EventsSettings(Section):
     """Where a raw partition is announced."""
 
@@ -147,7 +152,14 @@ def settings() -> Settings:
                 f"{path} is set in {place}: secrets come from the environment only. "
                 f"Remove it there and set {found.variable(path)}."
             )
-    return validated(Settings, found.values, "", found)
+    chosen = validated(Settings, found.values, "", found)
+    if chosen.warehouse.kind == "server" and not chosen.warehouse.secret():
+        raise SettingsError(
+            "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a secret and "
+            f"comes from the environment only: set {found.variable('warehouse.password')}.\n"
+            f"  looked in, last wins:{found.looked_in()}"
+        )
+    return chosen
 
 
 def reset() -> None:

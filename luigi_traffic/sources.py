@@ -45,6 +45,12 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def _reason(error: Exception) -> str:
+    """What went wrong, without the URL that requests puts into its messages."""
+    inner = error.args[0] if error.args else None
+    return str(getattr(inner, "reason", None) or error.__class__.__name__)
+
+
 def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
     """The rest of an open file, a chunk at a time."""
     while chunk := file.read(CHUNK_BYTES):
@@ -103,7 +109,7 @@ class HttpZip(Source):
         try:
             answer = requests.get(url, stream=True, timeout=(10, self.timeout))
         except requests.RequestException as e:
-            raise TransientError(f"{shown}: {e.__class__.__name__}: {e}") from e
+            raise TransientError(f"{shown}: {_reason(e)}") from e
         with answer:
             status = answer.status_code
             if status in _ABSENT:
@@ -121,7 +127,7 @@ class HttpZip(Source):
                 try:
                     yield from answer.iter_content(CHUNK_BYTES)
                 except requests.RequestException as e:
-                    raise TransientError(f"{shown} broke off: {e}") from e
+                    raise TransientError(f"{shown} broke off: {_reason(e)}") from e
 
             name = Path(urlsplit(url).path).name or "download"
             yield Stream(name, chunks(), size, packing="zip", origin=shown)

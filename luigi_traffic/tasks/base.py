@@ -16,6 +16,8 @@ from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.warehouse import ledger_view
 
 logger = logging.getLogger("luigi_traffic")
+#: Progress goes to luigid as it comes, and into the log this often.
+_TELL_SECONDS = 5.0
 
 
 class Stage(luigi.Task):
@@ -23,6 +25,9 @@ class Stage(luigi.Task):
 
     The lock only saves work; what makes the result right is the conditional commit.
     """
+
+    #: When the log last had a line of progress.
+    _told = 0.0
 
     @property
     def lock_name(self) -> str:
@@ -46,18 +51,24 @@ class Stage(luigi.Task):
             logger.info("%s: another runner is at it, waiting", self.label)
 
         with parts().warehouse.lock(self.lock_name, waiting):
+            self._told = time.monotonic()
             if self.complete():
                 logger.info("%s: another runner has done it", self.label)
                 return
             started = time.monotonic()
             made = self.work()
             logger.info("%s: %s (%.1f s)", self.label, made, time.monotonic() - started)
+            self._told = time.monotonic()
             self.tell(made)
 
     def tell(self, message: str, percent: float | None = None) -> None:
         """A status message, and progress in percent, for those who watch luigid."""
         if self.set_status_message is not None:
             self.set_status_message(message)
+        now = time.monotonic()
+        if now - self._told > _TELL_SECONDS:
+            self._told = now
+            logger.info("%s: %s", self.label, message)
         if percent is not None and self.set_progress_percentage is not None:
             self.set_progress_percentage(round(percent))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date as Date
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import luigi
 from luigi.freezing import recursively_unfreeze
 from luigi.parameter import OptionalParameterMixin
 
+from luigi_traffic.errors import SettingsError
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
 from luigi_traffic.targets.training import TrainingPlan
@@ -23,6 +24,13 @@ class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # typ
     """A date, or nothing."""
 
     expected_type = Date
+
+    def parse(self, x: str) -> Date | None:
+        """Raises `SettingsError` for what is no date."""
+        try:
+            return cast("Date | None", super().parse(x))
+        except ValueError:
+            raise SettingsError(f"--date {x!r} is not a date like 2024-05-31") from None
 
 
 class FullPipeline(luigi.WrapperTask):
@@ -44,6 +52,8 @@ class FullPipeline(luigi.WrapperTask):
     def plan(self) -> TrainingPlan:
         """The parameters with the defaults of the settings. Raises `TrafficError`."""
         chosen = settings().pipeline
+        if self.window_days < 0:
+            raise SettingsError(f"--window-days {self.window_days}: it takes 1 day or more")
         dataset = plugins().dataset(self.dataset or chosen.dataset)
         yesterday = datetime.now(ZoneInfo(dataset.timezone)).date() - timedelta(days=1)
         return TrainingPlan(

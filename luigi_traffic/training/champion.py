@@ -35,15 +35,16 @@ def decide(
     champion: it could not be scored (its plugin is gone or changed), and gives way.
     """
     if champion_version is None:
-        reason, promoted = "the first version", True
+        reason, promoted = "champion as the first version", True
     elif champion_mae is None:
-        reason, promoted = f"version {champion_version} cannot be scored any more", True
+        reason = f"champion, since version {champion_version} cannot be scored any more"
+        promoted = True
     else:
         promoted = challenger_mae < champion_mae
-        verb = "beats" if promoted else "does not beat"
+        outcome, verb = ("champion", "beats") if promoted else ("not champion", "does not beat")
         reason = (
-            f"{challenger_mae:.4g} {verb} {champion_mae:.4g} of version {champion_version} "
-            "on the same hold-out"
+            f"{outcome}: {challenger_mae:.4f} {verb} {champion_mae:.4f} of version "
+            f"{champion_version} on the same hold-out"
         )
     return Decision(promoted, reason, challenger_mae, champion_mae, champion_version)
 

@@ -82,14 +82,16 @@ def day(
                 color=COLOURS[1], alpha=0.14, lw=0,
             )  # fmt: skip
         axes.plot(hours, actual, color=_INK, lw=1.1, label="actual")
-        for index, (label, values) in enumerate(forecasts.items()):
+        # The last is the baseline, which is grey and dotted in every chart.
+        styles = [*range(len(forecasts) - 1), len(COLOURS) - 1]
+        for index, (label, values) in zip(styles, forecasts.items(), strict=True):
             axes.plot(hours, values, color=COLOURS[index], ls=_DASHES[index], lw=1.3, label=label)
         axes.set_title(title, loc="left", fontsize=9, color=_INK)
         axes.set_xlim(0, 24)
         axes.set_xticks(range(0, 25, 3))
         axes.set_ylim(bottom=0)
         axes.set_ylabel(unit)
-    all_axes[0].legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
+    all_axes[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
     all_axes[-1].set_xlabel("hour of day")
     return _svg(figure, "day")
 

@@ -150,6 +150,11 @@ def fit(
                 told = time.monotonic()
                 progress(state.progress(config, index / batches, float(total) / seen, told - begun))
         error = _validate(network, tensors, validation, validation_draw, config.batch_size, scaler)
+        if not math.isfinite(error):
+            raise DataError(
+                f"The validation error of epoch {epoch + 1} is not a number: the last step of the "
+                f"epoch broke the network. Set a smaller learning_rate than {rate:g}."
+            )
         state.finish_epoch(
             {
                 "epoch": float(epoch + 1),

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.training.bundle import digest
+from luigi_traffic.training.bundle import CARD, WEIGHTS, digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -167,10 +167,12 @@ def _store(tracking_uri: str) -> Iterator[MlflowClient]:
     try:
         yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except MlflowException as error:
+        # MLflow's message quotes the URI with its password, and so would a chained traceback.
+        text = str(error).replace(tracking_uri, _redacted(tracking_uri))
         raise StoreError(
-            f"MLflow at {_redacted(tracking_uri)} failed: {error}. Check tracking.uri, and that "
+            f"MLflow at {_redacted(tracking_uri)} failed: {text}. Check tracking.uri, and that "
             "its server runs if it has one."
-        ) from error
+        ) from None
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
@@ -257,7 +259,10 @@ def _save_pyfunc(target: Path, bundle: Path, columns: Sequence[str]) -> None:
         Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, "speed")]),
     )
     # MLflow names its copy of a folder as the folder is named.
-    named = shutil.copytree(bundle, target.parent / _BUNDLE)
+    named = target.parent / _BUNDLE
+    named.mkdir()
+    for part in (CARD, WEIGHTS):  # and nothing that a crash left beside them
+        shutil.copyfile(bundle / part, named / part)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # no input example: the signature is given
         mlflow.pyfunc.save_model(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.training import charts
+from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.evaluate import MODEL, Evaluation
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.loop import Fit
@@ -22,10 +23,10 @@ from luigi_traffic.training.series import Series
 #: Links drawn against their actual speeds.
 DRAWN_LINKS = 4
 _MEASURES = (
-    ("mae", "MAE", True),
-    ("rmse", "RMSE", True),
-    ("mape", "MAPE %", True),
-    ("f1", "F1", False),
+    ("mae", "MAE, {unit}", True),
+    ("rmse", "RMSE, {unit}", True),
+    ("mape", "MAPE, %", True),
+    ("f1", "F1 of congestion", False),
 )
 
 
@@ -87,15 +88,18 @@ def write_report(
         title=title,
         unit=unit,
         facts=_facts(origin, fit, evaluation, forecaster, series),
-        decision=origin.decision,
+        decision=origin.decision[:1].upper() + origin.decision[1:],
         columns=[*(_ahead(step * interval) for step in reported(forecaster.output_steps)), "mean"],
-        tables=_tables(evaluation),
+        tables=_tables(evaluation, unit),
         verdict=_verdict(evaluation, unit),
         drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - ours
         date=date,
         links=chosen,
         congested=f"{CONGESTED_SHARE:.0%}",
-        config=sorted(bundle.config.model_dump(mode="json").items()),
+        config=[
+            (name, "not set" if value is None else value)
+            for name, value in sorted(bundle.config.model_dump(mode="json").items())
+        ],
         absent=sorted(origin.absent_days.items()),
         best_epoch=fit.best_epoch,
     )
@@ -146,7 +150,7 @@ def _facts(
     ]
 
 
-def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _tables(evaluation: Evaluation, unit: str) -> list[dict[str, Any]]:
     out = []
     for key, label, lower_is_better in _MEASURES:
         rows = {
@@ -167,7 +171,7 @@ def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
             ]
             for name, values in rows.items()
         }
-        out.append({"label": label, "rows": cells})
+        out.append({"label": label.format(unit=unit), "rows": cells})
     return out
 
 
@@ -191,7 +195,11 @@ def _days_drawn(
 ) -> tuple[
     list[str], str, list[tuple[str, NDArray[Any], NDArray[Any], dict[str, NDArray[Any]], float]]
 ]:
-    """The day and the links of the hold-out whose speeds vary most, with their forecasts."""
+    """The hold-out's day whose speeds vary most, four of its links, and their forecasts.
+
+    Links are taken from the most variable down to the median one, so that the picture is
+    neither of the calmest nor of one incident that neighbours share.
+    """
     t_in, t_out = forecaster.input_steps, forecaster.output_steps
     per_day = series.steps_per_day
     rows = np.arange(test.start + t_in + t_out - 1, test.stop + t_in + t_out - 1)
@@ -206,12 +214,13 @@ def _days_drawn(
         good = (~np.isnan(part)).mean(axis=0) > 0.5
         if good.any():
             variance[index, good] = np.nanvar(part[:, good], axis=0)
-    top = np.sort(variance, axis=1)[:, -DRAWN_LINKS:]
-    best = int(np.argmax(top.sum(axis=1)))
-    order = np.argsort(-variance[best], kind="stable")[:DRAWN_LINKS]
-    links = [series.links[i] for i in order if variance[best, i] >= 0]
-    if not links:
+    best = int(np.argmax(np.maximum(variance, 0).sum(axis=1)))
+    order = np.argsort(-variance[best], kind="stable")
+    order = order[variance[best, order] >= 0]
+    if not len(order):
         return [], "", []
+    ranks = np.unique(np.linspace(0, len(order) // 2, DRAWN_LINKS).round().astype(int))
+    links = [series.links[order[rank]] for rank in ranks]
 
     rows = rows[day_of_row == candidates[best]]
     drawn = series.aligned(links) if forecaster.bundle.model.per_link else series
@@ -219,6 +228,8 @@ def _days_drawn(
     ahead = sorted({reported(t_out)[0], t_out})
     # Row r at step s is forecast by the window that begins t_in + s - 1 rows earlier.
     forecasts = {step: forecaster.predict(drawn, rows - t_in - step + 1) for step in ahead}
+    unseen = np.full(len(series.links), np.nan, dtype=np.float32)
+    persistence = Persistence.of(series, t_in, t_out, unseen).predict(rows - t_in - t_out + 1)
     hours = series.slot_of_day[rows] * 24 / per_day
     panels = []
     for link in links:
@@ -226,9 +237,11 @@ def _days_drawn(
         trained = forecaster.bundle.links.index(link) if link in forecaster.bundle.links else None
         flow = forecaster.bundle.free_flow[trained] if trained is not None else np.nan
         lines = {
-            f"{_ahead(step * series.interval)} ahead": forecasts[step][:, step - 1, at]
+            f"model, {_ahead(step * series.interval)} ahead": forecasts[step][:, step - 1, at]
             for step in ahead
         }
+        last = _ahead(t_out * series.interval)
+        lines[f"persistence, {last} ahead"] = persistence[:, -1, own]
         limit = float(CONGESTED_SHARE * flow)
         panels.append((f"link {link}", hours, series.speed[rows, own], lines, limit))
     return links, str(candidates[best]), panels

@@ -33,9 +33,9 @@ code { font-size: .9em; }
 <body>
 <h1>{{ title }}</h1>
 <p class="lead">{{ verdict }}</p>
-{% if decision %}<p>{{ decision }}</p>{% endif %}
+{% if decision %}<p>{{ decision }}.</p>{% endif %}
 
-<h2>Errors on the hold-out, in {{ unit }}</h2>
+<h2>Errors on the hold-out</h2>
 <table class="scores">
 <thead><tr><th></th>
 {% for column in columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead>
@@ -58,8 +58,9 @@ is the 85th percentile of its training speeds. Best figures stand out.</p>
 
 {% if drawings.day is defined %}
 <h2>Forecast against actual, {{ date }}</h2>
-<figure><figcaption>The day and links of the hold-out whose speeds vary most. Each point was
-forecast that long before; congested hours are shaded.</figcaption>{{ drawings.day }}</figure>
+<figure><figcaption>The day of the hold-out whose speeds vary most; links from the most variable
+to the median one. Each point was forecast that long before; congested hours are shaded.
+</figcaption>{{ drawings.day }}</figure>
 {% endif %}
 
 <h2>Where the errors are</h2>

@@ -85,9 +85,7 @@ def copy_out(conn: Connection, sql: str) -> dict[str, Array | Coded]:
                 )
         decoder = Decoder(described)
         stream = io.BufferedWriter(decoder, CHUNK_BYTES)
-        cursor.copy_expert(
-            f"COPY (SELECT {decoder.magic}::int4, q.* FROM ({sql}\n) q) TO STDOUT (FORMAT binary)",
-            stream,
-        )
+        marked = f"SELECT {decoder.magic}::int4, q.* FROM ({sql}\n) q"  # noqa: S608
+        cursor.copy_expert(f"COPY ({marked}) TO STDOUT (FORMAT binary)", stream)
         stream.flush()
     return decoder.result()

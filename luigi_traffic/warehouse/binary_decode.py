@@ -169,8 +169,8 @@ def _gather_fixed(buffer: Array, offset: Array, length: Array, kind: Kind, name:
     if kind.epoch:
         limits = np.iinfo(values.dtype)
         real = values[~null]
-        if len(real) and (real.max() == limits.max or real.min() == limits.min):
-            raise DataError(f"Column {name!r} has an infinite time.")
+        if len(real) and (real.max() > limits.max - kind.epoch or real.min() == limits.min):
+            raise DataError(f"Column {name!r} has an infinite time, or one that int64 cannot hold.")
         whole = values.astype(np.int64) + kind.epoch
         whole[null] = _INT64.min  # NaT
         return whole.view(kind.out)
@@ -201,7 +201,7 @@ def _gather_text(buffer: Array, offset: Array, length: Array) -> Any:
             pa.py_buffer(data.tobytes()),
         ],
     )
-    return array.dictionaryencode()
+    return array.dictionary_encode()
 
 
 def _join_fixed(parts: list[Array], kind: str) -> Array:

@@ -270,10 +270,13 @@ class EmbeddedServer:
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # The server inherits this file as its output, and nothing else of ours: a pipe that
         # reads our output ends with us. pg_ctl gives it a session of its own (no Ctrl-C).
-        with self._log.open("a", encoding="utf-8") as output:
-            begin = output.tell()
+        output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            begin = os.fstat(output).st_size
             command = [*self._pg_ctl(cluster, user), "-o", shlex.join(words), "start"]
-            answer = user.run(command, output=output.fileno())
+            answer = user.run(command, output=output)
+        finally:
+            os.close(output)
         if answer.returncode == 0 or cluster.runs():  # a recovery may outlast pg_ctl's wait
             return cluster
         message = f"PostgreSQL did not start on {cluster.data}. {self._log_tail(begin)}"
@@ -298,7 +301,7 @@ class EmbeddedServer:
             raise StoreError(f"{dsn} does not answer: {reason} {self._log_tail(0)}") from error
 
     def _log_tail(self, begin: int) -> str:
-        with self._log.open(encoding="utf-8", errors="replace") as file:
+        with self._log.open("rb") as file:
             file.seek(begin)
-            lines = file.read().splitlines()[-_LOG_LINES:]
+            lines = file.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
         return f"The end of {self._log}:\n" + "\n".join(lines)

@@ -269,7 +269,9 @@ class PartitionedTable:
         if (self.kind == "list") != (bounds.high is None):
             raise DataError(f"{self.qualified} is partitioned by {self.kind}, not by {bounds}.")
         kind = next(c.type for c in self.columns if c.name == self.by)
-        return [str(self._one(conn, f"format('%%L', %s::{kind})", value)) for value in values]
+        texts = [str(self._one(conn, f"(%s::{kind})::text", value)) for value in values]
+        # As pg_get_expr quotes: never E'…', which quote_literal makes of a backslash.
+        return ["'" + text.replace("'", "''") + "'" for text in texts]
 
     def _condition(self, conn: Connection, bounds: Bounds) -> str:
         by, literals = quote(self.by), self._literals(conn, bounds)

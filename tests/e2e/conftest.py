@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,10 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import luigi.retcodes
 import psycopg2
 import pyarrow.parquet as pq
 import pytest
+from luigi.task_register import Register
 
+import luigi_traffic.run  # noqa: F401 - the module that the command line names
+from luigi_traffic import parts as parts_module
+from luigi_traffic import plugins as plugins_module
+from luigi_traffic import settings as settings_module
+from luigi_traffic.targets import chain
+from luigi_traffic.targets.warehouse import ledger_view
 from luigi_traffic.warehouse.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).parents[2]
@@ -115,3 +124,63 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     yield make
     for home in homes:
         EmbeddedServer(home.path / "postgres").stop()
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """One server for all in-process runs of a file."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("warehouse"))
+    dsn = server.ensure_running()
+    yield {
+        "KIND": "server", "HOST": dsn.host, "PORT": str(dsn.port), "USER": dsn.user,
+        "PASSWORD": dsn.password, "DBNAME": dsn.dbname,
+    }  # fmt: skip
+    server.stop()
+
+
+class LuigiHere:
+    """Luigi's command line in this process, so that one Spark session serves many runs."""
+
+    def __init__(self, folder: Path, monkeypatch, caplog) -> None:
+        self._folder = folder
+        self._monkeypatch = monkeypatch
+        self._caplog = caplog
+        monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(folder / "home"))
+
+    @property
+    def lake(self) -> Path:
+        return self._folder / "home" / "lake"
+
+    def set(self, **variables: str) -> None:
+        for key, value in variables.items():
+            self._monkeypatch.setenv(f"LUIGI_TRAFFIC__{key}", value)
+        self.forget()
+
+    @staticmethod
+    def forget() -> None:
+        """What a new process would not know."""
+        settings_module.reset()
+        parts_module.parts.cache_clear()
+        plugins_module.plugins.cache_clear()
+        chain.lineage.cache_clear()
+        ledger_view.forget()
+        Register.clear_instance_cache()
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        self.forget()
+        self._caplog.clear()
+        with pytest.raises(SystemExit) as ended:
+            luigi.retcodes.run_with_retcodes(
+                ["--module", "luigi_traffic.run", *arguments, "--local-scheduler"]
+            )
+        return int(ended.value.code or 0), self._caplog.text
+
+
+@pytest.fixture
+def luigi_here(tmp_path, monkeypatch, warehouse, caplog) -> Iterator[LuigiHere]:
+    # caplog's handler hangs on the root logger.
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    here = LuigiHere(tmp_path, monkeypatch, caplog)
+    here.set(**{f"WAREHOUSE__{key}": value for key, value in warehouse.items()})
+    yield here
+    here.forget()

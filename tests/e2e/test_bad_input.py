@@ -15,18 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import luigi.retcodes
 import pyarrow.parquet as pq
 import pytest
-from luigi.task_register import Register
-
-import luigi_traffic.run  # noqa: F401 - the module that the command line names
-from luigi_traffic import parts as parts_module
-from luigi_traffic import plugins as plugins_module
-from luigi_traffic import settings as settings_module
-from luigi_traffic.targets import chain
-from luigi_traffic.targets.warehouse import ledger_view
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 
 HEADER = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME\n"
 LINKS = ("1920161400", "1920161500")
@@ -132,53 +122,21 @@ def _damaged() -> bytes:
     return bytes(data)
 
 
-@pytest.fixture(scope="module")
-def warehouse(tmp_path_factory):
-    """One server for all cases: what is tested here comes before it."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("warehouse"))
-    dsn = server.ensure_running()
-    yield {
-        "KIND": "server", "HOST": dsn.host, "PORT": str(dsn.port), "USER": dsn.user,
-        "PASSWORD": dsn.password, "DBNAME": dsn.dbname,
-    }  # fmt: skip
-    server.stop()
-
-
 @pytest.fixture
-def run(tmp_path, monkeypatch, warehouse, caplog):
+def run(tmp_path, luigi_here):
     """Run silver of 2024-01-10 on these bytes: exit code and what the log said."""
-
-    def forget() -> None:
-        settings_module.reset()
-        parts_module.parts.cache_clear()
-        plugins_module.plugins.cache_clear()
-        chain.lineage.cache_clear()
-        ledger_view.forget()
-        Register.clear_instance_cache()
 
     def go(data: bytes | None) -> tuple[int, str, Path]:
         folder = tmp_path / "source"
         folder.mkdir(exist_ok=True)
         if data is not None:
             (folder / "20240110_5Min.zip").write_bytes(data)
-        monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path / "home"))
-        for key, value in warehouse.items():
-            monkeypatch.setenv(f"LUIGI_TRAFFIC__WAREHOUSE__{key}", value)
-        monkeypatch.setenv(
-            "LUIGI_TRAFFIC__DATASETS__ITS__URL_TEMPLATE",
-            f"file://{folder}/{{date}}_5Min.zip",
-        )
-        forget()
-        caplog.clear()
-        command = ["--module", "luigi_traffic.run", "Silver", "--dataset", "its"]
-        with pytest.raises(SystemExit) as ended:
-            luigi.retcodes.run_with_retcodes(
-                [*command, "--date", "2024-01-10", "--local-scheduler"]
-            )
-        return int(ended.value.code or 0), caplog.text, tmp_path / "home" / "lake"
+        template = f"file://{folder}/{{date}}_5Min.zip"
+        luigi_here.set(DATASETS__ITS__URL_TEMPLATE=template)
+        code, log = luigi_here.run("Silver", "--dataset", "its", "--date", "2024-01-10")
+        return code, log, luigi_here.lake
 
-    yield go
-    forget()
+    return go
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -54,7 +54,8 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         moment, link = _moment(cell(0), cell(1)), cell(2)
         speed, travel_time = cell(4), cell(5).try_cast("double")
     else:
-        moment, link = cell(0), cell(1)
+        # A cast alone would take `2020-01-01` for midnight.
+        moment, link = F.when(F.length(cell(0)) >= 16, cell(0)), cell(1)
         speed, travel_time = cell(2), F.lit(None).cast("double")
     typed = cells.select(
         "value",
@@ -76,8 +77,10 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
 
 
 def _lines(spark: SparkSession, raw: RawDay) -> DataFrame:
+    from pyspark.sql import functions as F
+
     if not raw.paths:
-        return spark.createDataFrame([], "value string")
+        return spark.range(0).select(F.lit("").alias("value"))
     # The default line ends include a lone CR, which the core does not count as one.
     return spark.read.text(list(raw.paths), lineSep="\n")
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from luigi_traffic import Dataset, hookimpl
-from luigi_traffic_its_sim.command import simulate
 from luigi_traffic_its_sim.dataset import ItsSim, SimulatedArchives
 from luigi_traffic_its_sim.settings import ItsSimSettings
 
@@ -13,7 +12,6 @@ __all__ = [
     "SimulatedArchives",
     "luigi_traffic_commands",
     "luigi_traffic_datasets",
-    "simulate",
 ]
 
 
@@ -26,4 +24,7 @@ def luigi_traffic_datasets() -> list[type[Dataset]]:
 @hookimpl
 def luigi_traffic_commands() -> list[Callable[..., None]]:
     """`luigi-traffic simulate`."""
+    # Here and not above: a pipeline run has no use for typer.
+    from luigi_traffic_its_sim.command import simulate
+
     return [simulate]

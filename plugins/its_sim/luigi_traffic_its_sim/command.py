@@ -11,6 +11,7 @@ from urllib.parse import quote
 import typer
 
 from luigi_traffic import SettingsError
+from luigi_traffic_its_sim.settings import ARCHIVE, ItsSimSettings
 
 if TYPE_CHECKING:
     from luigi_traffic_its_sim.files import Town
@@ -32,8 +33,7 @@ def simulate(
     with which the dataset `its` reads them.
     """
     first = _first_day(links, days, start, seed)
-    from luigi_traffic_its_sim.files import ARCHIVE, Town
-    from luigi_traffic_its_sim.settings import ItsSimSettings
+    from luigi_traffic_its_sim.files import Town
 
     town = Town(ItsSimSettings(links_count=links, seed=seed))
     folder = out.expanduser().absolute()

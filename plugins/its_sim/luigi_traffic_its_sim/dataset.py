@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from luigi_traffic import DatasetSettings, HttpZip, Source, SourceAbsent, SourceError, Stream, home
 from luigi_traffic_its import Its
-from luigi_traffic_its_sim.settings import ItsSimSettings
+from luigi_traffic_its_sim.settings import ARCHIVE, NODE_LINKS, ItsSimSettings
 
 
 class SimulatedArchives(Source):
@@ -40,18 +40,24 @@ class SimulatedArchives(Source):
         start = self.settings.start
         if start and day < start:
             raise SourceAbsent(f"the simulated source begins on {start} (setting start)")
-        from luigi_traffic_its_sim.files import ARCHIVE, Town
+        from luigi_traffic_its_sim.files import Town
 
-        try:
+        with _writing(self.folder):
             Town(self.settings).write_day(self.folder, day)
-        except OSError as e:
-            raise SourceError(
-                f"cannot write the simulated day {day} into {self.folder}: {e.strerror}. Make room "
-                "there, or set datasets.its_sim.folder to a folder that can be written"
-            ) from e
         template = "file://" + quote(str(self.folder)) + "/" + ARCHIVE
         with HttpZip(template).open(day) as streams:
             yield streams
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise SourceError(
+            f"cannot write the simulated town into {folder}: {e.strerror}. Make room there, or set "
+            "datasets.its_sim.folder to a folder that can be written"
+        ) from e
 
 
 def town_folder(settings: ItsSimSettings) -> Path:
@@ -78,6 +84,11 @@ class ItsSim(Its):
 
     def node_links(self) -> Path | None:
         """The node-link table of the town, written when it is not there yet."""
+        folder = town_folder(self.settings)
+        path = folder / NODE_LINKS
+        if path.exists():  # asked for in every run: numpy is imported where it has work to do
+            return path
         from luigi_traffic_its_sim.files import Town
 
-        return Town(self.settings).write_node_links(town_folder(self.settings))
+        with _writing(folder):
+            return Town(self.settings).write_node_links(folder)

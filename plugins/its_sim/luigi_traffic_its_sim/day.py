@@ -37,17 +37,17 @@ def plan_day(network: Network, seed: int, day: date, incidents_a_day: float) -> 
         # Friday evening is the week's busiest hour, Monday morning comes close.
         early = 1.06 if day.weekday() == 0 else 1.0
         late = 1.08 if day.weekday() == 4 else 1.0
-        first, second = rng.normal(7.9, 0.2), rng.normal(18.1, 0.25)
-        am = early * _hump(hour, first, 0.85) * 1.3
-        pm = late * _hump(hour, second, 1.1) * 1.3
+        first, second = rng.normal(8.0, 0.3), rng.normal(18.0, 0.4)
+        am = early * _hump(hour, first, 0.85) * 1.42
+        pm = late * _hump(hour, second, 1.1) * 1.42
         profile = base[:, None] + np.outer(am, network.morning) + np.outer(pm, 1 - network.morning)
     else:
-        busy = 0.55 * _hump(hour, rng.normal(14.5, 0.5), 3.2)
+        busy = 0.42 * _hump(hour, rng.normal(14.5, 0.5), 3.2)
         profile = np.repeat((base + busy)[:, None], links, axis=1)
-    town = rng.normal(1.0, 0.07)
-    place = np.exp(rng.normal(0.0, 0.06, links))
-    wander = np.exp(_wander(rng, slots, links, hours=1.5, spread=0.10))
-    demand = network.demand * profile * np.clip(town, 0.75, 1.25) * place * wander
+    town = np.clip(rng.normal(1.0, 0.09), 0.7, 1.25)
+    place = np.exp(rng.normal(0.0, 0.15, links))
+    wander = np.exp(_wander(rng, slots, links, hours=3.0, spread=0.15))
+    demand = network.demand * profile * town * place * wander
     return Plan(demand, _weather(rng, hour), _incidents(rng, network, incidents_a_day))
 
 
@@ -84,5 +84,5 @@ def _incidents(rng: np.random.Generator, network: Network, expected: float) -> l
         link = int(rng.choice(len(network), p=network.length / network.length.sum()))
         begin = WARM_UP_SLOTS * SLOT_HOURS * 3600 + 60 * round(rng.uniform(6, 21) * 60)
         lasts = 60 * round(rng.uniform(20, 60))
-        found.append(Incident(link, begin, begin + lasts, float(rng.uniform(0.2, 0.5))))
+        found.append(Incident(link, begin, begin + lasts, float(rng.uniform(0.25, 0.5))))
     return found

@@ -19,11 +19,9 @@ import numpy as np
 from luigi_traffic_its_sim.day import WARM_UP_SLOTS, plan_day
 from luigi_traffic_its_sim.network import Floats, Network, build_network
 from luigi_traffic_its_sim.sensors import Faults, Observations, observe
-from luigi_traffic_its_sim.settings import ItsSimSettings
+from luigi_traffic_its_sim.settings import ARCHIVE, NODE_LINKS, ItsSimSettings
 from luigi_traffic_its_sim.traffic import simulate
 
-NODE_LINKS = "MOCT_LINK.csv"
-ARCHIVE = "{date}_5Min.zip"
 _HEADER = b"CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME\n"
 _ROWS_A_BATCH = 500_000
 _CENTRE = "L01"  # ROADINSTTCD: the road authority that measured
@@ -52,7 +50,7 @@ class Town:
         """What the sensors report of that day."""
         s = self.settings
         faults = Faults(s.noise, s.missing_slots, s.dropout, s.duplicates, s.implausible)
-        return observe(self.speeds(day), s.seed, day, faults)
+        return observe(self.speeds(day), self.network.limit_kmh, s.seed, day, faults)
 
     def write_day(self, folder: Path, day: date) -> Path:
         """The day's archive in `folder`, written unless it is there: whole, or not at all."""
@@ -123,7 +121,7 @@ def _node_links(network: Network) -> bytes:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["LINK_ID", "F_NODE", "T_NODE", "LENGTH", "MAX_SPD"])
     columns = (network.link_id, network.start_node, network.end_node)
-    lengths, limits = network.length.astype(int).tolist(), network.max_speed_kmh.tolist()
+    lengths, limits = network.length.astype(int).tolist(), network.limit_kmh.tolist()
     table.writerows(zip(*columns, lengths, limits, strict=True))
     return text.getvalue().encode()
 

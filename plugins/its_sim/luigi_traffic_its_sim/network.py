@@ -44,7 +44,7 @@ _ENTRY_DEMAND = {Road.EXPRESSWAY: 1.0, Road.RAMP: 0.25, Road.ARTERIAL: 0.22}
 class Network:
     """Links as arrays of length N, turning movements as arrays of length M.
 
-    Speeds in m/s, lengths in m, flows in veh/s. `turn_share[m]` of the vehicles at the end of
+    Speeds in m/s (`limit_kmh`, the posted limit, in km/h), lengths in m, flows in veh/s. `turn_share[m]` of the vehicles at the end of
     link `turn_from[m]` go on to link `turn_to[m]`; `exit_share` of a link ends its trip there.
     Turns are sorted by `turn_from`. `demand` is the weight of the traffic that enters at a link;
     `morning` in [0, 1] says how much of its peak is the morning's.
@@ -55,6 +55,7 @@ class Network:
     end_node: tuple[str, ...]
     road: Ints
     length: Floats
+    limit_kmh: Ints
     free_speed: Floats
     capacity: Floats
     turn_from: Ints
@@ -66,11 +67,6 @@ class Network:
 
     def __len__(self) -> int:
         return len(self.link_id)
-
-    @property
-    def max_speed_kmh(self) -> Ints:
-        """Speed limits in km/h."""
-        return np.rint(self.free_speed * 3.6).astype(np.int64)
 
     @property
     def upstream(self) -> dict[int, list[int]]:
@@ -108,7 +104,9 @@ def build_network(links: int, seed: int) -> Network:
         end_node=tuple(node_ids[row[1]] for row in rows),
         road=road,
         length=length,
-        free_speed=limit / 3.6,
+        limit_kmh=limit.astype(np.int64),
+        # On an empty road people drive a little below the limit, on each road in its own way.
+        free_speed=limit * rng.uniform(0.88, 0.95, links) / 3.6,
         capacity=capacity,
         demand=demand,
         morning=morning,
@@ -199,8 +197,8 @@ def _capacity(
     # Not where traffic enters: its queue would stand outside the network, unseen.
     inner = np.flatnonzero(np.isin(np.arange(links), turns["turn_to"]) & (road != Road.RAMP))
     if len(inner):
-        bottlenecks = rng.choice(inner, max(1, round(links / 14)), replace=False, shuffle=False)
-        ratio[bottlenecks] = rng.uniform(1.02, 1.15, len(bottlenecks))
+        bottlenecks = rng.choice(inner, max(1, round(links / 11)), replace=False, shuffle=False)
+        ratio[bottlenecks] = rng.uniform(1.08, 1.25, len(bottlenecks))
     return np.maximum(peak / ratio, np.choose(road, [_LEAST_CAPACITY[kind] for kind in Road]))
 
 

@@ -13,6 +13,8 @@ from luigi_traffic_its_sim.network import Floats, Ints
 #: Share of days on which a slot is there, by minute of the hour: alike for all links.
 _OFTEN, _SELDOM = 0.93, 0.12
 _OFTEN_MINUTES = (0, 5, 15, 25, 35, 45, 55)
+#: km/h: a vehicle that stands does not pass a sensor, so no lower speed is ever measured.
+LEAST_KMH = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,13 @@ def present_slots(seed: int, day: date, missing: bool) -> Ints:
     return slots[rng.random(SLOTS_A_DAY) < share]
 
 
-def observe(speed_kmh: Floats, seed: int, day: date, faults: Faults) -> Observations:
+def observe(
+    speed_kmh: Floats, limit_kmh: Ints, seed: int, day: date, faults: Faults
+) -> Observations:
     """Noisy rows of a day's true speeds (288, N), with drop-outs, repeats and nonsense values.
 
-    On a day, one sensor in fifty is out for one to six hours.
+    All but the nonsense lies between `LEAST_KMH` and the links' speed limits (N,): the centre
+    trims what its sensors say. On a day, one sensor in fifty is out for one to six hours.
     """
     rng = np.random.default_rng([seed, 4, day.toordinal()])
     links = speed_kmh.shape[1]
@@ -63,7 +68,7 @@ def observe(speed_kmh: Floats, seed: int, day: date, faults: Faults) -> Observat
     row, link = np.repeat(row, times), np.repeat(link, times)
     true = speed_kmh[slots[row], link]
     speed = np.round(true * (1 + faults.noise * rng.standard_normal(len(true))), 2)
-    speed = np.clip(speed, 1.0, 150.0)
+    speed = np.clip(speed, LEAST_KMH, limit_kmh[link])
     broken = rng.random(len(speed)) < faults.implausible
     speed[broken] = rng.choice([0.0, 999.0], broken.sum())
     return Observations(slots[row], link, speed)

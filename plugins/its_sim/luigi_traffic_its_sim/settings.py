@@ -10,7 +10,10 @@ from luigi_traffic import setting
 from luigi_traffic_its import ItsFileSettings
 
 #: Raise it when the same settings give other bytes.
-SIMULATOR_VERSION = "1"
+SIMULATOR_VERSION = "2"
+#: Names of the files in a town's folder.
+ARCHIVE = "{date}_5Min.zip"
+NODE_LINKS = "MOCT_LINK.csv"
 #: Settings that decide the bytes of a day.
 _BYTES = (
     "links_count", "seed", "incidents_per_100_links", "noise", "missing_slots", "dropout",

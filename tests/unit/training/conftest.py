@@ -13,7 +13,7 @@ from luigi_traffic.training.series import Series
 
 sys.path.insert(0, str(Path(__file__).parent))  # for training_tiny, here and in child processes
 
-from training_tiny import road  # noqa: E402
+from training_tiny import road
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from luigi_traffic.training.metrics import Errors, free_flow, reported
 
 
-def naive(forecast, actual, mask, limits, steps):  # noqa: ANN001, ANN201
+def naive(forecast, actual, mask, limits, steps):
     size, square, ratio, hits, wrong = [], [], [], 0, 0
     for w, s, n in np.ndindex(actual.shape):
         if s not in steps or not mask[w, s, n]:
@@ -62,7 +62,7 @@ shape = st.tuples(st.integers(1, 5), st.integers(1, 13), st.integers(1, 3))
 
 @settings(deadline=None)
 @given(st.data(), shape)
-def test_streamed_equals_a_naive_loop_over_the_whole_set(data, shape) -> None:  # noqa: ANN001
+def test_streamed_equals_a_naive_loop_over_the_whole_set(data, shape) -> None:
     actual = data.draw(hnp.arrays(np.float32, shape, elements=speeds))
     forecast = data.draw(hnp.arrays(np.float32, shape, elements=speeds))
     mask = data.draw(hnp.arrays(bool, shape))
@@ -96,7 +96,9 @@ def test_what_is_masked_changes_nothing() -> None:
 def test_rmse_is_over_the_set_not_a_mean_of_batches() -> None:
     errors = Errors(1)
     for size, error in ((1, 10.0), (9, 0.0)):
-        errors.update(np.full((size, 1, 1), error), np.zeros((size, 1, 1)), np.ones((size, 1, 1), bool))
+        errors.update(
+            np.full((size, 1, 1), error), np.zeros((size, 1, 1)), np.ones((size, 1, 1), bool)
+        )
     assert errors.at(slice(0, 1))["rmse"] == pytest.approx(10**0.5)
 
 

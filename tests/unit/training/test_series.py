@@ -41,9 +41,7 @@ def test_a_repeated_row_is_an_error_that_names_it() -> None:
         scatter([0, 20, 20], [0, 1, 1], [1.0, 2.0, 3.0])
 
 
-@pytest.mark.parametrize(
-    ("minute", "code"), [(60, 0), (-10, 0), (5, 0), (0, 2), (0, -1)], ids=str
-)
+@pytest.mark.parametrize(("minute", "code"), [(60, 0), (-10, 0), (5, 0), (0, 2), (0, -1)], ids=str)
 def test_a_row_off_the_grid_is_an_error(minute: int, code: int) -> None:
     with pytest.raises(DataError, match="1 rows lie outside"):
         scatter([0, minute], [1, code], [1.0, 2.0])

@@ -18,7 +18,9 @@ def test_the_split_of_the_literature_on_metr_la() -> None:
 
 
 @given(st.integers(20, 5000), st.floats(0.1, 0.8), st.floats(0.05, 0.15))
-def test_splits_cover_all_windows_in_time_order(count: int, train: float, validation: float) -> None:
+def test_splits_cover_all_windows_in_time_order(
+    count: int, train: float, validation: float
+) -> None:
     try:
         parts = windows.split(count, train, validation)
     except DataError:
@@ -28,7 +30,7 @@ def test_splits_cover_all_windows_in_time_order(count: int, train: float, valida
 
 
 def test_too_few_windows_say_so() -> None:
-    with pytest.raises(DataError, match="3 windows.*Take more days"):
+    with pytest.raises(DataError, match=r"3 windows.*Take more days"):
         windows.split(3, 0.7, 0.1)
 
 

@@ -1,0 +1,279 @@
+"""`luigi-traffic …`: looks at a home and its parts, starts and stops its services.
+
+Only names, options and help stand here; what a command does is in `luigi_traffic.commands`,
+imported when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from luigi_traffic import logs
+from luigi_traffic.errors import TrafficError
+from luigi_traffic.version import __version__
+
+Json = Annotated[bool, typer.Option("--json", help="a list of objects, nothing else")]
+Dataset = Annotated[str | None, typer.Option(help="name of a dataset plugin")]
+
+
+class Commands(TyperGroup):
+    """The commands below and, where no command below has the name, those of plugins."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Ours in their order, then those of plugins, as far as plugins load."""
+        ours = super().list_commands(ctx)
+        try:
+            added = [name for name in _added() if name not in ours]
+        except TrafficError as e:  # help must come up whatever the settings are
+            typer.echo(f"commands of plugins are not shown: {e}", err=True)
+            added = []
+        return ours + added
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, None where there is none."""
+        found = super().get_command(ctx, cmd_name)
+        return found if found is not None else _added().get(cmd_name)
+
+
+app = typer.Typer(
+    name="luigi-traffic",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+plugins_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Plugins: datasets, models, commands."
+)
+app.add_typer(plugins_app, name="plugins")
+
+
+def _added() -> dict[str, Any]:
+    from luigi_traffic.commands.added import added_commands
+
+    def made(name: str, function: Callable[..., Any]) -> Any:
+        alone = typer.Typer(
+            add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+        )
+        alone.command(name)(function)
+        return typer.main.get_command(alone)
+
+    return {c.name: made(c.name, c.function) for c in added_commands()}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"luigi-traffic {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="and exit")
+    ] = False,
+) -> None:
+    """Looks at what the traffic pipeline has made, and at what it needs to run.
+
+    The pipeline itself: luigi --module luigi_traffic.run FullPipeline --help
+    """
+
+
+@app.command()
+def status(
+    dataset: Dataset = None,
+    days: Annotated[int | None, typer.Option(help="how many days; 14")] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="first day"),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="last day"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Days and stages, what is missing and why, and the models.
+
+    \b
+    luigi-traffic status
+    luigi-traffic status --dataset its --from 2024-05-01 --to 2024-05-31
+    """
+    from luigi_traffic.commands import status, status_page
+    from luigi_traffic.commands.output import show
+
+    wanted = status.Range(days, _day(first), _day(last))
+    show(status.rows(dataset, wanted), as_json, status_page.draw)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="one statement that reads")],
+    limit: Annotated[int, typer.Option(min=0, help="rows at most; 0: all")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header line")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the warehouse; read-only.
+
+    \b
+    luigi-traffic query "SELECT * FROM gold.its ORDER BY timestamp DESC" --limit 5
+    """
+    from luigi_traffic.commands import query
+    from luigi_traffic.commands.output import show
+
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv and --json name two formats: give one of them")
+    names, rows, more = query.rows(sql, limit or None)
+    if more and (as_csv or as_json):
+        typer.echo(f"the first {limit} rows; --limit 0 gives all", err=True)
+    if as_csv:
+        query.write_csv(names, rows)
+    else:
+        show(rows, as_json, lambda found, console: query.draw(names, found, more, console))
+
+
+@app.command()
+def lineage(
+    partition: Annotated[str | None, typer.Argument(help="id, or its first digits")] = None,
+    model: Annotated[str | None, typer.Option(help="version of a registered model")] = None,
+    dataset: Dataset = None,
+    as_json: Json = False,
+) -> None:
+    """From a model or a partition back to the sha256 of each raw archive.
+
+    \b
+    luigi-traffic lineage                           the newest model
+    luigi-traffic lineage --model 3 --dataset its   a version
+    luigi-traffic lineage 3fa44ec5a838              any partition
+    """
+    from luigi_traffic.commands import lineage
+    from luigi_traffic.commands.output import show
+
+    show(lineage.rows(model, partition, dataset), as_json, lineage.draw)
+
+
+@app.command()
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="also start the database, Spark, and ask the sources")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """What is wrong with this machine or these settings, and what to do. Exit code 1: a problem.
+
+    \b
+    luigi-traffic doctor
+    luigi-traffic doctor --deep
+    """
+    from luigi_traffic.commands import doctor
+    from luigi_traffic.commands.finding import PROBLEM
+    from luigi_traffic.commands.output import show
+
+    rows = doctor.rows(deep)
+    show(rows, as_json, doctor.draw)
+    if any(row["state"] == PROBLEM for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def settings(as_json: Json = False) -> None:
+    """The settings in force, and where each was set. Secrets are masked.
+
+    \b
+    luigi-traffic settings
+    """
+    from luigi_traffic.commands import settings
+    from luigi_traffic.commands.output import show
+
+    show(settings.rows(), as_json, settings.draw)
+
+
+@plugins_app.command("list")
+def plugins_list(as_json: Json = False) -> None:
+    """What was found, what it provides, and why it did not load.
+
+    \b
+    luigi-traffic plugins list
+    """
+    from luigi_traffic.commands import plugins
+    from luigi_traffic.commands.output import show
+
+    show(plugins.rows(), as_json, plugins.draw)
+
+
+@app.command()
+def up() -> None:
+    """Start luigid and the MLflow UI on loopback, and print their addresses.
+
+    They go on when this command ends; what is up already is left as it is.
+
+    \b
+    luigi-traffic up
+    """
+    from luigi_traffic.commands import services
+    from luigi_traffic.commands.output import console
+
+    services.draw_up(services.up(), console())
+
+
+@app.command()
+def down() -> None:
+    """Stop luigid, the MLflow UI and the embedded PostgreSQL of this home.
+
+    Only what this home started. A pipeline that runs in this home loses its database.
+
+    \b
+    luigi-traffic down
+    """
+    from luigi_traffic.commands import services
+    from luigi_traffic.commands.output import console
+
+    services.draw_down(services.down(), console())
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+    older_than: Annotated[str, typer.Option(help="untouched for that long: 12h, 1d, 2w")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Remove what attempts that nobody committed have left behind.
+
+    Choose an age above the longest run: what a live one is writing is not committed either.
+
+    \b
+    luigi-traffic gc --dry-run
+    luigi-traffic gc --older-than 1w
+    """
+    from luigi_traffic.commands import garbage
+    from luigi_traffic.commands.output import show
+
+    rows = garbage.rows(garbage.age(older_than), dry_run)
+    show(rows, as_json, partial(garbage.draw, dry_run=dry_run))
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None
+
+
+def main() -> None:
+    """The console script: a `TrafficError` is one message on stderr and exit code 1."""
+    logs.set_up()
+    try:
+        app()
+    except TrafficError as e:
+        typer.echo(f"luigi-traffic: {e}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

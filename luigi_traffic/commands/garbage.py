@@ -1,0 +1,214 @@
+"""`luigi-traffic gc`: what attempts that nobody committed have left behind.
+
+Committed partitions are never garbage, superseded ones included: lineage walks them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luigi_traffic.commands.output import Row, size, table, text
+from luigi_traffic.commands.warehouse import is_new, warehouse
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.lake.manifest import ROOT, folder, parse_key
+from luigi_traffic.layers import home
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_STAGES = ("raw", "bronze", "silver")
+_REGISTERED = "-registered"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One thing to remove. `modified` is of its newest part."""
+
+    kind: str
+    what: str
+    bytes: int
+    modified: datetime | None
+    #: False where it turned out to be in use after all.
+    remove: Callable[[], bool]
+
+
+def age(text: str) -> timedelta:
+    """`1d`, `12h`, `30m`, `90s`, `2w`."""
+    found = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
+    if not found:
+        raise SettingsError(f"--older-than {text!r}: expected a number and s, m, h, d or w, as 1d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def rows(older_than: timedelta, dry_run: bool) -> list[Row]:
+    """Remove what is garbage and at least that old, or say what would be: one row a thing.
+
+    kind (attempt, temporary file, staged table, checkpoint, model, scratch), what, bytes,
+    modified, removed.
+    """
+    if is_new():
+        return []
+    # All is found before anything is removed: without a ledger nothing is known to be garbage.
+    found = [*_attempts(older_than), *_staged(older_than), *_folders(older_than)]
+    return [
+        {
+            "kind": thing.kind,
+            "what": thing.what,
+            "bytes": thing.bytes,
+            "modified": thing.modified,
+            "removed": not dry_run and thing.remove(),
+        }
+        for thing in found
+    ]
+
+
+def draw(rows: Sequence[Row], console: Console, dry_run: bool) -> None:
+    """A table and the sum."""
+    if not rows:
+        console.print("nothing to remove")
+        return
+    shown = table("kind", "what", "size", "last changed", right=("size",))
+    for row in rows:
+        changed = f"{row['modified']:%Y-%m-%d %H:%M}" if row["modified"] else ""
+        shown.add_row(text(row["kind"]), text(row["what"]), text(size(row["bytes"])), text(changed))
+    console.print(shown)
+    counted = rows if dry_run else [row for row in rows if row["removed"]]
+    verb = "would be removed" if dry_run else "removed"
+    console.print(f"{len(counted)} things, {size(sum(r['bytes'] for r in counted))} {verb}")
+    if kept := len(rows) - len(counted):
+        console.print(f"{kept} kept: in use by now")
+
+
+def _attempts(older_than: timedelta) -> Iterator[Garbage]:
+    """Prefixes of the lake that no manifest names."""
+    store, before = parts().store, datetime.now(UTC) - older_than
+    seen: dict[str, tuple[int, datetime]] = {}
+    for stage in _STAGES:
+        for info in store.list(f"{stage}/"):
+            pieces = info.key.split("/")
+            if len(pieces) > 4:
+                prefix = "/".join(pieces[:4]) + "/"
+                count, newest = seen.get(prefix, (0, info.modified))
+                seen[prefix] = count + info.size, max(newest, info.modified)
+    old = {prefix: held for prefix, held in seen.items() if held[1] <= before}
+    # Read after the data was listed: what was committed in between is named by now.
+    named = _named(f"{ROOT}/") if old else set()
+    for prefix, (count, newest) in sorted(old.items()):
+        if prefix not in named:
+            yield Garbage("attempt", prefix, count, newest, _attempt_remover(prefix))
+    if isinstance(store, LocalStore):
+        yield from _temporary_files(store, before)
+
+
+def _named(prefix: str) -> set[str]:
+    """The attempt prefixes that manifests below `prefix` name."""
+    catalog = parts().catalog
+    entries = (parse_key(info.key, info.modified) for info in parts().store.list(prefix))
+    return {catalog.manifest(entry).prefix for entry in entries if entry}
+
+
+def _attempt_remover(prefix: str) -> Callable[[], bool]:
+    def remove() -> bool:
+        stage, dataset, day, _ = prefix.rstrip("/").split("/")
+        if prefix in _named(folder(stage, dataset, day)):
+            return False
+        parts().catalog.discard(prefix)
+        return True
+
+    return remove
+
+
+def _temporary_files(store: LocalStore, before: datetime) -> Iterator[Garbage]:
+    """Files of a writer that was killed; no listing shows them."""
+    for path in sorted(store.root.rglob(".tmp-*")):
+        if path.is_file() and not path.is_symlink():
+            info = path.stat()
+            modified = datetime.fromtimestamp(info.st_mtime, UTC)
+            if modified <= before:
+                yield Garbage("temporary file", str(path), info.st_size, modified, _unlinker(path))
+
+
+def _unlinker(path: Path) -> Callable[[], bool]:
+    def remove() -> bool:
+        path.unlink(missing_ok=True)
+        return True
+
+    return remove
+
+
+def _staged(older_than: timedelta) -> Iterator[Garbage]:
+    """Tables that were filled, or half filled, and never attached."""
+    from luigi_traffic.warehouse.partitions import PartitionedTable
+    from luigi_traffic.warehouse.tables import forecast_table, gold_table
+
+    def remover(owner: PartitionedTable, staged: str) -> Callable[[], bool]:
+        def remove() -> bool:
+            with warehouse().connect() as connection:
+                owner.discard(connection, staged)
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT to_regclass(%s) IS NULL", (staged,))
+                    return cursor.fetchone() == (True,)
+
+        return remove
+
+    with warehouse().connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT dataset FROM meta.ledger")
+        datasets = sorted({name for (name,) in cursor.fetchall()} | set(plugins().datasets))
+        for owner in [t for d in datasets for t in (gold_table(d, ()), forecast_table(d))]:
+            for staged in owner.orphans(connection, older_than):
+                cursor.execute("SELECT pg_total_relation_size(%s::regclass)", (staged,))
+                (count,) = cursor.fetchone() or (0,)
+                yield Garbage("staged table", staged, count, None, remover(owner, staged))
+
+
+def _folders(older_than: timedelta) -> Iterator[Garbage]:
+    """Checkpoints, bundles that were not registered, and scratch of processes that are gone."""
+    from luigi_traffic.warehouse import ledger
+
+    before = datetime.now(UTC) - older_than
+    with warehouse().connect() as connection:
+        for path in _children(home() / "checkpoints"):
+            # Also those of a model that is committed: they are for a training that goes on.
+            yield from _folder("checkpoint", path, before)
+        for path in _children(home() / "models"):
+            if ledger.find(connection, path.name.removesuffix(_REGISTERED)) is None:
+                yield from _folder("model", path, before)
+    for path in _children(home() / "tmp"):
+        # Spark's own folder stays; what its sessions put in there is theirs.
+        inside = _children(path) if path.name == "spark" and path.is_dir() else [path]
+        for scratch in inside:
+            yield from _folder("scratch", scratch, before)
+
+
+def _children(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if not p.is_symlink()) if path.is_dir() else []
+
+
+def _folder(kind: str, path: Path, before: datetime) -> Iterator[Garbage]:
+    count, newest = 0, path.stat().st_mtime
+    for inner in path.rglob("*") if path.is_dir() else ():
+        info = inner.lstat()
+        count += info.st_size if not inner.is_dir() else 0
+        newest = max(newest, info.st_mtime)
+    count += path.stat().st_size if path.is_file() else 0
+    modified = datetime.fromtimestamp(newest, UTC)
+
+    def remove() -> bool:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        return True
+
+    if modified <= before:
+        yield Garbage(kind, str(path), count, modified, remove)

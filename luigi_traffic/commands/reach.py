@@ -1,0 +1,218 @@
+"""Checks of the parts: is each reachable, does it do what the pipeline needs of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from luigi_traffic import services
+from luigi_traffic.commands.finding import NOTE, PROBLEM, Finding, Problem
+from luigi_traffic.commands.settings import masked
+from luigi_traffic.commands.warehouse import is_new
+from luigi_traffic.errors import SourceAbsent, TrafficError
+from luigi_traffic.layers import home
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import Found, plugins
+from luigi_traffic.settings import settings
+
+Check = Callable[[], Finding]
+
+
+def lake() -> Finding:
+    """Whether objects can be written, and created only where there is none: the commit."""
+    store = parts().store
+    key = f"_doctor/{uuid.uuid4().hex}"
+    try:
+        first, second = store.create(key, b"1"), store.create(key, b"2")
+        kept = store.read(key)
+    except OSError as e:
+        raise Problem(
+            f"{store.describe()} cannot be written: {e}", "Set lake.path to a folder of yours."
+        ) from e
+    finally:
+        store.delete([key])
+    if not first or second or kept != b"1":
+        raise Problem(
+            f"{store.describe()} overwrites what it should create only where there is none",
+            "Commits need that: put the lake on a store or file system that keeps to it.",
+        )
+    return Finding(f"{store.describe()}: writable, conditional create works")
+
+
+def events() -> Finding:
+    """Whether the journal can be appended to."""
+    folder = home() / "events"
+    place = folder
+    while not place.exists():
+        place = place.parent
+    logs = sorted(folder.glob("*.jsonl"))
+    closed = [log for log in logs if not os.access(log, os.W_OK)]
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as e:
+        raise Problem(
+            f"{place} cannot be written: {e.strerror}", "Make it writable, or move the home."
+        ) from e
+    if closed:
+        raise Problem(f"{closed[0]} cannot be written", "Give it to the user who runs this.")
+    return Finding(f"journal {folder}, {len(logs)} topic{'' if len(logs) == 1 else 's'}, writable")
+
+
+def warehouse(deep: bool) -> Finding:
+    """The ledger; an embedded server that is stopped is started if `deep` only."""
+    if settings().warehouse.kind == "embedded" and not deep:
+        if is_new():
+            return Finding("embedded PostgreSQL, made by the first run")
+        from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+        if not EmbeddedServer(home() / "postgres").running():
+            return Finding("embedded PostgreSQL, stopped; the next run starts it", NOTE)
+    found = parts().warehouse
+    with found.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM meta.ledger WHERE superseded_at IS NULL")
+        (live,) = cursor.fetchone() or (0,)
+    return Finding(f"{found.dsn()}: ledger readable, {live} live partitions")
+
+
+def tracking() -> Finding:
+    """The MLflow store, without importing MLflow."""
+    uri = settings().tracking_uri
+    shown = masked("tracking.uri", uri)
+    if uri.startswith(("http://", "https://")):
+        import requests
+
+        try:
+            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=5)
+            answer.raise_for_status()
+            return Finding(f"{shown} answers {answer.status_code}")
+        except requests.RequestException as e:
+            raise Problem(
+                f"{shown} does not answer: {e}", "Start that server, or correct tracking.uri."
+            ) from e
+    if not uri.startswith("sqlite:///"):
+        return Finding(f"{shown}: not looked at", NOTE)
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.exists():
+        return Finding(f"{path}, made by the first training")
+    if not os.access(path, os.W_OK):
+        raise Problem(f"{path} cannot be written", "Give it to the user who runs this.")
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+        try:
+            connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            count = connection.execute("SELECT count(*) FROM model_versions").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as e:
+        raise Problem(
+            f"{path} is not readable as MLflow's database: {e}",
+            "Restore it, or move it away: models are registered anew when they are trained anew.",
+        ) from e
+    return Finding(f"{path}: {count} registered versions")
+
+
+def ports() -> Iterator[tuple[str, Check]]:
+    """The services' ports: ours, free, or somebody else's."""
+
+    def check(name: str) -> Check:
+        def port() -> Finding:
+            service = services.running(name)
+            if service:
+                if service.answers():
+                    return Finding(f"up at {service.url}")
+                raise Problem(
+                    f"process {service.pid} does not answer at {service.url}",
+                    f"See {services.log_file(name)}; luigi-traffic down, then up.",
+                )
+            default = services.DEFAULT_PORTS[name]
+            if services.port_is_free(default):
+                return Finding(f"not up; port {default} is free")
+            return Finding(f"not up; port {default} is taken: `up` will take another one", NOTE)
+
+        return port
+
+    for name in services.DEFAULT_PORTS:
+        yield name, check(name)
+
+
+def plugin_checks() -> Iterator[tuple[str, Check]]:
+    """One check for all that loaded, one for each that did not."""
+    try:
+        found = plugins().found
+    except TrafficError as e:
+        told = str(e)
+        yield "plugins", lambda: Finding(told, PROBLEM)
+        return
+    loaded = [p.name for p in found if not p.problem and not p.disabled]
+
+    def summary() -> Finding:
+        if not loaded:
+            raise Problem("no plugin has loaded", "Install one; see docs/hooks.")
+        return Finding(", ".join(loaded))
+
+    yield "plugins", summary
+    for plugin in found:
+        if plugin.problem:
+            yield f"plugin {plugin.name}", _broken(plugin)
+
+
+def _broken(plugin: Found) -> Check:
+    def check() -> Finding:
+        raise Problem(
+            f"{plugin.distribution} {plugin.version} did not load: {plugin.problem}",
+            "Repair it, or name it in plugins.disabled.",
+        )
+
+    return check
+
+
+def dataset_checks(deep: bool) -> Iterator[tuple[str, Check]]:
+    """Settings, source and graph of each dataset; if `deep`, its source is asked for yesterday.
+
+    Only the dataset that runs by default must be in order.
+    """
+    try:
+        names = sorted(plugins().datasets)
+    except TrafficError:  # told by `plugin_checks`
+        return
+    for name in names:
+        yield f"dataset {name}", _dataset(name, deep)
+
+
+def _dataset(name: str, deep: bool) -> Check:
+    def check() -> Finding:
+        try:
+            return Finding(_describe(name, deep))
+        except TrafficError as e:
+            told = str(e)
+        # A plugin is somebody else's code.
+        except Exception as e:  # noqa: BLE001
+            told = f"its plugin failed: {e.__class__.__name__}: {e}"
+        if name == settings().pipeline.dataset:
+            return Finding(told, PROBLEM)
+        return Finding(f"not ready: {told}", NOTE)
+
+    return check
+
+
+def _describe(name: str, deep: bool) -> str:
+    dataset = plugins().dataset(name)
+    source, graph = dataset.source(), dataset.graph()
+    terms = ", ".join(f"{k} {masked(k, v)}" for k, v in source.recipe().items() if k != "kind")
+    links = f"graph of {len(graph.edges)} edges" if graph else "no graph"
+    if not deep:
+        return f"{terms}; {links}" if terms else links
+    yesterday = datetime.now(ZoneInfo(dataset.timezone)).date() - timedelta(days=1)
+    try:
+        with source.open(yesterday):
+            answer = f"its source has {yesterday}"
+    except SourceAbsent:
+        answer = f"its source answers, and has nothing for {yesterday}"
+    return f"{terms}; {links}; {answer}"

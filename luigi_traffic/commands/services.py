@@ -1,0 +1,85 @@
+"""`luigi-traffic up` and `down`: luigid and the MLflow UI, and the database of this home."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from luigi_traffic import services
+from luigi_traffic.commands.output import Row, text
+from luigi_traffic.layers import home
+from luigi_traffic.settings import settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WHAT = {services.LUIGID: "luigid, the scheduler", services.MLFLOW: "MLflow UI"}
+
+
+def up() -> list[Row]:
+    """Start what is not up yet; one row a service: name, url, pid, started, log."""
+    rows: list[Row] = []
+    for name in (services.LUIGID, services.MLFLOW):
+        if name == services.MLFLOW and settings().tracking_uri.startswith(("http://", "https://")):
+            url = services.ui_url()
+            rows.append({"name": name, "url": url, "pid": None, "started": False, "log": None})
+            continue
+        service, fresh = services.start(name)
+        rows.append(
+            {
+                "name": name,
+                "url": service.url,
+                "pid": service.pid,
+                "port": service.port,
+                "started": fresh,
+                "log": str(services.log_file(name)),
+            }
+        )
+    return rows
+
+
+def draw_up(rows: Sequence[Row], console: Console) -> None:
+    """Addresses, then the command that uses them."""
+    for row in rows:
+        if row["pid"] is None:
+            state = "a server of its own, by tracking.uri"
+        else:
+            state = f"{'started' if row['started'] else 'was up'}, process {row['pid']}"
+        console.print(text(f"{_WHAT[row['name']]:22} {row['url']}  ({state})"), soft_wrap=True)
+    console.print("\nA run that luigid shows:\n")
+    console.print(text(f"  {luigi_command(rows)}"), soft_wrap=True)
+    console.print("\nStop them with: luigi-traffic down")
+
+
+def luigi_command(rows: Sequence[Row]) -> str:
+    """The pipeline's command with luigid instead of --local-scheduler."""
+    port = next(row["port"] for row in rows if row["name"] == services.LUIGID)
+    default = port == services.DEFAULT_PORTS[services.LUIGID]
+    command = "luigi --module luigi_traffic.run FullPipeline"
+    return command if default else f"{command} --scheduler-port {port}"
+
+
+def down() -> list[Row]:
+    """Stop what this home started; one row a service: name, stopped."""
+    rows = [
+        {"name": name, "stopped": services.stop(name)}
+        for name in (services.MLFLOW, services.LUIGID)
+    ]
+    return [*rows, {"name": "postgresql", "stopped": _stop_database()}]
+
+
+def _stop_database() -> bool:
+    folder = home() / "postgres"
+    if not (folder / "server.json").exists():
+        return False
+    from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+    return EmbeddedServer(folder).stop()
+
+
+def draw_down(rows: Sequence[Row], console: Console) -> None:
+    """What was stopped."""
+    names = {"postgresql": "embedded PostgreSQL", "luigid": "luigid", "mlflow": "MLflow UI"}
+    stopped = [names[row["name"]] for row in rows if row["stopped"]]
+    told = f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"
+    console.print(text(f"{told} ({home()})"), soft_wrap=True)

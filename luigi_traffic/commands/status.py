@@ -1,0 +1,220 @@
+"""`luigi-traffic status`: which days are done at which stage, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from luigi_traffic.commands.models import model_rows
+from luigi_traffic.commands.output import Row
+from luigi_traffic.commands.trained import Trained
+from luigi_traffic.commands.warehouse import is_new, warehouse
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+from luigi_traffic.settings import settings
+from luigi_traffic.targets.chain import STAGES, DayChain
+from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.ledger import LedgerRow
+
+#: Columns of the table.
+SHOWN = (*STAGES, "forecast")
+LAKE = ("raw", "announce", "bronze", "silver")
+DEFAULT_DAYS = 14
+DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
+
+
+@dataclass(frozen=True)
+class Range:
+    """The days asked for; None: as `days_of` chooses."""
+
+    days: int | None = None
+    first: date | None = None
+    last: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.days is not None and self.first is not None and self.last is not None:
+            raise SettingsError("--days, --from and --to say it twice: give at most two of them")
+        if self.days is not None and self.days < 1:
+            raise SettingsError(f"--days {self.days}: expected 1 or more")
+        if self.first and self.last and self.first > self.last:
+            raise SettingsError(f"--from {self.first} is after --to {self.last}")
+
+
+def rows(dataset: str | None, wanted: Range) -> list[Row]:
+    """Rows of `kind` "partition" (a dataset, day and stage), then of `kind` "model".
+
+    partition: state is done, absent (the source has nothing), stale (another recipe or id
+    is committed than today's code, settings and inputs call for) or missing; `complete` is
+    what the task's own `complete()` says; `reason` why not; rows, seconds, committed_at.
+
+    Without `dataset`: all that have anything. One listing a stage, whatever the days.
+    """
+    if dataset:
+        plugins().dataset(dataset)  # an unknown one is told with the nearest name
+    if is_new():
+        return []
+    found: list[Row] = []
+    with parts().catalog.snapshot():
+        ledger_view.forget()
+        for name in [dataset] if dataset else _with_anything():
+            found += _DatasetStatus(name).rows(wanted)
+    return found
+
+
+def _with_anything() -> list[str]:
+    known = sorted(plugins().datasets)
+    return [n for n in known if parts().catalog.days("raw", n)]
+
+
+class _DatasetStatus:
+    """One dataset, from one listing and one ledger query a stage."""
+
+    def __init__(self, dataset: str) -> None:
+        from luigi_traffic.warehouse import ledger
+
+        self.dataset = dataset
+        with warehouse().connect() as connection:
+            self.gold = ledger.current(connection, "gold", dataset)
+            self.forecasts = ledger.current(connection, "forecast", dataset)
+            self.models = ledger.current(connection, "model", dataset)
+
+    def rows(self, wanted: Range) -> list[Row]:
+        days = self._days(wanted)
+        found = [row for day in days for row in self._day(day)]
+        if not days:
+            return found
+        trained = [Trained(row) for row in self.models.values()]
+        trained = [t for t in trained if days[0] <= t.last_day <= days[-1]]
+        return found + model_rows(trained)
+
+    def _known(self) -> list[date]:
+        catalog = parts().catalog
+        days = {day for stage in LAKE for day in catalog.days(stage, self.dataset)}
+        return sorted(days | {date.fromisoformat(part) for part in self.gold})
+
+    def _days(self, wanted: Range) -> list[date]:
+        """The days to show, oldest first.
+
+        They end yesterday in the dataset's zone, or, where nothing is there of the days
+        before it, with the newest day of which there is anything.
+        """
+        known = self._known()
+        last, first = wanted.last, wanted.first
+        span = timedelta(days=(wanted.days or DEFAULT_DAYS) - 1)
+        if last is None and first is not None and wanted.days:
+            last = first + span
+        if last is None:
+            last = self._last(known, first or None, span)
+        if first is None:
+            first = last - span
+            if wanted.days is None and known:  # no empty lines before the first run
+                first = min(max(first, known[0]), last)
+        if first > last:
+            return []
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+    def _last(self, known: list[date], first: date | None, span: timedelta) -> date:
+        zone = ZoneInfo(plugins().dataset(self.dataset).timezone)
+        yesterday = datetime.now(zone).date() - timedelta(days=1)
+        begin = first or yesterday - span
+        if not known or any(begin <= day <= yesterday for day in known[-1:]):
+            return yesterday
+        return max(known[-1], first) if first else known[-1]
+
+    def _day(self, day: date) -> Iterable[Row]:
+        chain = DayChain(self.dataset, day)
+        absent, reason = self._absence(chain)
+        for stage in LAKE:
+            yield self._lake(chain, stage, absent, reason)
+        yield self._gold(chain, absent, reason)
+        yield from self._forecasts(day)
+
+    def _row(self, stage: str, day: date, state: str, complete: bool, **more: Any) -> Row:
+        empty = {"reason": None, "partition_id": None, "rows": None, "seconds": None}
+        row = {"kind": "partition", "dataset": self.dataset, "day": day, "stage": stage}
+        return row | {"state": state, "complete": complete} | empty | {"committed_at": None} | more
+
+    def _absence(self, chain: DayChain) -> tuple[bool, str | None]:
+        """Whether the source has nothing for that day by the newest record, and its words."""
+        catalog = parts().catalog
+        record = catalog.absent("raw", self.dataset, chain.day, chain.lineage.raw.hash)
+        if record is None or chain.raw():
+            return False, None
+        said = catalog.manifest(record).details["reason"]
+        if chain.absent():
+            return True, f"left out: {said}"
+        policy = settings().missing_days.policy
+        after = (
+            "missing_days.policy is fail" if policy == "fail" else "it is due to be asked for again"
+        )
+        return True, f"{said} (seen {record.modified:%Y-%m-%d %H:%M} UTC; {after})"
+
+    def _lake(self, chain: DayChain, stage: str, absent: bool, reason: str | None) -> Row:
+        target = LakePartition(stage, self.dataset, chain.day)
+        entry = target.entry()
+        if entry:
+            manifest = parts().catalog.manifest(entry)
+            return self._row(
+                stage, chain.day, DONE, True, partition_id=entry.partition_id,
+                rows=None if stage == "announce" else manifest.rows_out,
+                seconds=manifest.seconds or None, committed_at=manifest.committed_at,
+            )  # fmt: skip
+        entries = parts().catalog.days(stage, self.dataset).get(chain.day, [])
+        others = [e for e in entries if not e.absent]
+        return self._open(chain, stage, target.exists(), bool(others), absent, reason)
+
+    def _gold(self, chain: DayChain, absent: bool, reason: str | None) -> Row:
+        target = GoldPartition(self.dataset, chain.day)
+        complete = target.exists()
+        live = self.gold.get(chain.day.isoformat())
+        if complete and live and live.partition_id == chain.id("gold"):
+            return self._row("gold", chain.day, DONE, True, **_figures(live))
+        return self._open(chain, "gold", complete, live is not None, absent, reason)
+
+    def _open(
+        self, chain: DayChain, stage: str, complete: bool, other: bool, absent: bool,
+        reason: str | None,
+    ) -> Row:  # fmt: skip
+        """The row of a partition that is not there as it is called for."""
+        if absent:
+            return self._row(stage, chain.day, ABSENT, complete, reason=reason)
+        if not other:
+            return self._row(stage, chain.day, MISSING, complete)
+        wanted = chain.id(stage)
+        why = (
+            f"another recipe or input is committed; called for is {wanted}"
+            if wanted
+            else "another recipe is committed, and raw of today's recipe is missing"
+        )
+        return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted)
+
+    def _forecasts(self, day: date) -> Iterable[Row]:
+        """One row a model that has forecast that day, or one that says that none has."""
+        parts_of_day = [p for p in self.forecasts if p.partition("/")[0] == day.isoformat()]
+        for part in parts_of_day:
+            live = self.forecasts[part]
+            of = next((i["id"] for i in live.inputs if i["stage"] == "model"), "")
+            model = self.models.get(of)
+            why = Trained(model).forecast_stale(day) if model else f"its model {of} is unknown"
+            yield self._row(
+                "forecast", day, STALE if why else DONE, why is None, reason=why,
+                **_figures(live), model=part.partition("/")[2],
+            )  # fmt: skip
+        if not parts_of_day:
+            yield self._row("forecast", day, MISSING, False, reason="no model has forecast it")
+
+
+def _figures(row: LedgerRow) -> dict[str, Any]:
+    return {
+        "partition_id": row.partition_id,
+        "rows": row.rows,
+        "seconds": row.details.get("seconds"),
+        "committed_at": row.committed_at,
+    }

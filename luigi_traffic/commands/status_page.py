@@ -1,0 +1,106 @@
+"""How `luigi-traffic status` is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from luigi_traffic.commands.models import FORECASTERS
+from luigi_traffic.commands.output import Row, short, table, text
+from luigi_traffic.commands.status import ABSENT, DONE, SHOWN, STALE
+from luigi_traffic.commands.warehouse import nothing_yet
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_STYLES = {DONE: "green", ABSENT: "dim", STALE: "yellow"}
+
+
+def draw(rows: Sequence[Row], console: Console) -> None:
+    """Of each dataset a table of days, the reasons for what is not done, and its models."""
+    if not rows:
+        console.print(text(nothing_yet()))
+        return
+    for dataset, group in groupby(rows, key=lambda row: str(row["dataset"])):
+        found = list(group)
+        partitions = [row for row in found if row["kind"] == "partition"]
+        _days(dataset, partitions, console)
+        _reasons(partitions, console)
+        for model in (row for row in found if row["kind"] == "model"):
+            _model(model, console)
+    console.print("luigid and the MLflow UI: luigi-traffic up")
+
+
+def _days(dataset: str, rows: Sequence[Row], console: Console) -> None:
+    shown = table("day", *SHOWN, title=f"{dataset}: state, rows, seconds")
+    for day, group in groupby(rows, key=lambda row: row["day"]):
+        of_day = list(group)
+        cells = [_cell([r for r in of_day if r["stage"] == stage]) for stage in SHOWN]
+        shown.add_row(text(day), *cells)
+    shown.columns[0].no_wrap = True
+    console.print(shown)
+
+
+def _cell(rows: Sequence[Row]) -> Text:
+    cell = text("")
+    for row in rows:
+        if cell:
+            cell.append("\n")
+        # A day that is not done and is not taken as left out stops the pipeline.
+        style = "red" if not row["complete"] and row["state"] == ABSENT else None
+        cell.append(row["state"], style=style or _STYLES.get(row["state"], "red"))
+        if row["rows"] is not None and row["state"] == DONE:
+            cell.append(f" {short(row['rows'])}")
+        if row["seconds"] and row["state"] == DONE:
+            cell.append(f" {_seconds(row['seconds'])}s", style="dim")
+    return cell
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _reasons(rows: Sequence[Row], console: Console) -> None:
+    """Why, once for stages of one day that share the reason."""
+    told = [r for r in rows if r["reason"] and r["state"] in (ABSENT, STALE)]
+    for (day, reason), group in groupby(told, key=lambda r: (r["day"], _why(r))):
+        stages = ", ".join(dict.fromkeys(r["stage"] for r in group))
+        console.print(text(f"{day} {stages}: {reason}", "yellow"))
+    if told:
+        console.print()
+
+
+def _why(row: Row) -> str:
+    # Ids differ by stage; --json has them.
+    return str(row["reason"]).partition("; called for is")[0]
+
+
+def _model(row: Row, console: Console) -> None:
+    horizons = list(row["mae"]["model"])
+    title = (
+        f"{row['model']}, version {row['version']}, trained on {row['days']} days "
+        f"{row['first_day']} to {row['last_day']}: MAE in {row['unit']}"
+    )
+    console.print(text(title, "bold"))
+    shown = table("", *horizons, right=horizons)
+    for key, name in FORECASTERS.items():
+        errors = row["mae"][key]
+        cells = [text("" if errors[h] is None else f"{errors[h]:.3f}") for h in horizons]
+        shown.add_row(text(row["model"] if key == "model" else name), *cells)
+    console.print(shown)
+    seen = "" if row["windows_seen"] is None else f"{row['windows_seen']:.1%} of "
+    console.print(
+        text(
+            f"seen      {seen}{row['windows']:,} training windows, {row['epochs']} epochs on "
+            f"{row['device']} in {_seconds(row['seconds'])} s"
+        )
+    )
+    champion = "became champion" if row["promoted"] else "did not become champion"
+    console.print(text(f"champion  {champion}: {row['decision']}"))
+    if row["reason"]:
+        console.print(text(f"stale     {row['reason']}", "yellow"))
+    # Never broken over lines: a path is there to be copied.
+    console.print(text(f"report    {row['report']}"), soft_wrap=True)
+    console.print()

@@ -1,0 +1,35 @@
+"""The warehouse for commands that read: they create none where none was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.layers import home
+from luigi_traffic.parts import parts
+from luigi_traffic.settings import settings
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.connection import Warehouse
+
+
+def is_new() -> bool:
+    """Whether no run has ever been made here: the embedded database does not exist."""
+    embedded = settings().warehouse.kind == "embedded"
+    return embedded and not (home() / "postgres" / "server.json").exists()
+
+
+def nothing_yet() -> str:
+    """What to tell where `is_new`."""
+    return (
+        f"Nothing is in {home()} yet: no run has been made with this home. Run the pipeline "
+        "(luigi --module luigi_traffic.run FullPipeline --local-scheduler), or set "
+        "LUIGI_TRAFFIC_HOME to the home you mean."
+    )
+
+
+def warehouse() -> Warehouse:
+    """The warehouse. Raises `SettingsError` where `is_new`."""
+    if is_new():
+        raise SettingsError(nothing_yet())
+    return parts().warehouse

@@ -1,0 +1,148 @@
+import csv
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from datetime import date
+
+import numpy as np
+import pytest
+from luigi_traffic_its import read_node_links
+from luigi_traffic_its_sim import ItsSim, ItsSimSettings
+from luigi_traffic_its_sim.dataset import town_folder
+from luigi_traffic_its_sim.files import Town, write_archive
+from luigi_traffic_its_sim.sensors import Observations
+
+from luigi_traffic import SourceAbsent, SourceError
+
+DAY = date(2024, 1, 3)
+
+
+def sim(folder, **settings):
+    return ItsSim(ItsSimSettings(**{"folder": folder, "links_count": 6, **settings}))
+
+
+def download(dataset, day=DAY):
+    with dataset.source().open(day) as streams:
+        (stream,) = streams
+        content = b"".join(stream.chunks)
+        assert stream.packing == "zip"
+        assert stream.size == len(content)
+        assert stream.name == f"{day:%Y%m%d}_5Min.zip"
+    return content
+
+
+def rows_of(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (name,) = archive.namelist()
+        return name, list(csv.reader(io.StringIO(archive.read(name).decode())))
+
+
+def test_archive_is_in_the_real_format(tmp_path):
+    dataset = sim(tmp_path)
+    name, (header, *rows) = rows_of(download(dataset))
+    assert name == "20240103_5Min.csv"
+    assert ",".join(header) == "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME"
+    assert dataset.header(",".join(header))
+    assert all(len(row) == 6 for row in rows)
+    assert {row[0] for row in rows} == {"20240103"}
+    times = [row[1] for row in rows]
+    assert times == sorted(times)
+    assert all(len(t) == 4 and int(t[2:]) % 5 == 0 for t in times)
+    network = Town(dataset.settings).network
+    assert {row[2] for row in rows} == set(network.link_id)
+    length = dict(zip(network.link_id, network.length.tolist(), strict=True))
+    checked = 0
+    for _, _, link, _, speed, travel in rows:
+        if 0 < float(speed) < 999:
+            assert float(travel) == pytest.approx(length[link] * 3.6 / float(speed), abs=0.006)
+            checked += 1
+    assert checked > 500
+
+
+def test_same_settings_same_bytes_in_another_process(tmp_path):
+    here = download(sim(tmp_path / "a"))
+    code = (
+        "import sys, pathlib, datetime\n"
+        "from luigi_traffic_its_sim import ItsSimSettings\n"
+        "from luigi_traffic_its_sim.files import Town\n"
+        "Town(ItsSimSettings(links_count=6)).write_day(pathlib.Path(sys.argv[1]), "
+        "datetime.date(2024, 1, 3))\n"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b")], check=True, env=environment)
+    assert (tmp_path / "b" / "20240103_5Min.zip").read_bytes() == here
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"links_count": 7},
+        {"noise": 0.05},
+        {"missing_slots": False},
+        {"dropout": 0.1},
+        {"duplicates": 0.1},
+        {"implausible": 0.1},
+        {"incidents_per_100_links": 900},
+    ],
+)
+def test_every_parameter_decides_bytes_recipe_and_folder(tmp_path, other):
+    one, two = sim(tmp_path), sim(tmp_path, **other)
+    assert one.source().recipe() != two.source().recipe()
+    assert town_folder(one.settings) != town_folder(two.settings)
+    assert download(one) != download(two)
+
+
+def test_folder_changes_no_recipe_and_days_differ(tmp_path):
+    one, two = sim(tmp_path / "a"), sim(tmp_path / "b")
+    assert one.source().recipe() == two.source().recipe()
+    assert download(one) == download(two)
+    assert download(one) != download(one, date(2024, 1, 4))
+
+
+def test_a_day_that_lies_there_is_not_made_again(tmp_path):
+    dataset = sim(tmp_path)
+    download(dataset)
+    path = dataset.source().folder / "20240103_5Min.zip"
+    path.write_bytes(b"mark")
+    assert download(dataset) == b"mark"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_start_and_unwritable_folder(tmp_path):
+    dataset = sim(tmp_path, start=date(2024, 1, 4))
+    with pytest.raises(SourceAbsent, match="begins on 2024-01-04"):
+        download(dataset)
+    assert download(dataset, date(2024, 1, 4))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SourceError, match="cannot write the simulated town"):
+        download(sim(tmp_path / "file"))
+    with pytest.raises(SourceError, match="cannot write the simulated town"):
+        sim(tmp_path / "file").graph()
+
+
+def test_graph_is_the_networks(tmp_path):
+    dataset = sim(tmp_path, links_count=40)
+    network = Town(dataset.settings).network
+    table = read_node_links(dataset.node_links())
+    expected = list(zip(network.link_id, network.start_node, network.end_node, strict=True))
+    assert table == expected
+    edges = set(dataset.graph().edges)
+    turns = zip(network.turn_from.tolist(), network.turn_to.tolist(), strict=True)
+    assert {(network.link_id[a], network.link_id[b]) for a, b in turns} <= edges
+    assert dataset.node_links().read_text().startswith("LINK_ID,F_NODE,T_NODE,LENGTH,MAX_SPD\n")
+
+
+def test_large_days_are_written_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("luigi_traffic_its_sim.files._ROWS_A_BATCH", 7)
+    network = Town(ItsSimSettings(links_count=3)).network
+    slot, link = np.repeat(np.arange(288), 3), np.tile(np.arange(3), 288)
+    path = tmp_path / "day.zip"
+    with path.open("wb") as file:
+        write_archive(file, network, DAY, Observations(slot, link, 10.0 + slot * 0.25))
+    _, (_, *rows) = rows_of(path.read_bytes())
+    assert len(rows) == 288 * 3
+    assert rows[3 * 100 + 1][1:3] == ["0820", network.link_id[1]]
+    assert float(rows[3 * 100 + 1][4]) == 35.0

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from training_tiny import PerLink, config, get_model, road
+
+import luigi_traffic
+from luigi_traffic.errors import StoreError
+from luigi_traffic.model import ModelShape
+from luigi_traffic.training import champion, registry
+from luigi_traffic.training.bundle import Bundle, digest
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.scaler import Scaler
+
+NAME = "luigi_traffic.road"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    series, model, settings = road(), PerLink(), config()
+    shape = ModelShape(6, 4, 1, model.channels(settings), series.steps_per_day)
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("any name")
+    Bundle(
+        model, settings, shape, Scaler.fit(series, slice(0, 99)), model.build(settings, shape),
+        "road", "km/h", series.interval, series.links, np.full(5, 60, np.float32),
+    ).save(folder)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for all tests of this file: its creation takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/deep/mlflow.db"
+
+
+def log(
+    store: str, bundle: Path, partition_id: str, name: str = NAME, **changes: object
+) -> registry.Registered:
+    what: dict = {
+        "partition_id": partition_id,
+        "columns": ["speed", "t1"],
+        "params": {f"p{i}": i for i in range(120)},
+        "history": [
+            {"epoch": e, "train_loss": 9.0 - e, "validation_mae": 5.0 - e} for e in (1, 2, 3)
+        ],
+        "metrics": {"model_mae_mean": 3.5, "model_f1_mean": None},
+        "tags": {"gold_ids_digest": "feed"},
+    }
+    return registry.log_run(store, name, name, bundle, **(what | changes))
+
+
+def test_a_run_holds_what_was_logged(store: str, bundle: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    report = tmp_path / "report.html"
+    report.write_text("<p>fine")
+    version = log(store, bundle, "a1", files=[report])
+    client = MlflowClient(store)
+    run = client.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["p119"] == "119"
+    assert run.data.metrics == {"train_loss": 6.0, "validation_mae": 2.0, "model_mae_mean": 3.5}
+    steps = [m.step for m in client.get_metric_history(version.run_id, "validation_mae")]
+    assert steps == [1, 2, 3]
+    assert [f.path for f in client.list_artifacts(version.run_id)] == ["model", "report.html"]
+    assert version.tags["gold_ids_digest"] == "feed"
+    assert version.tags["digest"] == digest(bundle)
+    database = Path(store.removeprefix("sqlite:///"))
+    assert run.info.artifact_uri.startswith((database.parent / "artifacts").as_uri())
+
+
+def test_a_version_is_found_by_its_partition(store: str, bundle: Path) -> None:
+    name = "luigi_traffic.found"
+    assert registry.find_version(store, name, "b1") is None
+    one = log(store, bundle, "b1", name)
+    two = log(store, bundle, "b2", name)
+    assert registry.find_version(store, name, "b1") == one
+    assert registry.find_version(store, name, "b2") == two
+    assert registry.find_version(store, name, "b3") is None
+    assert registry.find_version(store, "luigi_traffic.other", "b1") is None
+    rival = log(store, bundle, "b1", name)  # what a race of two runners leaves
+    assert rival.version != one.version
+    assert registry.find_version(store, name, "b1") == one
+    assert registry.get_version(store, name, two.version) == two
+
+
+def test_the_bundle_comes_back_whole(store: str, bundle: Path, tmp_path: Path) -> None:
+    version = log(store, bundle, "c1")
+    folder = registry.load_version(store, NAME, version.version, tmp_path)
+    assert folder.is_relative_to(tmp_path)
+    loaded = Bundle.load(folder, get_model, expected=version.tags[registry.DIGEST])
+    assert loaded.links == road().links
+
+
+def test_the_mlflow_model_forecasts_from_rows_of_gold(
+    store: str, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+
+    from luigi_traffic import plugins
+
+    class Installed:
+        model = staticmethod(get_model)
+
+    monkeypatch.setattr(plugins, "plugins", Installed)
+    version = log(store, bundle, "d1")
+    client = MlflowClient(store)
+    source = client.get_model_version_download_uri(NAME, version.version)
+    model = mlflow.pyfunc.load_model(source)
+    assert [c.name for c in model.metadata.signature.inputs] == [
+        "timestamp",
+        "link_id",
+        "speed",
+        "t1",
+    ]
+    series = road()
+    rows = pd.DataFrame(
+        {
+            "timestamp": np.repeat(series.timestamps[:30], 5),
+            "link_id": np.tile(series.links, 30),
+            "speed": series.speed[:30].ravel().astype(float),
+            "t1": series.column("t1")[:30].ravel().astype(float),
+        }
+    ).sample(frac=1, random_state=0)
+    got = model.predict(rows)
+    expected = Forecaster(Bundle.load(bundle, get_model), "cpu").predict(series, np.array([24]))[0]
+    np.testing.assert_allclose(got["speed"].to_numpy().reshape(4, 5), expected, rtol=1e-5)
+    assert got["timestamp"].iloc[0] == pd.Timestamp("2024-01-01T15:00")
+    assert got["timestamp"].iloc[-1] == pd.Timestamp("2024-01-01T16:30")
+    assert got["step"].tolist() == [s for s in (1, 2, 3, 4) for _ in range(5)]
+
+
+def test_runs_that_a_crash_left_open_are_closed_and_a_rivals_is_not(
+    store: str, bundle: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    name = "luigi_traffic.crashed"
+    experiment = client.get_experiment(log(store, bundle, "e0", name).experiment_id)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    import socket
+
+    def open_run(pid: int, partition: str, host: str) -> str:
+        tags = {"partition_id": partition, registry.HOST: host, registry.PROCESS: str(pid)}
+        return client.create_run(experiment.experiment_id, tags=tags).info.run_id
+
+    here = socket.gethostname()
+    dead, alive = open_run(gone.pid, "e1", here), open_run(os.getppid(), "e1", here)
+    elsewhere, other = open_run(gone.pid, "e1", "elsewhere"), open_run(gone.pid, "e2", here)
+    log(store, bundle, "e1", name)
+    status = {run: client.get_run(run).info.status for run in (dead, alive, elsewhere, other)}
+    assert status == {dead: "KILLED", alive: "RUNNING", elsewhere: "RUNNING", other: "RUNNING"}
+
+
+def test_only_a_smaller_error_makes_a_champion() -> None:
+    assert champion.decide(4.0).promoted
+    assert champion.decide(3.9, 4.0, "1").promoted
+    for mine in (4.0, 4.1, float("nan")):
+        assert not champion.decide(mine, 4.0, "1").promoted
+    gone = champion.decide(9.0, None, "1")
+    assert gone.promoted
+    assert "cannot be scored" in gone.reason
+
+
+def test_promotion_is_recorded_repeatable_and_follows_the_decision(
+    store: str, bundle: Path
+) -> None:
+    name = "luigi_traffic.champions"
+    assert registry.champion(store, name) is None
+    one, two, three = (log(store, bundle, f"f{i}", name) for i in range(3))
+    assert registry.champion(store, name) is None
+    first = champion.decide(4.0)
+    assert champion.promote(store, one, first)
+    worse = champion.decide(4.2, 4.0, one.version)
+    assert not champion.promote(store, two, worse)
+    holder = registry.champion(store, name)
+    assert holder is not None
+    assert holder.version == one.version
+    found = registry.find_version(store, name, "f1")
+    assert found is not None
+    assert champion.recorded(found) == worse
+    assert champion.recorded(one) is None  # as it was before the decision
+
+    better = champion.decide(3.0, 4.0, one.version)
+    assert champion.promote(store, three, better)
+    assert champion.promote(store, three, better)  # a rerun
+    assert not champion.promote(store, one, first)  # too late: the alias has moved on
+    holder = registry.champion(store, name)
+    assert holder is not None
+    assert holder.version == three.version
+
+
+def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(StoreError, match=r"MLflow at http://127.0.0.1:9 failed") as raised:
+        registry.champion("http://someone:hunter2@127.0.0.1:9", "x")
+    assert "hunter2" not in str(raised.value)
+
+
+def test_nothing_is_left_in_the_working_directory_or_on_stderr(
+    bundle: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import logging, sys
+from pathlib import Path
+from luigi_traffic.training import registry
+before = logging.getLogger("luigi_traffic")
+v = registry.log_run("sqlite:///{tmp_path}/x/mlflow.db", "e", "n", Path({str(bundle)!r}),
+    partition_id="p", columns=["speed"], params={{}}, history=[], metrics={{}}, tags={{}})
+assert not before.disabled
+import mlflow, os
+assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+"""
+    cwd = tmp_path / "cwd"
+    cwd.mkdir()
+    root = str(Path(luigi_traffic.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=os.environ | {"PYTHONPATH": root},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(cwd.iterdir()) == []

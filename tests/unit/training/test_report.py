@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from training_tiny import AllLinks, PerLink, config
+
+from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.evaluate import evaluate
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.loop import fit
+from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.report import Origin, _days_drawn, write_report
+from luigi_traffic.training.series import Series
+
+ORIGIN = Origin(
+    partition_id="0123456789abcdef",
+    gold_digest="feedbeef",
+    days=("2024-01-01", "2024-01-02", "2024-01-04"),
+    absent_days={"2024-01-03": "404 <b>Not Found</b>"},
+    decision="Not the champion: 4.2 does not beat 4.0.",
+)
+
+
+@pytest.mark.parametrize("model", [PerLink, AllLinks])
+def test_the_report_says_what_was_trained_on_what_and_how_well(
+    series: Series, tmp_path: Path, model: type
+) -> None:
+    series = replace(series, links=("L0", "<script>alert(1)</script>", "L2", "L3", "L4"))
+    settings = config(epochs=2, samples_per_epoch=100)
+    done = fit(model(), settings, series, checkpoint_dir=tmp_path)
+    bundle = Bundle(
+        model(), settings, done.shape, done.scaler, done.network, "road & co", "km/h",
+        series.interval, series.links, free_flow(series.speed[done.split.training_rows(6)]),
+    )  # fmt: skip
+    forecaster = Forecaster(bundle, "cpu")
+    scores = evaluate(forecaster, series, done.split)
+    path = write_report(tmp_path / "deep" / "report.html", ORIGIN, done, scores, forecaster, series)
+    html = path.read_text(encoding="utf-8")
+
+    assert "3 days, 2024-01-01 to 2024-01-04; 1 absent" in html
+    assert "2024-01-03: 404 &lt;b&gt;Not Found&lt;/b&gt;" in html
+    assert "road &amp; co" in html
+    assert "feedbeef" in html
+    assert "0123456789abcdef" in html
+    assert ORIGIN.decision in html
+    share = done.samples_seen / done.samples_total
+    assert f"{done.samples_seen:,} of {done.samples_total:,} training" in html
+    assert f"({share:.1%})" in html
+    for name in ("model", "persistence", "historical average"):
+        assert f"{scores.scores[name]['3']['mae']:.3f}" in html
+        assert f"{scores.scores[name]['mean']['rmse']:.3f}" in html
+    heads = re.findall(r'<th scope="col">(.*?)</th>', html)
+    assert heads == ["90 min", "mean"]  # step 3 of half hours
+    assert html.count("<svg") == 4  # curve, by step, by hour, forecast against actual
+    assert "90 min ahead" in html
+    assert "<script" not in html
+    # Self-contained: no file or host is asked for anything.
+    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import""", html)
+
+    again = write_report(tmp_path / "again.html", ORIGIN, done, scores, forecaster, series)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_hold_out_too_patchy_to_draw_still_gives_a_report(series: Series, tmp_path: Path) -> None:
+    settings = config(epochs=1)
+    done = fit(PerLink(), settings, series, checkpoint_dir=tmp_path)
+    values = series.values.copy()
+    values[done.split.test.start + 6 :: 2] = float("nan")
+    values[done.split.test.start + 6 :: 3] = float("nan")
+    series = replace(series, values=values)
+    bundle = Bundle(
+        PerLink(), settings, done.shape, done.scaler, done.network, "road", "km/h",
+        series.interval, series.links, free_flow(series.speed),
+    )  # fmt: skip
+    forecaster = Forecaster(bundle, "cpu")
+    scores = evaluate(forecaster, series, done.split)
+    path = write_report(tmp_path / "report.html", ORIGIN, done, scores, forecaster, series)
+    assert path.read_text(encoding="utf-8").count("<svg") == 3
+
+
+def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
+    series: Series, tmp_path: Path
+) -> None:
+    settings = config(epochs=1)
+    done = fit(PerLink(), settings, series, checkpoint_dir=tmp_path)
+    bundle = Bundle(
+        PerLink(), settings, done.shape, done.scaler, done.network, "road", "km/h",
+        series.interval, series.links, free_flow(series.speed),
+    )  # fmt: skip
+    forecaster = Forecaster(bundle, "cpu")
+    links, date, panels = _days_drawn(forecaster, series, done.split.test)
+    windows = forecaster.rolling(series, 0)
+    issued, forecasts = forecaster.issued(series, windows), forecaster.predict(series, windows)
+    assert len(links) == 4
+    for link, (_, hours, actual, drawn, _) in zip(links, panels, strict=True):
+        at = series.links.index(link)
+        assert list(drawn) == ["90 min ahead", "2 h ahead"]
+        for label, step in zip(drawn, (3, 4), strict=True):
+            for hour, truth, value in zip(hours, actual, drawn[label], strict=True):
+                target = np.datetime64(date, "m") + np.timedelta64(round(hour * 60), "m")
+                row = int(np.flatnonzero(series.timestamps == target)[0])
+                np.testing.assert_equal(truth, series.speed[row, at])
+                (w,) = np.flatnonzero(issued == target - np.timedelta64(30 * (step - 1), "m"))
+                assert value == pytest.approx(forecasts[w, step - 1, at], rel=1e-5)
