@@ -50,16 +50,25 @@ class Catalog:
             self.trusts_misses = False
 
     def find(
-        self, stage: str, dataset: str, day: date, recipe_hash: str, partition_id: str | None = None
+        self,
+        stage: str,
+        dataset: str,
+        day: date,
+        recipe_hash: str,
+        partition_id: str | None = None,
+        *,
+        ask_again: bool = True,
     ) -> Entry | None:
         """The committed partition of that recipe (and id), None where there is none.
+
+        `ask_again=False`: the kept listing alone answers, as inside `snapshot()`.
 
         Several of one recipe (two runners read the source at different times, and it had
         changed in between): the first committed counts, for every reader.
         """
         known = self.days(stage, dataset)
         found = _pick(known.get(day, []), recipe_hash, partition_id)
-        if found is None and not self.trusts_misses:
+        if found is None and ask_again and not self.trusts_misses:
             known[day] = list(self._list(folder(stage, dataset, day.isoformat())))
             found = _pick(known[day], recipe_hash, partition_id)
         return found

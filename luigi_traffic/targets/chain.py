@@ -83,7 +83,14 @@ class DayChain:
 
     def raw(self) -> Entry | None:
         """The committed raw partition of today's recipe."""
-        return parts().catalog.find("raw", self.name, self.day, self.lineage.raw.hash)
+        found = self._raw(ask_again=False)
+        # A day that counts as absent is not asked for again with every question.
+        return found if found or self.absent() else self._raw(ask_again=True)
+
+    def _raw(self, ask_again: bool) -> Entry | None:
+        return parts().catalog.find(
+            "raw", self.name, self.day, self.lineage.raw.hash, ask_again=ask_again
+        )
 
     def absent(self) -> Entry | None:
         """The record that this day is left out, None where there is data or it counts no more.
@@ -92,7 +99,7 @@ class DayChain:
         again every `recheck_hours`, until it was found absent a week after its end.
         """
         policy = parts().settings.missing_days
-        if policy.policy == "fail" or self.raw():
+        if policy.policy == "fail" or self._raw(ask_again=False):
             return None
         entry = parts().catalog.absent("raw", self.name, self.day, self.lineage.raw.hash)
         if entry is None:

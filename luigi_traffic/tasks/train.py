@@ -19,6 +19,7 @@ from luigi_traffic.tasks.gold import Gold
 
 if TYPE_CHECKING:
     from luigi_traffic.training.loop import Progress
+    from luigi_traffic.training.registry import Registered
 
 
 class ModelStage(Stage):
@@ -87,6 +88,11 @@ class Train(ModelStage):
         best = f", best validation MAE {at.best_validation_mae:.3f}" if at.best_epoch else ""
         self.tell(f"epoch {at.epoch} of {at.epochs}, loss {at.loss:.3f}{best}", 100 * at.share)
 
-    def _show_run(self, url: str) -> None:
+    def _show_run(self, registered: Registered) -> None:
+        """Link the MLflow run in luigid: the server's page, or that of `luigi-traffic up`."""
+        from luigi_traffic.services import ui_run_url
+        from luigi_traffic.training.registry import run_url
+
         if self.set_tracking_url is not None:
-            self.set_tracking_url(url)
+            url = run_url(parts().settings.tracking_uri, registered)
+            self.set_tracking_url(url or ui_run_url(registered.experiment_id, registered.run_id))

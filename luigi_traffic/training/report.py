@@ -42,7 +42,7 @@ class Origin:
     absent_days: Mapping[str, str] = field(default_factory=dict)
     """Days of the window that the source did not have → reason."""
     decision: str = ""
-    """One sentence: champion or not, and why; empty where not decided yet."""
+    """Champion or not, and why, as `champion.Decision.reason`; empty where not decided yet."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Anything else worth a row, name → text."""
 

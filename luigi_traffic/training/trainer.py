@@ -54,7 +54,7 @@ class Trainer:
     end: date
     folder: Path
     get_model: Callable[[str], Model]
-    show_run: Callable[[str], None]
+    show_run: Callable[[registry.Registered], None]
 
     def run(self, progress: Callable[[Progress], None]) -> str:
         """Do it all; the answer is a line for people."""
@@ -93,8 +93,7 @@ class Trainer:
             registered = self._register(name, bundle_folder, trained, scores, report)
         crash_point(CrashPoint.TRAIN_REGISTERED)
         champion.promote(self.tracking_uri, registered, decision)
-        if url := registry.run_url(self.tracking_uri, registered):
-            self.show_run(url)
+        self.show_run(registered)
         with self.warehouse.connect() as connection:
             ledger.write(connection, self._row(registered, trained, scores, decision, report))
         crash_point(CrashPoint.TRAIN_COMMITTED)

@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.parts import parts
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.gold import Gold
@@ -91,7 +92,7 @@ def pipeline(luigi_here) -> tuple[int, str]:
     )  # fmt: skip
 
 
-def test_days_that_the_source_does_not_have(archives, luigi_here) -> None:
+def test_days_that_the_source_does_not_have(archives, luigi_here, monkeypatch) -> None:
     (archives / "20240110_5Min.zip").rename(archives / "later.zip")
     code, log = pipeline(luigi_here)
     assert code != 0
@@ -107,9 +108,16 @@ def test_days_that_the_source_does_not_have(archives, luigi_here) -> None:
     assert code == 0, log
     query = "SELECT count(*), count(DISTINCT part) FROM forecast.its"
     assert parts().warehouse.query(query, None)[1] == [(288 * 12 * 4, 1)]
+    # A rerun asks O(stages) questions, not O(days): a listing of raw and of announce, no more.
+    asked: list[str] = []
+    listing = LocalStore.list
+    monkeypatch.setattr(
+        LocalStore, "list", lambda s, prefix: asked.append(prefix) or listing(s, prefix)
+    )
     code, log = pipeline(luigi_here)
     assert code == 0
     assert "Did not run any tasks" in log
+    assert sorted(asked) == ["_manifests/announce/its/", "_manifests/raw/its/"]
 
     # The file was only late: once it is asked for again, everything that lacked it is made anew.
     (archives / "later.zip").rename(archives / "20240110_5Min.zip")

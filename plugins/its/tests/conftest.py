@@ -1,28 +1,53 @@
-import os
-from collections.abc import Iterator
+"""One Spark session, and ITS files that come in through the core's own download."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
 
 import pytest
+from luigi_traffic_its import Its
+
+from luigi_traffic import RawDay
+from luigi_traffic.ingest.download import ingest
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.settings import IngestSettings, SparkSettings
+from luigi_traffic.spark.session import properties
+
+DAY = date(2024, 1, 1)
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory) -> Iterator:
-    """One small session with the properties that the core sets."""
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     from pyspark.sql import SparkSession
 
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.memory", "1g")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.timestampType", "TIMESTAMP_NTZ")
-        .config("spark.sql.ansi.enabled", "true")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
+        builder = SparkSession.builder
+        chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
+        for key, value in properties(chosen).items():
+            builder = builder.config(key, value)
+        yield builder.getOrCreate()
+
+
+@pytest.fixture
+def raw_day(tmp_path: Path) -> Callable[..., RawDay]:
+    """What bronze gets of a file with that content."""
+
+    def make(content: str | bytes, day: date = DAY) -> RawDay:
+        data = content.encode() if isinstance(content, str) else content
+        with zipfile.ZipFile(tmp_path / f"{day:%Y%m%d}_5Min.zip", "w") as archive:
+            archive.writestr("data.csv", data)
+        template = f"file://{tmp_path}/{{date}}_5Min.zip"
+        dataset = Its(Its.Settings(url_template=template))
+        store = LocalStore(tmp_path / "lake")
+        got = ingest(
+            dataset, day, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
+        )
+        paths = tuple(store.spark_url(file.key) for file in got.files)
+        return RawDay(day, paths, got.header, got.first_line, got.lines)
+
+    return make

@@ -1,203 +1,163 @@
-import gzip
+from __future__ import annotations
+
 from datetime import date, datetime
 
 import pytest
-from luigi_traffic_its import Its, ItsSettings
-from luigi_traffic_its.rows import REASONS
+from luigi_traffic_its import Its
 
-from luigi_traffic import RawDay
+from luigi_traffic import DataError
+from luigi_traffic.spark.quality import bronze_counts, judge_bronze, observe_bronze
 
-pytestmark = pytest.mark.spark
-DAY = date(2024, 1, 1)
 HEADER = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME"
-GOOD = "20240101,0005,1920161400,L01,55.0,12.3"
+LINK = "1920161400"
+pytestmark = pytest.mark.spark
 
 
-@pytest.fixture
-def bronze(spark, tmp_path):
-    def parse(*lines, header=HEADER, day=DAY, end="\n", **settings):
-        path = tmp_path / "piece-00000.csv.gz"
-        path.write_bytes(gzip.compress("".join(line + end for line in lines).encode()))
-        raw = RawDay(day, (str(path),), header, lines[0], len(lines))
-        return Its(ItsSettings(**settings)).bronze(spark, raw)
-
-    return parse
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
-def rows_of(frame):
-    return [(r.timestamp, r.link_id, r.speed, r.travel_time) for r in frame.collect()]
+def good(time: str, speed: float, seconds: float | None = 10.0, link: str = LINK) -> tuple:
+    return (at(time), link, speed, seconds, None, None)
 
 
-EXPECTED = (datetime(2024, 1, 1, 0, 5), "1920161400", 55.0, 12.3)
+def bronze(spark, raw, **settings):
+    return Its(Its.Settings(**settings)).bronze(spark, raw)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        GOOD,
-        "20240101,5,1920161400,L01,55.0,12.3",
-        "20240101,05,1920161400,,55,12.3",
-        '"20240101","0005","1920161400","L01","55.0","12.3"',
-        " 20240101 , 0005 , 1920161400 , L01 , 55.0 , 12.3 ",
-        '" 20240101"," 5 ","1920161400","L01","55.0","12.3"',
-    ],
-)
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("header", [HEADER, None])
-def test_one_row_in_any_dress(bronze, line, end, header):
-    frame = bronze(line, header=header, end=end)
-    (row,) = frame.collect()
-    assert row.reject_reason is None
-    assert row.raw_line is None
-    assert rows_of(frame) == [EXPECTED]
+def verdicts(spark, raw) -> list[tuple[str | None, str | None]]:
+    """(reject_reason, raw_line) in the order of the file."""
+    return [(row.reject_reason, row.raw_line) for row in bronze(spark, raw).collect()]
 
 
-@pytest.mark.parametrize(
-    ("text", "hour", "minute"), [("0", 0, 0), ("5", 0, 5), ("100", 1, 0), ("2355", 23, 55)]
-)
-def test_times_that_a_tool_read_as_numbers(bronze, text, hour, minute):
-    ((timestamp, *_),) = rows_of(bronze(f"20240101,{text},1920161400,L01,55,1"))
-    assert timestamp == datetime(2024, 1, 1, hour, minute)
-
-
-def test_format_of_2020(bronze):
-    frame = bronze(
-        "2020-01-01 00:44:00.000,1920161400,57.2",
-        "2020-01-01 23:59:59.999,1920161400,58",
-        "2020-01-02 00:00:00.000,1920161400,58",
-        "2019-12-31 23:59:00.000,1920161400,58",
-        "2020-01-01 00:44,1920161400,",
-        header=None,
-        day=date(2020, 1, 1),
-    )
-    rows = frame.collect()
-    assert rows[0].timestamp == datetime(2020, 1, 1, 0, 44)
-    assert (rows[0].link_id, rows[0].speed, rows[0].travel_time) == ("1920161400", 57.2, None)
-    assert [r.reject_reason for r in rows] == [None, None, "other day", "other day", "bad speed"]
-
-
-def test_format_of_2020_with_more_columns(bronze):
-    lines = ["2020-01-01 00:44:00.000,1920161400,57.2,31,A", "2020-01-01 00:44:00.000,1920161400,57.2"]
-    rows = bronze(*lines, header=None, day=date(2020, 1, 1)).collect()
-    assert [(r.speed, r.reject_reason) for r in rows] == [(57.2, None), (57.2, "too few columns")]
-
-
+# What is in the file, and what must come out of it.
+GOOD = [
+    (f"20240101,0005,{LINK},L01,57.25,10.0", good("2024-01-01 00:05", 57.25)),
+    (f"20240101,5,{LINK},L01,57.25,10", good("2024-01-01 00:05", 57.25)),
+    (f"20240101,0,{LINK},L01,1,10", good("2024-01-01 00:00", 1.0)),
+    (f"20240101,130,{LINK},L01,150,10", good("2024-01-01 01:30", 150.0)),
+    (f"20240101,2355,{LINK},L01,0.5,10", good("2024-01-01 23:55", 0.5)),
+    (f'"20240101","0010","{LINK}","L01","60","10"', good("2024-01-01 00:10", 60.0)),
+    (f" 20240101 , 0015 , {LINK} , L01 , 61.5 , 10 ", good("2024-01-01 00:15", 61.5)),
+    (f"20240101,0020,{LINK},L01,62,", good("2024-01-01 00:20", 62.0, None)),
+    (f"20240101,0025,{LINK},,63,x", good("2024-01-01 00:25", 63.0, None)),
+]
 BAD = [
     ("", "blank line"),
     ("   ", "blank line"),
-    ("20240101,0005", "too few columns"),
-    ("garbage", "too few columns"),
-    ("\ufffd\x01\x02", "too few columns"),
-    (GOOD + ",extra", "too many columns"),
-    ("20240101,0005,1920161400,L01,55,3,12,3", "too many columns"),
-    ("20240101,2400,1920161400,L01,55,1", "bad time"),
-    ("20240101,2360,1920161400,L01,55,1", "bad time"),
-    ("20240101,00005,1920161400,L01,55,1", "bad time"),
-    ("20240101,,1920161400,L01,55,1", "bad time"),
-    ("20240101,-5,1920161400,L01,55,1", "bad time"),
-    ("20240101,1 5,1920161400,L01,55,1", "bad time"),
-    ("20240101,5.0,1920161400,L01,55,1", "bad time"),
-    ("20241301,0005,1920161400,L01,55,1", "bad time"),
-    ("2024-1-1,0005,1920161400,L01,55,1", "bad time"),
-    (",0005,1920161400,L01,55,1", "bad time"),
-    ("20240102,0000,1920161400,L01,55,1", "other day"),
-    ("20231231,2355,1920161400,L01,55,1", "other day"),
-    ("20240101,0005,,L01,55,1", "bad link id"),
-    ("20240101,0005,192016140,L01,55,1", "bad link id"),
-    ("20240101,0005,19201614000,L01,55,1", "bad link id"),
-    ("20240101,0005,-192016140,L01,55,1", "bad link id"),
-    ("20240101,0005,192016.400,L01,55,1", "bad link id"),
-    ("20240101,0005,1.9202E+09,L01,55,1", "bad link id"),
-    ("20240101,0005,1920161400,L01,,1", "bad speed"),
-    ("20240101,0005,1920161400,L01,fast,1", "bad speed"),
-    ("20240101,0005,1920161400,L01,0,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,-3,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,999,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,150.01,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,NaN,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,Infinity,1", "implausible speed"),
-    ("20240101,0005,1920161400,L01,1e400,1", "implausible speed"),
+    ('""', "blank line"),
+    (f"20240101,0005,{LINK},L01,57", "too few columns"),
+    ("total: 12", "too few columns"),
+    (f"20240101,0005,{LINK},L01,57,10,1", "too many columns"),
+    (",,,,,", "bad time"),
+    (f"20240101,2400,{LINK},L01,57,10", "bad time"),
+    (f"20240101,0060,{LINK},L01,57,10", "bad time"),
+    (f"20240101,-5,{LINK},L01,57,10", "bad time"),
+    (f"20240101,00005,{LINK},L01,57,10", "bad time"),
+    (f"20240101,,{LINK},L01,57,10", "bad time"),
+    (f"20240230,0005,{LINK},L01,57,10", "bad time"),
+    (f"2024-1-1,0005,{LINK},L01,57,10", "bad time"),
+    (HEADER, "bad time"),
+    (f"20231231,2355,{LINK},L01,57,10", "other day"),
+    (f"20240102,0000,{LINK},L01,57,10", "other day"),
+    ("20240101,0005,192016140,L01,57,10", "bad link id"),
+    ("20240101,0005,19201614000,L01,57,10", "bad link id"),
+    ("20240101,0005,1.92016E+9,L01,57,10", "bad link id"),
+    ("20240101,0005,192016140x,L01,57,10", "bad link id"),
+    ("20240101,0005,-920161400,L01,57,10", "bad link id"),
+    ("20240101,0005,,L01,57,10", "bad link id"),
+    (f"20240101,0005,{LINK},L01,,10", "bad speed"),
+    (f"20240101,0005,{LINK},L01,fast,10", "bad speed"),
+    (f"20240101,0005,{LINK},L01,0,10", "implausible speed"),
+    (f"20240101,0005,{LINK},L01,-1,10", "implausible speed"),
+    (f"20240101,0005,{LINK},L01,150.01,10", "implausible speed"),
+    (f"20240101,0005,{LINK},L01,NaN,10", "implausible speed"),
+    (f"20240101,0005,{LINK},L01,Infinity,10", "implausible speed"),
 ]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_bad_rows_are_flagged_kept_and_one_a_line(bronze, end):
-    lines = [GOOD] + [line for line, _ in BAD] + [GOOD]
-    rows = bronze(*lines, end=end).collect()
-    assert len(rows) == len(lines)
-    found = {(r.raw_line, r.reject_reason) for r in rows if r.reject_reason}
-    assert found == set(BAD)
-    assert sum(r.reject_reason is None for r in rows) == 2
-    assert {reason for _, reason in BAD} == set(REASONS) == set(Its.reject_reasons)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("header", [HEADER, None], ids=["header", "headerless"])
+def test_six_columns(spark, raw_day, header, end) -> None:
+    lines = [line for line, _ in GOOD] + [line for line, _ in BAD]
+    text = end.join(([header] if header else []) + lines) + end
+    rows = [tuple(row) for row in bronze(spark, raw_day(text)).collect()]
+    assert rows[: len(GOOD)] == [row for _, row in GOOD]
+    assert [(row[5], row[4]) for row in rows[len(GOOD) :]] == [(why, line) for line, why in BAD]
 
 
-def test_bad_travel_time_costs_no_row(bronze):
-    (row,) = bronze("20240101,0005,1920161400,L01,150,never").collect()
-    assert (row.speed, row.travel_time, row.reject_reason) == (150.0, None, None)
+def test_every_reason_is_listed_and_no_other() -> None:
+    assert set(Its.reject_reasons) == {why for _, why in BAD}
 
 
-def test_lone_carriage_return_is_no_line_end(bronze):
-    assert bronze(GOOD, "20240101,0005,19201\r61400,L01,55,1").count() == 2
+def test_columns_and_types(spark, raw_day) -> None:
+    frame = bronze(spark, raw_day(GOOD[0][0]))
+    assert frame.dtypes == [
+        ("timestamp", "timestamp_ntz"), ("link_id", "string"), ("speed", "double"),
+        ("travel_time", "double"), ("raw_line", "string"), ("reject_reason", "string"),
+    ]  # fmt: skip
 
 
-def test_bounds_are_settings(bronze):
-    lines = [GOOD.replace("55.0", speed) for speed in ("20", "20.1", "90", "90.1")]
-    rows = bronze(*lines, min_speed=20, max_speed=90).collect()
-    assert [r.reject_reason is None for r in rows] == [False, True, True, False]
-    with pytest.raises(ValueError, match="not below"):
-        ItsSettings(min_speed=90, max_speed=20)
+def test_one_row_a_line_whatever_is_in_it(spark, raw_day) -> None:
+    # A lone CR, a field with a quoted comma and a missing last line end.
+    text = f'{HEADER}\n{GOOD[0][0]}\r{GOOD[0][0]}\n"20240101","0,5",{LINK},L01,1,1\n{GOOD[1][0]}'
+    raw = raw_day(text)
+    assert raw.lines == 3
+    reasons = [why for why, _ in verdicts(spark, raw)]
+    assert reasons == ["too many columns", "too many columns", None]
 
 
-def test_day_without_rows(spark):
-    frame = Its(ItsSettings()).bronze(spark, RawDay(DAY, (), HEADER, "", 0))
-    assert frame.count() == 0
-    assert {"reject_reason", "raw_line"} <= set(frame.columns)
+def test_bom_lower_case_header_and_a_column_more(spark, raw_day) -> None:
+    line = f"20240101,5,{LINK},L01,57,10,new"
+    text = b"\xef\xbb\xbf" + f"{HEADER.lower()},EXTRA\n{line}\n20240101,5\n".encode()
+    assert verdicts(spark, raw_day(text)) == [
+        (None, None), ("too few columns", "20240101,5"),
+    ]  # fmt: skip
 
 
-def test_no_python_in_the_plan(bronze):
-    its = Its(ItsSettings())
-    plan = its.silver(bronze(GOOD))._jdf.queryExecution().toString()
-    assert "Python" not in plan
-    assert "Arrow" not in plan
+def test_the_format_of_2020(spark, raw_day) -> None:
+    day = date(2020, 1, 1)
+    lines = [
+        f"2020-01-01 00:44:00.000,{LINK},57.2,a,b",
+        f'"2020-01-01 23:59:59.999","{LINK}","150",,',
+        f"2020-01-02 00:00:00.000,{LINK},57.2,,",
+        f"2020-01-01,{LINK},57.2,,",
+        f"2020-01-01 00:44:00.000,{LINK},-3,,",
+        f"2020-01-01 00:44:00.000,{LINK}",
+        f"2020-01-01 24:44:00.000,{LINK},57.2,,",
+    ]
+    rows = [tuple(row) for row in bronze(spark, raw_day("\r\n".join(lines), day)).collect()]
+    assert rows[:2] == [
+        good("2020-01-01 00:44", 57.2, None),
+        good("2020-01-01 23:59:59.999", 150.0, None),
+    ]
+    assert [row[5] for row in rows[2:]] == [
+        "other day", "bad time", "implausible speed", "too few columns", "bad time",
+    ]  # fmt: skip
+    assert [row[4] for row in rows[2:]] == lines[2:]
 
 
-def test_silver_floors_averages_and_loses_nothing(bronze):
-    its = Its(ItsSettings())
-    frame = bronze(
-        "2020-01-01 00:44:00.000,1920161400,50",
-        "2020-01-01 00:40:00.000,1920161400,51.5",
-        "2020-01-01 00:45:00.000,1920161400,60",
-        "2020-01-01 00:44:59.999,1920161500,70",
-        "2020-01-01 23:59:59.000,1920161500,80",
-        header=None,
-        day=date(2020, 1, 1),
-    )
-    silver = its.silver(frame)
-    assert dict(silver.dtypes)["timestamp"] == "timestamp_ntz"
-    rows = {(r.timestamp, r.link_id): (r.speed, r.n_obs) for r in silver.collect()}
-    assert rows == {
-        (datetime(2020, 1, 1, 0, 40), "1920161400"): (50.75, 2),
-        (datetime(2020, 1, 1, 0, 45), "1920161400"): (60.0, 1),
-        (datetime(2020, 1, 1, 0, 40), "1920161500"): (70.0, 1),
-        (datetime(2020, 1, 1, 23, 55), "1920161500"): (80.0, 1),
-    }
-    values = silver.agg(*[c.aggregate.alias(f"c{i}") for i, c in enumerate(its.checks())]).first()
-    assert [c.fails(v) for c, v in zip(its.checks(), values, strict=True)] == [None, None, None]
+def test_bounds_are_settings(spark, raw_day) -> None:
+    text = "\n".join(f"20240101,5,{LINK},L01,{speed},10" for speed in (5, 5.1, 90, 90.1))
+    rows = bronze(spark, raw_day(text), min_speed=5, max_speed=90).collect()
+    assert [row.reject_reason is None for row in rows] == [False, True, True, False]
 
 
-def test_checks_catch_what_bronze_should_have(spark):
-    its = Its(ItsSettings())
-    frame = spark.createDataFrame([(160.0, 1), (-1.0, 1)], "speed double, n_obs long")
-    values = frame.agg(*[c.aggregate.alias(f"c{i}") for i, c in enumerate(its.checks())]).first()
-    failed = [c.fails(v) for c, v in zip(its.checks(), values, strict=True)]
-    assert failed[0] == "highest speed, km/h: 160 is above 150"
-    assert failed[1] == "lowest speed, km/h: -1 is below 0"
+def test_a_file_of_another_day_is_refused_with_an_example(spark, raw_day) -> None:
+    line = f"20240102,0005,{LINK},L01,57,10"
+    raw = raw_day(f"{HEADER}\n{line}\n{line}\n")
+    frame, observation = observe_bronze(bronze(spark, raw), Its.reject_reasons)
+    frame.collect()
+    counts = bronze_counts(observation, Its.reject_reasons)
+    with pytest.raises(DataError, match=f"2 of 2 rows .* 2 x other day, for example: '{line}'") as e:
+        judge_bronze(counts, raw.lines, Its.Settings().max_rejected_share)
+    assert "100.0%" in str(e.value)
 
 
-def test_source_and_recipe():
-    settings = ItsSettings(url_template="file:///data/{date}_5Min.zip", timeout=5)
-    its = Its(settings)
-    assert its.source().recipe()["url_template"] == "file:///data/{date}_5Min.zip"
-    assert set(its.recipe_terms("silver")) == {"links"}
-    assert set(its.recipe_terms("bronze")) == {"min_speed", "max_speed"}
-    assert len(its.settings.links) == len(set(its.settings.links)) == 23
+def test_nothing_runs_in_python(spark, raw_day) -> None:
+    its = Its(Its.Settings())
+    frame = its.bronze(spark, raw_day(GOOD[0][0]))
+    plan = its.silver(frame.where("reject_reason IS NULL"))._jdf.queryExecution().toString()
+    assert "HashAggregate" in plan
+    for slow in ("PythonUDF", "BatchEvalPython", "ArrowEvalPython", "InPandas", "ExistingRDD"):
+        assert slow not in plan

@@ -1,79 +1,100 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
 import pytest
-from luigi_traffic_its import Its, ItsSettings
-from luigi_traffic_its.nodelink import node_link_graph, read_node_links
+from luigi_traffic_its import Its, read_node_links
 
-from luigi_traffic import DataError, SettingsError
+from luigi_traffic import DataError, LinkGraph, SettingsError
 
-# 1 → 2 → 3, and 4 leaves where 2 does.
-TABLE = (
-    "LINK_ID,F_NODE,T_NODE,LENGTH,ROAD_NAME\n"
-    "1920000001,10,20,300,가\n1920000002,20,30,300,나\n"
-    "1920000003,30,40,300,다\n1920000004,20,50,300,라\n"
-)
+#: a → b → d and a → c, b ← → back.
+TABLE = """LINK_ID,F_NODE,T_NODE,ROAD_NAME,MAX_SPD
+1920000001,1,2,산업로,80
+1920000002,2,3,산업로,80
+1920000003,2,4,번영로,60
+1920000004,3,5,번영로,60
+"""
+A, B, C, D = "1920000001", "1920000002", "1920000003", "1920000004"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "MOCT_LINK.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+def graph(path: Path | None, links: list[str]) -> LinkGraph | None:
+    return Its(Its.Settings(node_link_csv=path, links=links)).graph()
+
+
+def test_edges_follow_the_nodes(table: Path) -> None:
+    assert graph(table, []) == LinkGraph.from_edges([(A, B), (A, C), (B, D)])
+
+
+def test_only_links_of_the_filter_are_neighbours(table: Path) -> None:
+    assert graph(table, [A, B]) == LinkGraph.from_edges([(A, B)])
+
+
+def test_no_table_no_graph() -> None:
+    assert graph(None, []) is None
+
+
+def test_a_table_that_changed_is_read_again(table: Path) -> None:
+    before = graph(table, [])
+    table.write_text(TABLE.replace(f"{D},3,5", f"{D},6,5"), encoding="utf-8")
+    os.utime(table, ns=(1, 1))
+    assert graph(table, []) != before
+    assert len(graph(table, [])) == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])
-def test_reads_what_the_ministry_exports(tmp_path, encoding):
-    path = tmp_path / "links.csv"
-    path.write_bytes(TABLE.replace("LINK_ID", "link_id").replace("\n", "\r\n").encode(encoding))
-    assert read_node_links(path)[0] == ("1920000001", "10", "20")
-    assert node_link_graph(path, []).edges == (
-        ("1920000001", "1920000002"),
-        ("1920000001", "1920000004"),
-        ("1920000002", "1920000003"),
-    )
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_encodings_line_ends_and_cases(table: Path, encoding: str, end: str) -> None:
+    text = TABLE.replace("LINK_ID", "link_id").replace("\n", end) + end
+    table.write_bytes(text.encode(encoding))
+    assert read_node_links(table)[:2] == [(A, "1", "2"), (B, "2", "3")]
 
 
-def test_graph_is_cut_to_the_links_that_silver_keeps(tmp_path):
-    path = tmp_path / "links.csv"
-    path.write_text(TABLE, encoding="utf-8")
-    keep = ["1920000001", "1920000002"]
-    assert node_link_graph(path, keep).edges == (("1920000001", "1920000002"),)
-    its = Its(ItsSettings(node_link_csv=path, links=keep))
-    assert its.graph() == node_link_graph(path, keep)
-
-
-def test_graph_follows_the_file(tmp_path):
-    path = tmp_path / "links.csv"
-    path.write_text(TABLE, encoding="utf-8")
-    its = Its(ItsSettings(node_link_csv=path, links=[]))
-    assert len(its.graph()) == 3
-    path.write_text(TABLE + "1920000005,50,60,1,마\n", encoding="utf-8")
-    assert len(its.graph()) == 4
-
-
-def test_no_table_no_graph():
-    assert Its(ItsSettings()).graph() is None
+def test_columns_in_any_order(table: Path) -> None:
+    table.write_text(f"T_NODE,LENGTH,LINK_ID,F_NODE\n2,9.5,{A},1\n", encoding="utf-8")
+    assert read_node_links(table) == [(A, "1", "2")]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("text", "said"),
     [
-        ("LINK_ID,F_NODE\n1,2\n", "no column T_NODE"),
-        ("", "an empty file"),
-        ("LINK_ID,F_NODE,T_NODE\n1,2,3\n1.92E+09,2,3\n", "line 3, column LINK_ID: '1.92E+09'"),
-        ("LINK_ID,F_NODE,T_NODE\n1,2,3\n4,5\n", "line 3: 2 columns"),
-        ("LINK_ID,F_NODE,T_NODE\n1,2,3\n4,5,\n", "line 3, column T_NODE: ''"),
-        ("LINK_ID,F_NODE,T_NODE\n1,2,3\n1,2,4\n", "line 3, column LINK_ID: 1 is in line 2"),
+        ("", "no column LINK_ID, F_NODE, T_NODE.*found an empty file"),
+        ("LINK_ID,FROM,T_NODE\n", "line 1: no column F_NODE;.*found LINK_ID, FROM, T_NODE"),
+        (TABLE + f"{A},8,9,x,50\n", f"line 6, column LINK_ID: {A} is in line 2 already"),
+        (TABLE.replace(B, "1.92E+09"), "line 3, column LINK_ID: '1.92E\\+09' is not a number"),
+        (TABLE.replace(f"{C},2,4", f"{C},2,"), "line 4, column T_NODE: ''"),
+        (TABLE + "1920000005,7\n", "line 6: 2 columns, expected 5"),
     ],
 )
-def test_bad_tables_say_where(tmp_path, content, said):
-    path = tmp_path / "links.csv"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(DataError) as error:
-        read_node_links(path)
-    assert said in str(error.value)
-    assert str(path) in str(error.value)
+def test_what_is_wrong_and_where(table: Path, text: str, said: str) -> None:
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=said) as e:
+        graph(table, [])
+    assert str(table) in str(e.value)
 
 
-def test_wrong_year_and_missing_file(tmp_path):
-    path = tmp_path / "links.csv"
-    path.write_text(TABLE, encoding="utf-8")
-    with pytest.raises(DataError, match="yearly node-link versions"):
-        node_link_graph(path, ["1999999999"])
-    with pytest.raises(SettingsError, match="node_link_csv: cannot read"):
-        node_link_graph(tmp_path / "absent.csv", [])
-    binary = tmp_path / "binary.csv"
-    binary.write_bytes(b"\xff\xff\xff")
+def test_neither_encoding(table: Path) -> None:
+    table.write_bytes(TABLE.encode() + b"\xff\xff\n")
     with pytest.raises(DataError, match="neither UTF-8 nor CP949"):
-        read_node_links(binary)
+        graph(table, [])
+
+
+def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"node_link_csv: cannot read .*none\.csv"):
+        graph(tmp_path / "none.csv", [])
+
+
+def test_another_years_ids(table: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DataError, match="none of the 23 links.*change between yearly"):
+        Its(Its.Settings(node_link_csv=table)).graph()
+    with caplog.at_level(logging.WARNING, "luigi_traffic"):
+        graph(table, [A, B, "1929999999"])
+    assert "lacks 1 of 3 links (1929999999" in caplog.text

@@ -6,14 +6,20 @@ import os
 import sys
 from pathlib import Path
 
+# Tiny networks: a second thread costs more than it brings, above all on a busy machine.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import numpy as np
 import pytest
+import torch
 
 from luigi_traffic.training.series import Series
 
 sys.path.insert(0, str(Path(__file__).parent))  # for training_tiny, here and in child processes
 
 from training_tiny import road
+
+torch.set_num_threads(1)  # where something has imported torch before
 
 
 @pytest.fixture

@@ -14,59 +14,55 @@ import torch
 from training_tiny import AllLinks, PerLink, config, road
 
 import luigi_traffic
+from luigi_traffic.crashpoints import VARIABLE
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.checkpoint import FILE
 from luigi_traffic.training.loop import Fit, Progress, choose_device, fit, masked_loss
 from luigi_traffic.training.series import Series
 
-CHILD = """
-import os, signal, sys
+KILLED = """
+import sys
 from pathlib import Path
-import torch
 from training_tiny import PerLink, config, road
+from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.training.loop import fit
 
-def die_after_the_second():
-    die_after_the_second.calls += 1
-    if sys.argv[2] == "die" and die_after_the_second.calls == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-die_after_the_second.calls = 0
-
-done = fit(PerLink(), config(epochs=5, samples_per_epoch=200), road(),
-           checkpoint_dir=Path(sys.argv[1]), on_checkpoint=die_after_the_second)
-torch.save({"state": done.network.state_dict(), "history": len(done.history),
-            "resumed_at": done.resumed_at, "calls": die_after_the_second.calls,
-            "seen": done.samples_seen}, Path(sys.argv[1]) / "result.pt")
+fit(PerLink(), config(epochs=5, samples_per_epoch=200), road(), checkpoint_dir=Path(sys.argv[1]),
+    on_checkpoint=lambda: crash_point(CrashPoint.TRAIN_CHECKPOINTED))
 """
 
 
-def child(folder: Path, mode: str) -> subprocess.CompletedProcess[str]:
-    packages = [str(Path(luigi_traffic.__file__).parents[1]), str(Path(__file__).parent)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(packages), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, str(folder), mode],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    clean, broken = tmp_path / "clean", tmp_path / "broken"
-    ran = child(clean, "live")
-    assert ran.returncode == 0, ran.stderr
-    died = child(broken, "die")
+    packages = [str(Path(luigi_traffic.__file__).parents[1]), str(Path(__file__).parent)]
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "broken")],
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(packages), VARIABLE: "train.checkpointed:2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert not (broken / "result.pt").exists()
-    ran = child(broken, "live")
-    assert ran.returncode == 0, ran.stderr
-    one, two = (torch.load(f / "result.pt", weights_only=True) for f in (clean, broken))
-    assert (one["resumed_at"], two["resumed_at"]) == (None, 3)
-    assert (one["calls"], two["calls"]) == (5, 3)
-    assert one["history"] == two["history"] == 5
-    assert one["seen"] == two["seen"]
-    assert one["state"].keys() == two["state"].keys()
-    for name, weights in one["state"].items():
-        assert torch.equal(weights, two["state"][name]), name
+    torch.manual_seed(99)  # whatever the state of the process that goes on
+    calls: dict[str, int] = {"clean": 0, "broken": 0}
+
+    def train(name: str) -> Fit:
+        def count() -> None:
+            calls[name] += 1
+
+        settings = config(epochs=5, samples_per_epoch=200)
+        return fit(PerLink(), settings, road(), checkpoint_dir=tmp_path / name, on_checkpoint=count)
+
+    resumed, clean = train("broken"), train("clean")
+    assert (clean.resumed_at, resumed.resumed_at) == (None, 3)
+    assert calls == {"clean": 5, "broken": 3}
+    assert len(clean.history) == len(resumed.history) == 5
+    assert clean.samples_seen == resumed.samples_seen
+    one, two = clean.network.state_dict(), resumed.network.state_dict()
+    assert one.keys() == two.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, two[name]), name
 
 
 def run(series: Series, folder: Path, model: type = PerLink, **changes: object) -> Fit:

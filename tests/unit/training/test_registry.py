@@ -35,10 +35,50 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+FIRST_RUN = """
+import os, sys
+from pathlib import Path
+from luigi_traffic.training import registry
+registry.log_run(sys.argv[1], "first", "luigi_traffic.first", Path(sys.argv[2]), partition_id="p",
+    columns=["speed"], params={}, history=[], metrics={}, tags={})
+assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+"""
+
+
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database for all tests of this file: its creation takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('tracking')}/deep/mlflow.db"
+def first_run(
+    bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, subprocess.CompletedProcess[str]]:
+    """A database as a user gets it: (its URI, working directory, what the process said).
+
+    One for all tests of this file, since its creation takes seconds.
+    """
+    uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/deep/mlflow.db"
+    cwd = tmp_path_factory.mktemp("cwd")
+    root = str(Path(luigi_traffic.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_RUN, uri, str(bundle)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return uri, cwd, done
+
+
+@pytest.fixture(scope="module")
+def store(first_run: tuple[str, Path, subprocess.CompletedProcess[str]]) -> str:
+    return first_run[0]
+
+
+def test_nothing_is_left_in_the_working_directory_or_on_stderr(
+    first_run: tuple[str, Path, subprocess.CompletedProcess[str]],
+) -> None:
+    uri, cwd, done = first_run
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(cwd.iterdir()) == []
+    assert registry.find_version(uri, "luigi_traffic.first", "p") is not None
 
 
 def log(
@@ -93,8 +133,11 @@ def test_a_version_is_found_by_its_partition(store: str, bundle: Path) -> None:
 
 
 def test_the_bundle_comes_back_whole(store: str, bundle: Path, tmp_path: Path) -> None:
+    (bundle / "network.pt.1.tmp").write_text("what a crash left")
     version = log(store, bundle, "c1")
+    (bundle / "network.pt.1.tmp").unlink()
     folder = registry.load_version(store, NAME, version.version, tmp_path)
+    assert sorted(p.name for p in folder.iterdir()) == ["model.json", "network.pt"]
     assert folder.is_relative_to(tmp_path)
     loaded = Bundle.load(folder, get_model, expected=version.tags[registry.DIGEST])
     assert loaded.links == road().links
@@ -208,28 +251,3 @@ def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(
     with pytest.raises(StoreError, match=r"MLflow at http://127.0.0.1:9 failed") as raised:
         registry.champion("http://someone:hunter2@127.0.0.1:9", "x")
     assert "hunter2" not in str(raised.value)
-
-
-def test_nothing_is_left_in_the_working_directory_or_on_stderr(
-    bundle: Path, tmp_path: Path
-) -> None:
-    code = f"""
-import logging, sys
-from pathlib import Path
-from luigi_traffic.training import registry
-before = logging.getLogger("luigi_traffic")
-v = registry.log_run("sqlite:///{tmp_path}/x/mlflow.db", "e", "n", Path({str(bundle)!r}),
-    partition_id="p", columns=["speed"], params={{}}, history=[], metrics={{}}, tags={{}})
-assert not before.disabled
-import mlflow, os
-assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-"""
-    cwd = tmp_path / "cwd"
-    cwd.mkdir()
-    root = str(Path(luigi_traffic.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, env=os.environ | {"PYTHONPATH": root},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert list(cwd.iterdir()) == []
