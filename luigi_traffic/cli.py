@@ -32,7 +32,7 @@ class Commands(TyperGroup):
         try:
             added = [name for name in _added() if name not in ours]
         except TrafficError as e:  # help must come up whatever the settings are
-            typer.echo(f"commands of plugins are not shown: {e}", err=True)
+            typer.echo(f"commands of plugins are not shown: {str(e).splitlines()[0]}", err=True)
             added = []
         return ours + added
 

@@ -28,7 +28,7 @@ def added_commands() -> list[Added]:
     found: list[Added] = []
     for hook in plugins().manager.hook.luigi_traffic_commands.get_hookimpls():
         try:
-            functions = list(hook.function())
+            functions: list[Callable[..., Any]] = list(hook.function())  # type: ignore[call-overload]
             added = [
                 Added(f.__name__.strip("_").replace("_", "-"), hook.plugin_name, f)
                 for f in functions

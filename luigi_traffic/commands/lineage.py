@@ -59,7 +59,7 @@ def _model_id(version: str | None, dataset: str | None) -> str:
             f"version {version} is a model of {', '.join(sorted(found.values()))}: "
             "name one with --dataset"
         )
-    return next(iter(found))
+    return str(next(iter(found)))
 
 
 class _Walk:
@@ -173,7 +173,8 @@ def draw(rows: Sequence[Row], console: Console) -> None:
         del branches[row["depth"] :]
         branches.append(branches[-1].add(label) if branches else Tree(label))
         root = branches[0]
-    console.print(root)
+    # Never broken over lines: a checksum is there to be copied.
+    console.print(root, soft_wrap=True)
 
 
 def _label(row: Row) -> str:

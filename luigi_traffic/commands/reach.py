@@ -205,7 +205,8 @@ def _dataset(name: str, deep: bool) -> Check:
 def _describe(name: str, deep: bool) -> str:
     dataset = plugins().dataset(name)
     source, graph = dataset.source(), dataset.graph()
-    terms = ", ".join(f"{k} {masked(k, v)}" for k, v in source.recipe().items() if k != "kind")
+    told = {k: v for k, v in source.recipe().items() if k != "kind" and isinstance(v, str)}
+    terms = ", ".join(f"{key} {masked(key, value)}" for key, value in told.items())
     links = f"graph of {len(graph.edges)} edges" if graph else "no graph"
     if not deep:
         return f"{terms}; {links}" if terms else links

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from luigi_traffic.commands.output import Row, plain, table, text
+from luigi_traffic.commands.output import Row, plain, text
 from luigi_traffic.layers import home, profile, validated
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import layers, settings
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MASK = "********"
+DEFAULT = "default"
 _SECRET = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)_?key", re.I
 )
@@ -48,18 +51,30 @@ def rows() -> list[Row]:
 
 
 def draw(rows: Sequence[Row], console: Console) -> None:
-    """A table; after it every place that was looked in."""
-    shown = table("setting", "value", "set in")
+    """A line a setting, what is not a default with its place; then all places looked in."""
+    from rich.table import Table
+
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
     for row in rows:
-        origin = row["set_in"]
-        style = "dim" if origin == "default" else ""
-        value = row["value"]
-        given = "" if value is None else plain(value)
-        shown.add_row(text(row["key"], style), text(given, style), text(origin, style))
+        default = row["set_in"] == DEFAULT
+        given = row["value"]
+        if isinstance(given, list | dict):
+            given = json.dumps(given, ensure_ascii=False)
+        value = text(given, "dim" if default else "")
+        if not default:
+            value.append(f"  ← {_near(row['set_in'])}", style="cyan")
+        shown.add_row(text(row["key"]), value)
     console.print(shown)
-    console.print(text(f"profile {profile()}, home {home()}; looked in, last wins:"))
+    console.print(text(f"\nprofile {profile()}, home {home()}; looked in, last wins:"))
     for place in layers().places:
-        console.print(text(f"  {place}"), soft_wrap=True)
+        console.print(text(f"  {_near(place)}"), soft_wrap=True)
+
+
+def _near(place: str) -> str:
+    """A path as it is seen from here."""
+    return place.removeprefix(f"{Path.cwd()}/")
 
 
 def _section(prefix: str, section: BaseModel, without: set[str]) -> Iterator[Row]:
@@ -84,7 +99,7 @@ def _row(key: str, value: Any, description: str | None) -> Row:
     return {
         "key": key,
         "value": masked(key, plain(value)),
-        "set_in": layers().origin.get(key, "default"),
+        "set_in": layers().origin.get(key, DEFAULT),
         "description": description,
     }
 

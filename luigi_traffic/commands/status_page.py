@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.models import FORECASTERS
 from luigi_traffic.commands.output import Row, short, table, text
-from luigi_traffic.commands.status import ABSENT, DONE, SHOWN, STALE
+from luigi_traffic.commands.status import ABSENT, DONE, MISSING, SHOWN, STALE
 from luigi_traffic.commands.warehouse import nothing_yet
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def _cell(rows: Sequence[Row]) -> Text:
             cell.append("\n")
         # A day that is not done and is not taken as left out stops the pipeline.
         style = "red" if not row["complete"] and row["state"] == ABSENT else None
+        if row["stage"] == "forecast" and row["state"] == MISSING:
+            style = "dim"  # only the last day of a run is forecast
         cell.append(row["state"], style=style or _STYLES.get(row["state"], "red"))
         if row["rows"] is not None and row["state"] == DONE:
             cell.append(f" {short(row['rows'])}")
@@ -91,12 +93,9 @@ def _model(row: Row, console: Console) -> None:
         shown.add_row(text(row["model"] if key == "model" else name), *cells)
     console.print(shown)
     seen = "" if row["windows_seen"] is None else f"{row['windows_seen']:.1%} of "
-    console.print(
-        text(
-            f"seen      {seen}{row['windows']:,} training windows, {row['epochs']} epochs on "
-            f"{row['device']} in {_seconds(row['seconds'])} s"
-        )
-    )
+    epochs = f"{row['epochs']} epoch{'' if row['epochs'] == 1 else 's'}"
+    how = f"{epochs} on {row['device']} in {_seconds(row['seconds'])} s"
+    console.print(text(f"seen      {seen}{row['windows']:,} training windows, {how}"))
     champion = "became champion" if row["promoted"] else "did not become champion"
     console.print(text(f"champion  {champion}: {row['decision']}"))
     if row["reason"]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError, TransientError
 from luigi_traffic.training.series import Series
-from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse import ledger, partitions
 from luigi_traffic.warehouse.binary import Coded, copy_out
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def read_gold(
     with warehouse.connect() as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        # A snapshot alone would find a day empty whose partition is replaced after it.
+        partitions.freeze(connection, "gold", dataset)
         live = ledger.current_ids(connection, "gold", dataset)
         changed = [day for day, wanted in ids.items() if live.get(day) != wanted]
         if changed:

@@ -219,7 +219,8 @@ def _days_drawn(
     order = order[variance[best, order] >= 0]
     if not len(order):
         return [], "", []
-    ranks = np.unique(np.linspace(0, len(order) // 2, DRAWN_LINKS).round().astype(int))
+    last_rank = min(len(order) - 1, max(len(order) // 2, DRAWN_LINKS - 1))
+    ranks = np.unique(np.linspace(0, last_rank, DRAWN_LINKS).round().astype(int))
     links = [series.links[order[rank]] for rank in ranks]
 
     rows = rows[day_of_row == candidates[best]]

@@ -1,7 +1,7 @@
 """The warehouse: PostgreSQL with a ledger of committed partitions.
 
 dsn         where the server is
-embedded    a server of our own from a wheel (local profile); postgres_wheel, server_user,
+embedded    a server of our own from a wheel (local profile); initdb, postgres_wheel, server_user,
             private_folder and postmaster are its parts
 connection  transactions, locks, read-only queries; schema runs the migrations
 ledger      the manifest of warehouse partitions

@@ -16,7 +16,6 @@ import fcntl
 import json
 import logging
 import os
-import secrets
 import shlex
 import shutil
 import tempfile
@@ -36,16 +35,15 @@ from tenacity import (
 
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.recipe import short_hash
-from luigi_traffic.warehouse import private_folder
+from luigi_traffic.warehouse import initdb, private_folder
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.initdb import DATABASE, USER
 from luigi_traffic.warehouse.postgres_wheel import Binaries
 from luigi_traffic.warehouse.postmaster import HOST, Cluster, free_port, port_is_free
 from luigi_traffic.warehouse.server_user import ServerUser
 
 log = logging.getLogger(__name__)
 
-USER = "luigi_traffic"
-DATABASE = "postgres"
 START_TIMEOUT_S = 60
 STALE_RETRY_S = 20.0
 _LOG_LINES = 15
@@ -184,7 +182,7 @@ class EmbeddedServer:
         cluster = Cluster(str(home), free_port())
         # A folder of that name is whole (initdb's is renamed): we were killed before we kept it.
         if not cluster.data.exists():
-            self._initdb(cluster, user)
+            initdb.create(cluster.data, self.folder / "password", user)
         return self._keep(cluster)
 
     def _choose_home(self, user: ServerUser) -> Path:
@@ -206,41 +204,6 @@ class EmbeddedServer:
             f"User {user.name}, who must run PostgreSQL for root, can enter neither {self.folder} "
             f"nor {' nor '.join(_ELSEWHERE)}. Set LUIGI_TRAFFIC_HOME to a folder it can enter."
         )
-
-    def _initdb(self, cluster: Cluster, user: ServerUser) -> None:
-        home = Path(cluster.home)
-        for leftover in home.glob("data.new-*"):
-            shutil.rmtree(leftover)
-        attempt = home / f"data.new-{secrets.token_hex(4)}"
-        password = secrets.token_urlsafe(24)
-        private_folder.write_private(self.folder / "password", password)
-        # initdb reads the password from a file of its own user's.
-        handed_over = home / "initdb-password"
-        private_folder.write_private(handed_over, password)
-        try:
-            user.own(handed_over)
-            attempt.mkdir(mode=0o700)
-            user.own(attempt)
-            answer = user.run(
-                [
-                    Binaries.usable_by(user, home).tool("initdb"),
-                    f"--pgdata={attempt}",
-                    f"--username={USER}",
-                    f"--pwfile={handed_over}",
-                    "--auth-host=scram-sha-256",
-                    "--auth-local=reject",
-                    "--encoding=UTF8",
-                    "--locale=C",
-                    "--locale-provider=builtin",
-                    "--builtin-locale=C.UTF-8",
-                    "--no-sync",
-                ]
-            )
-        finally:
-            handed_over.unlink()
-        if answer.returncode != 0:
-            raise StoreError(f"initdb could not create {cluster.data}:\n{answer.stdout.strip()}")
-        attempt.rename(cluster.data)
 
     def _pg_ctl(self, cluster: Cluster, user: ServerUser) -> list[str]:
         program = Binaries.usable_by(user, Path(cluster.home)).tool("pg_ctl")
@@ -286,7 +249,13 @@ class EmbeddedServer:
 
     def _wait_until_ready(self, dsn: Dsn, cluster: Cluster) -> None:
         def starting(error: BaseException) -> bool:
-            return isinstance(error, psycopg2.OperationalError) and cluster.runs()
+            # psycopg2 gives no code for these; the server speaks English (LC_ALL=C).
+            final = ("password authentication failed", "does not exist")
+            return (
+                isinstance(error, psycopg2.OperationalError)
+                and not any(words in str(error) for words in final)
+                and cluster.runs()
+            )
 
         retry = Retrying(
             retry=retry_if_exception(starting),

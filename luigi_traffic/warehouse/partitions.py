@@ -179,11 +179,14 @@ class PartitionedTable:
     def discard(self, conn: Connection, staged: str) -> None:
         """Drop a staged table; one that is attached by now, or gone, is left alone."""
         with conn.cursor() as cursor:
-            cursor.execute("SELECT to_regclass(%s)", (staged,))
-            if cursor.fetchone() == (None,):
-                return
             # The lock first: else its owner could attach it between our look and our drop.
-            cursor.execute(f"LOCK TABLE {staged} IN ACCESS EXCLUSIVE MODE")
+            # It may go while we wait for the lock: attached, then replaced by another runner.
+            cursor.execute("SAVEPOINT discard")
+            try:
+                cursor.execute(f"LOCK TABLE {staged} IN ACCESS EXCLUSIVE MODE")
+            except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+                cursor.execute("ROLLBACK TO SAVEPOINT discard")
+                return
             cursor.execute(
                 "SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)", (staged,)
             )

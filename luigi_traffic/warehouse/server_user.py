@@ -54,6 +54,7 @@ class ServerUser:
         self,
         command: Sequence[str | Path],
         output: int = subprocess.PIPE,
+        stdin: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as this user, out of reach of the terminal's Ctrl-C.
 
@@ -64,7 +65,7 @@ class ServerUser:
         )
         return subprocess.run(
             [str(word) for word in command],
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd="/",

@@ -123,7 +123,7 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
     yield make
     for home in homes:
-        EmbeddedServer(home.path / "postgres").stop()
+        EmbeddedServer(home.path / "postgres").destroy()
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         "KIND": "server", "HOST": dsn.host, "PORT": str(dsn.port), "USER": dsn.user,
         "PASSWORD": dsn.password, "DBNAME": dsn.dbname,
     }  # fmt: skip
-    server.stop()
+    server.destroy()
 
 
 class LuigiHere:

@@ -85,7 +85,7 @@ class Network(nn.Module):
         state = self.second(self.first(features))[-1]  # (B·N, hidden, 5)
         added = self.head(torch.cat([state.flatten(1), calendar[-1]], dim=-1))
         base = _last_observed(value[..., self.own], seen[..., self.own])
-        forecast = base[:, None] + added
+        forecast: torch.Tensor = base[:, None] + added
         return forecast.reshape(batch, links, -1).permute(0, 2, 1)
 
 

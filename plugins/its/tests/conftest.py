@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from luigi_traffic_its import Its
 
 from luigi_traffic import RawDay
 from luigi_traffic.ingest.download import ingest
@@ -16,6 +15,7 @@ from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings import IngestSettings, SparkSettings
 from luigi_traffic.spark.session import properties
+from luigi_traffic_its import Its
 
 DAY = date(2024, 1, 1)
 

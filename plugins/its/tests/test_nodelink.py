@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from luigi_traffic_its import Its, read_node_links
 
 from luigi_traffic import DataError, LinkGraph, SettingsError
+from luigi_traffic_its import Its, read_node_links
 
 #: a → b → d and a → c, b ← → back.
 TABLE = """LINK_ID,F_NODE,T_NODE,ROAD_NAME,MAX_SPD

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from luigi_traffic_its import ULSAN_LINKS, Its
 
 CONF = Path(__file__).parents[3] / "conf" / "datasets" / "its.yml"

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
+
 from luigi_traffic_its import Its
 
 LINK, OTHER = "1920161400", "1920161500"
@@ -54,19 +55,13 @@ def test_the_order_of_the_rows_changes_no_bit(spark, raw_day) -> None:
     assert first[0][2] == pytest.approx(forward / 19, abs=1e-6)
 
 
-def test_checks_hold_for_good_rows_and_break_for_others() -> None:
-    # The bounds alone: the core computes the aggregates.
-    class Bounds(Its):
-        pass
-
-    settings = Its.Settings(min_speed=1, max_speed=100)
-    pytest.importorskip("pyspark")
-    from pyspark.sql import SparkSession
-
-    assert SparkSession.getActiveSession() is not None
-    high, low, once = Bounds(settings).checks()
-    assert high.fails(100) is None
+def test_checks_hold_for_good_rows_and_break_for_others(spark) -> None:
+    high, low, once = Its(Its.Settings(min_speed=1, max_speed=100)).checks()
+    frame = spark.createDataFrame([(100.0, 1), (1.0, 2)], "speed double, n_obs int")
+    values = frame.agg(*[check.aggregate for check in (high, low, once)]).collect()[0]
+    assert tuple(values) == (100.0, 1.0, 1)
+    fails = [check.fails(value) for check, value in zip((high, low, once), values, strict=True)]
+    assert fails == [None, None, None]
     assert "100.5 is above 100" in str(high.fails(100.5))
-    assert low.fails(1) is None
     assert "0.5 is below 1" in str(low.fails(0.5))
     assert once.fails(0) is not None

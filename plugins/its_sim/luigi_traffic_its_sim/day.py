@@ -30,7 +30,7 @@ def plan_day(network: Network, seed: int, day: date, incidents_a_day: float) -> 
     """Demand with a morning and an evening peak on working days and one flat hump on others."""
     rng = np.random.default_rng([seed, 2, day.toordinal()])
     slots = WARM_UP_SLOTS + SLOTS_A_DAY
-    hour = (np.arange(slots) - WARM_UP_SLOTS + 0.5) * SLOT_HOURS % 24
+    hour: Floats = (np.arange(slots, dtype=np.float64) - WARM_UP_SLOTS + 0.5) * SLOT_HOURS % 24
     links = len(network)
     base = 0.05 + 0.30 * _hump(hour, 13.5, 5.0)
     if day.weekday() < 5:

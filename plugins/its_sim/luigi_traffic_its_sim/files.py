@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -93,7 +93,9 @@ def write_archive(file: IO[bytes], network: Network, day: date, rows: Observatio
             part = slice(start, start + _ROWS_A_BATCH)
             speed, link = rows.speed[part], rows.link[part]
             # A sensor that reports no speed reports no travel time.
-            travel = np.where(speed > 0, np.round(length[link] * 3.6 / np.maximum(speed, 0.01), 2), 0)
+            travel = np.where(
+                speed > 0, np.round(length[link] * 3.6 / np.maximum(speed, 0.01), 2), 0
+            )
             columns = [
                 array([f"{day:%Y%m%d}"]).take(array(np.zeros(len(link), np.int64))),
                 times.take(array(rows.slot[part])),
@@ -106,7 +108,7 @@ def write_archive(file: IO[bytes], network: Network, day: date, rows: Observatio
         writer.close()
 
 
-def _batch_schema():  # type: ignore[no-untyped-def]
+def _batch_schema() -> Any:
     import pyarrow as pa
 
     names = ("CREATDE", "CREATHM", "LINKID", "ROADINSTTCD")

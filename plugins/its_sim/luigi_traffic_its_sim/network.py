@@ -44,10 +44,11 @@ _ENTRY_DEMAND = {Road.EXPRESSWAY: 1.0, Road.RAMP: 0.25, Road.ARTERIAL: 0.22}
 class Network:
     """Links as arrays of length N, turning movements as arrays of length M.
 
-    Speeds in m/s (`limit_kmh`, the posted limit, in km/h), lengths in m, flows in veh/s. `turn_share[m]` of the vehicles at the end of
-    link `turn_from[m]` go on to link `turn_to[m]`; `exit_share` of a link ends its trip there.
-    Turns are sorted by `turn_from`. `demand` is the weight of the traffic that enters at a link;
-    `morning` in [0, 1] says how much of its peak is the morning's.
+    Speeds in m/s (`limit_kmh`, the posted limit, in km/h), lengths in m, flows in veh/s.
+    `turn_share[m]` of the vehicles at the end of link `turn_from[m]` go on to link `turn_to[m]`;
+    `exit_share` of a link ends its trip there. Turns are sorted by `turn_from`. `demand` is the
+    weight of the traffic that enters at a link; `morning` in [0, 1] says how much of its peak is
+    the morning's.
     """
 
     link_id: tuple[str, ...]
@@ -199,7 +200,8 @@ def _capacity(
     if len(inner):
         bottlenecks = rng.choice(inner, max(1, round(links / 11)), replace=False, shuffle=False)
         ratio[bottlenecks] = rng.uniform(1.08, 1.25, len(bottlenecks))
-    return np.maximum(peak / ratio, np.choose(road, [_LEAST_CAPACITY[kind] for kind in Road]))
+    least = np.choose(road, [_LEAST_CAPACITY[kind] for kind in Road])
+    return np.asarray(np.maximum(peak / ratio, least))
 
 
 def _link_ids(links: int, rng: np.random.Generator) -> tuple[str, ...]:

@@ -60,9 +60,9 @@ def observe(
     slots = present_slots(seed, day, faults.missing_slots)
     seen = rng.random((len(slots), links)) >= faults.dropout
     if faults.dropout:
-        for link in np.flatnonzero(rng.random(links) < 0.02):
+        for out in np.flatnonzero(rng.random(links) < 0.02):
             begin, lasts = rng.integers(0, SLOTS_A_DAY), rng.integers(12, 73)
-            seen[(slots >= begin) & (slots < begin + lasts), link] = False
+            seen[(slots >= begin) & (slots < begin + lasts), out] = False
     row, link = np.nonzero(seen)
     times = 1 + (rng.random(len(row)) < faults.duplicates)
     row, link = np.repeat(row, times), np.repeat(link, times)

@@ -22,10 +22,12 @@ _BYTES = (
 
 
 class ItsSimSettings(ItsFileSettings):
-    """Settings of dataset `its_sim`: conf/datasets/its_sim.yml, LUIGI_TRAFFIC__DATASETS__ITS_SIM__…"""
+    """Settings of `its_sim`: conf/datasets/its_sim.yml, LUIGI_TRAFFIC__DATASETS__ITS_SIM__<KEY>."""
 
     links_count: int = setting(40, stage="raw", ge=2, description="directed links of the network")
-    seed: int = setting(0, stage="raw", ge=0, description="another seed, another town and other days")
+    seed: int = setting(
+        0, stage="raw", ge=0, description="another seed, another town and other days"
+    )
     start: date | None = setting(
         None, stage="raw", description="first day the source has; empty: it has every day"
     )

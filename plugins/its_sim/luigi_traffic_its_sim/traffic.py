@@ -122,9 +122,7 @@ def simulate(
             ahead[:links] = sending[cells.last]
             np.minimum(waiting / STEP, entry_capacity, out=ahead[links:])
             wanted = share * ahead[turn_from]
-            room = receiving[cells.first] / np.maximum(
-                np.bincount(turn_to, wanted, links), 1e-12
-            )
+            room = receiving[cells.first] / np.maximum(np.bincount(turn_to, wanted, links), 1e-12)
             np.minimum(room, 1.0, out=room)
             # First in, first out: the fullest way on holds up all who stand in that queue.
             held = np.minimum.reduceat(room[turn_to], groups)

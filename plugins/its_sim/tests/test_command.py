@@ -1,10 +1,10 @@
 import typer
 import yaml
-from luigi_traffic_its import Its, ItsSettings
-from luigi_traffic_its_sim import luigi_traffic_commands
 from typer.testing import CliRunner
 
 from luigi_traffic import SettingsError
+from luigi_traffic_its import Its, ItsSettings
+from luigi_traffic_its_sim import luigi_traffic_commands
 
 
 def run(*arguments):

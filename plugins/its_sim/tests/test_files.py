@@ -8,19 +8,19 @@ from datetime import date
 
 import numpy as np
 import pytest
+
+from luigi_traffic import SourceAbsent, SourceError
 from luigi_traffic_its import read_node_links
 from luigi_traffic_its_sim import ItsSim, ItsSimSettings
 from luigi_traffic_its_sim.dataset import town_folder
 from luigi_traffic_its_sim.files import Town, write_archive
 from luigi_traffic_its_sim.sensors import Observations
 
-from luigi_traffic import SourceAbsent, SourceError
-
 DAY = date(2024, 1, 3)
 
 
 def sim(folder, **settings):
-    return ItsSim(ItsSimSettings(**{"folder": folder, "links_count": 6, **settings}))
+    return ItsSim(ItsSimSettings(**{"folder": folder, "links_count": 4, **settings}))
 
 
 def download(dataset, day=DAY):
@@ -58,7 +58,7 @@ def test_archive_is_in_the_real_format(tmp_path):
         if 0 < float(speed) < 999:
             assert float(travel) == pytest.approx(length[link] * 3.6 / float(speed), abs=0.006)
             checked += 1
-    assert checked > 500
+    assert checked > 300
 
 
 def test_same_settings_same_bytes_in_another_process(tmp_path):
@@ -67,7 +67,7 @@ def test_same_settings_same_bytes_in_another_process(tmp_path):
         "import sys, pathlib, datetime\n"
         "from luigi_traffic_its_sim import ItsSimSettings\n"
         "from luigi_traffic_its_sim.files import Town\n"
-        "Town(ItsSimSettings(links_count=6)).write_day(pathlib.Path(sys.argv[1]), "
+        "Town(ItsSimSettings(links_count=4)).write_day(pathlib.Path(sys.argv[1]), "
         "datetime.date(2024, 1, 3))\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}

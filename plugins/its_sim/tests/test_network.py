@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from luigi_traffic_its_sim.network import Road, build_network
 
 
@@ -8,7 +9,9 @@ def test_any_number_of_links(links):
     network = build_network(links, seed=1)
     assert len(network) == len(set(network.link_id)) == links
     assert all(len(link) == 10 and link.isdigit() for link in network.link_id)
-    assert {link[:3] for link in network.link_id} == ({"192"} if links <= 14_000 else {"192", "193"})
+    assert {link[:3] for link in network.link_id} == (
+        {"192"} if links <= 14_000 else {"192", "193"}
+    )
     assert ((network.length >= 200) & (network.length <= 2000)).all()
     assert ((network.limit_kmh >= 50) & (network.limit_kmh <= 110)).all()
     assert (network.capacity > 0).all()

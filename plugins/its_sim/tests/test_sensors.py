@@ -2,6 +2,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+
 from luigi_traffic_its_sim.sensors import LEAST_KMH, Faults, observe, present_slots
 
 DAY = date(2024, 1, 1)

@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+
 from luigi_traffic_its_sim.day import SLOTS_A_DAY, WARM_UP_SLOTS, plan_day
 from luigi_traffic_its_sim.network import WAVE_SPEED, Network, build_network
 from luigi_traffic_its_sim.traffic import Cells, Incident, simulate
@@ -103,7 +104,9 @@ def test_jammed_ring_drains():
 def test_cells_keep_the_cfl_condition():
     network = build_network(200, seed=0)
     cells = Cells.of(network)
-    assert (cells.length >= np.maximum(network.free_speed, WAVE_SPEED)[cells.link] * 6.0 - 1e-9).all()
+    assert (
+        cells.length >= np.maximum(network.free_speed, WAVE_SPEED)[cells.link] * 6.0 - 1e-9
+    ).all()
     assert np.array_equal(np.unique(cells.link), np.arange(200))
 
 

@@ -99,11 +99,18 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
     assert len(links) == 4
     for link, (_, hours, actual, drawn, _) in zip(links, panels, strict=True):
         at = series.links.index(link)
-        assert list(drawn) == ["90 min ahead", "2 h ahead"]
-        for label, step in zip(drawn, (3, 4), strict=True):
+        assert list(drawn) == ["model, 90 min ahead", "model, 2 h ahead", "persistence, 2 h ahead"]
+        for label, step in zip(list(drawn)[:2], (3, 4), strict=True):
             for hour, truth, value in zip(hours, actual, drawn[label], strict=True):
                 target = np.datetime64(date, "m") + np.timedelta64(round(hour * 60), "m")
                 row = int(np.flatnonzero(series.timestamps == target)[0])
                 np.testing.assert_equal(truth, series.speed[row, at])
                 (w,) = np.flatnonzero(issued == target - np.timedelta64(30 * (step - 1), "m"))
                 assert value == pytest.approx(forecasts[w, step - 1, at], rel=1e-5)
+        # The hold-out begins within that day, and so do the drawn lines.
+        begin = np.datetime64(date, "m") + np.timedelta64(round(hours[0] * 60), "m")
+        first = int(np.flatnonzero(series.timestamps == begin)[0])
+        for row, value in enumerate(drawn["persistence, 2 h ahead"], start=first):
+            window = series.speed[row - 4 - 6 + 1 : row - 4 + 1, at]  # ends two hours before
+            seen = window[~np.isnan(window)]
+            np.testing.assert_equal(value, seen[-1] if len(seen) else np.nan)

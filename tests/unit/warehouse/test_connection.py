@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from luigi_traffic.errors import DataError, StoreError
+from luigi_traffic.errors import DataError, StoreError, TerminalError
 from luigi_traffic.warehouse import connection, schema
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
@@ -37,7 +37,7 @@ def run(conn, sql: str) -> None:
 @pytest.fixture
 def table(warehouse: Warehouse) -> str:
     with warehouse.connect() as conn:
-        run(conn, "CREATE SCHEMA gold; CREATE TABLE gold.t (a int)")
+        run(conn, "CREATE SCHEMA gold; CREATE TABLE gold.t (a int); CREATE SEQUENCE gold.s")
     return "gold.t"
 
 
@@ -165,6 +165,11 @@ def test_query_limits_and_names(warehouse: Warehouse) -> None:
         "COMMIT; INSERT INTO gold.t VALUES (1)",
         "WITH x AS (DELETE FROM gold.t RETURNING a) SELECT * FROM x",
         "DROP TABLE gold.t",
+        "COMMIT; DROP TABLE gold.t",
+        "SELECT a, nextval('gold.s') FROM gold.t",
+        "SELECT a FROM gold.t FOR UPDATE",
+        "COPY gold.t TO PROGRAM 'true'",
+        "SELECT 1) q; DROP TABLE gold.t; --",
         "SELECT set_config('transaction_read_only', 'off', false)",
         "SELECT * FROM gold.no_such_table",
     ],
@@ -240,3 +245,13 @@ def test_migrations_run_once_though_two_start_at_once(server: EmbeddedServer) ->
     for thread in threads:
         thread.join()
     assert ran == [m.number for m in schema.known()]
+    with psycopg2.connect(**dsn.kwargs()) as conn:
+        assert schema.migrate(conn) == []
+        assert one(conn, "SELECT count(*) FROM meta.migrations") == len(ran)
+    conn.close()
+
+
+def test_a_database_of_a_newer_version_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(TerminalError, match="a newer version has used it"), warehouse.connect() as conn:
+        run(conn, "INSERT INTO meta.migrations (number, name) VALUES (999, 'future')")
+        schema.migrate(conn)

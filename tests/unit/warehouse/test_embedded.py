@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -29,9 +29,8 @@ print(EmbeddedServer(Path(sys.argv[1])).ensure_running())
 """
 
 
-@pytest.fixture
-def own() -> Iterator[EmbeddedServer]:
-    """A server that a test may kill; not created yet."""
+@contextmanager
+def new_server() -> Iterator[EmbeddedServer]:
     with tempfile.TemporaryDirectory(prefix="luigi_traffic-test-") as folder:
         Path(folder).chmod(0o711)
         server = EmbeddedServer(Path(folder) / "postgres")
@@ -40,6 +39,20 @@ def own() -> Iterator[EmbeddedServer]:
         finally:
             if server.folder.exists():
                 server.destroy()
+
+
+@pytest.fixture
+def own() -> Iterator[EmbeddedServer]:
+    """A server of this test's own; not created yet."""
+    with new_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def killable() -> Iterator[EmbeddedServer]:
+    """A server for tests that stop, kill and break it, and put right what they broke."""
+    with new_server() as server:
+        yield server
 
 
 def cluster(server: EmbeddedServer) -> Cluster:
@@ -62,7 +75,38 @@ def test_the_password_is_never_printed(server: EmbeddedServer) -> None:
     dsn = server.ensure_running()
     assert len(dsn.password) >= 24
     assert dsn.password not in str(dsn) + repr(dsn)
-    assert str(dsn) == f"postgresql://luigi_traffic@127.0.0.1:{dsn.port}/postgres"
+    assert str(dsn) == f"postgresql://luigi_traffic@127.0.0.1:{dsn.port}/luigi_traffic"
+    said = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+    assert any(cluster(server).name in line for line in said)
+    assert not any(dsn.password in line for line in said)
+
+
+def test_an_answer_takes_no_time_when_the_server_is_up(server: EmbeddedServer) -> None:
+    dsn = server.ensure_running()
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert server.ensure_running() == dsn
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.05
+
+
+def test_the_database_is_named_and_empty(server: EmbeddedServer) -> None:
+    dsn = server.ensure_running()
+    assert value(dsn, "SELECT current_database()") == "luigi_traffic"
+    assert value(dsn, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'luigi_traffic'") == dsn.user
+
+
+def test_a_wrong_password_file_is_told_at_once(killable: EmbeddedServer) -> None:
+    dsn = killable.ensure_running()
+    (killable.folder / "password").write_text("guess")
+    began = time.monotonic()
+    try:
+        with pytest.raises(StoreError, match="password authentication failed"):
+            killable.ensure_running()
+    finally:
+        (killable.folder / "password").write_text(dsn.password)
+    assert time.monotonic() - began < 10
 
 
 def test_the_password_is_ours_alone_and_asked_for(server: EmbeddedServer) -> None:
@@ -109,36 +153,36 @@ def test_stop_and_start_keep_data_and_port(own: EmbeddedServer) -> None:
     assert value(again, "SELECT answer FROM kept") == 42
 
 
-def test_another_port_if_somebody_has_taken_ours(own: EmbeddedServer) -> None:
+def test_another_port_if_somebody_has_taken_ours(killable: EmbeddedServer) -> None:
     import socket
 
-    first = own.ensure_running()
-    own.stop()
+    first = killable.ensure_running()
+    killable.stop()
     with socket.socket() as stranger:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", first.port))
         stranger.listen()
-        second = own.ensure_running()
+        second = killable.ensure_running()
     assert second.port != first.port
     assert value(second, "SELECT 1") == 1
 
 
-def test_a_killed_server_comes_back_with_what_was_committed(own: EmbeddedServer) -> None:
-    warehouse = Warehouse(own.ensure_running)
+def test_a_killed_server_comes_back_with_what_was_committed(killable: EmbeddedServer) -> None:
+    warehouse = Warehouse(killable.ensure_running)
     with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    process = postmaster(own)
+        cursor.execute("CREATE TABLE saved AS SELECT 42 AS answer")
+    process = postmaster(killable)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     # The warehouse notices, and starts the server again.
-    assert warehouse.query("SELECT answer FROM kept", None) == (["answer"], [(42,)])
-    assert postmaster(own).pid != process.pid
+    assert warehouse.query("SELECT answer FROM saved", None) == (["answer"], [(42,)])
+    assert postmaster(killable).pid != process.pid
 
 
-def test_a_stale_pid_file_that_names_a_stranger(own: EmbeddedServer) -> None:
-    own.ensure_running()
-    own.stop()
-    data = cluster(own).data
+def test_a_stale_pid_file_that_names_a_stranger(killable: EmbeddedServer) -> None:
+    killable.ensure_running()
+    killable.stop()
+    data = cluster(killable).data
     owner = data.stat()
     pid_file = data / "postmaster.pid"
     # A process of the server's user, so that PostgreSQL itself would give up.
@@ -147,8 +191,8 @@ def test_a_stale_pid_file_that_names_a_stranger(own: EmbeddedServer) -> None:
         pid_file.write_text(f"{stranger.pid}\n{data}\n1\n1\n\n127.0.0.1\n0 0\nready   \n")
         os.chown(pid_file, owner.st_uid, owner.st_gid)
         try:
-            assert not own.running()
-            assert value(own.ensure_running(), "SELECT 1") == 1
+            assert not killable.running()
+            assert value(killable.ensure_running(), "SELECT 1") == 1
             assert stranger.poll() is None
         finally:
             stranger.kill()
@@ -163,32 +207,36 @@ def test_two_processes_start_one_server(own: EmbeddedServer) -> None:
     assert answers == {f"{own.ensure_running()}\n"}
 
 
-def test_it_outlives_the_process_that_started_it(own: EmbeddedServer) -> None:
+def test_it_outlives_the_process_that_started_it(killable: EmbeddedServer) -> None:
     starter = subprocess.Popen(
-        [sys.executable, "-c", ENSURE + "import time; time.sleep(60)", str(own.folder)],
+        [sys.executable, "-c", ENSURE + "import time; time.sleep(60)", str(killable.folder)],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert starter.stdout is not None
     named = starter.stdout.readline().strip()
-    before = postmaster(own).pid
+    before = postmaster(killable).pid
     os.killpg(starter.pid, signal.SIGINT)  # what Ctrl-C does
     os.killpg(starter.pid, signal.SIGKILL)
     starter.wait(10)
     time.sleep(0.2)
-    assert str(own.ensure_running()) == named
-    assert postmaster(own).pid == before
+    assert str(killable.ensure_running()) == named
+    assert postmaster(killable).pid == before
 
 
-def test_a_failed_start_shows_the_end_of_the_log(own: EmbeddedServer) -> None:
-    own.ensure_running()
-    own.stop()
-    with (cluster(own).data / "postgresql.conf").open("a") as file:
-        file.write("no_such_setting = 1\n")
+def test_a_failed_start_shows_the_end_of_the_log(killable: EmbeddedServer) -> None:
+    killable.ensure_running()
+    killable.stop()
+    settings = cluster(killable).data / "postgresql.conf"
+    good = settings.read_text()
+    settings.write_text(good + "no_such_setting = 1\n")
     began = time.monotonic()
-    with pytest.raises(StoreError, match=r"did not start(.|\n)*no_such_setting"):
-        own.ensure_running()
+    try:
+        with pytest.raises(StoreError, match=r"did not start(.|\n)*no_such_setting"):
+            killable.ensure_running()
+    finally:
+        settings.write_text(good)
     assert time.monotonic() - began < 5
 
 
@@ -231,11 +279,11 @@ def test_a_folder_above_that_anybody_may_write_to(tmp_path: Path) -> None:
     assert not (tmp_path / "postgres").exists()
 
 
-def test_data_that_is_gone_is_an_error_not_an_empty_warehouse(own: EmbeddedServer) -> None:
-    own.ensure_running()
-    own.stop()
-    data = cluster(own).data
+def test_data_that_is_gone_is_an_error_not_an_empty_warehouse(killable: EmbeddedServer) -> None:
+    killable.ensure_running()
+    killable.stop()
+    data = cluster(killable).data
     data.rename(data.with_name("moved"))
     with pytest.raises(SettingsError, match="is gone"):
-        own.ensure_running()
+        killable.ensure_running()
     data.with_name("moved").rename(data)

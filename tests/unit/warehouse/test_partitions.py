@@ -160,6 +160,33 @@ def test_discard_never_drops_what_is_attached(warehouse: Warehouse) -> None:
     assert speeds(warehouse) == [1]
 
 
+def test_discard_copes_with_a_table_that_goes_while_it_waits(
+    warehouse: Warehouse, server: EmbeddedServer
+) -> None:
+    staged = stage(warehouse, batch([1]))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    errors = []
+
+    def discard() -> None:
+        try:
+            with warehouse.connect() as conn:
+                TABLE.discard(conn, staged)
+        except BaseException as error:
+            errors.append(error)
+
+    owner = psycopg2.connect(**server.ensure_running().kwargs())
+    with owner, owner.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {staged}")
+        thread = threading.Thread(target=discard)
+        thread.start()
+        while warehouse.query(waiting, 1)[1] == [(0,)]:
+            assert thread.is_alive()
+    owner.close()
+    thread.join(10)
+    assert errors == []
+    assert orphans(warehouse) == []
+
+
 def test_gc_spares_the_young_and_other_tables(warehouse: Warehouse) -> None:
     staged = stage(warehouse, batch([1]))
     its_sim = replace(TABLE, name="its_20120328")
@@ -239,7 +266,7 @@ def test_two_committers_one_result(warehouse: Warehouse, kind: str, same: bool) 
     assert commit(warehouse, batch([0]), "old")
     ready = threading.Barrier(3) if kind == "thread" else fork.Barrier(3)
     box: list[bool] = []
-    queue = fork.SimpleQueue()
+    queue = fork.Queue()
 
     def race(n: int) -> None:
         ready.wait()
@@ -252,7 +279,7 @@ def test_two_committers_one_result(warehouse: Warehouse, kind: str, same: bool) 
         racer.start()
     for racer in racers:
         racer.join(60)
-    won = box if kind == "thread" else [queue.get() for _ in racers]
+    won = box if kind == "thread" else [queue.get(timeout=30) for _ in racers]
     assert sorted(won) == ([False, False, True] if same else [True, True, True])
     left = speeds(warehouse)
     assert left in ([1], [2, 2], [3, 3, 3])
