@@ -8,6 +8,8 @@ PLUGINS := $(wildcard plugins/*)
 # The days the model of `make run` is trained on; DATE empty: yesterday in the dataset's zone.
 DAYS ?= 14
 DATE ?=
+# A short training, so that the job takes minutes on two cores; empty: the model's defaults.
+TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help setup run test lint unit e2e bench clean constraints
@@ -27,7 +29,8 @@ $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyprojec
 
 run: setup  ## the main job, end to end, on simulated traffic
 	luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model convlstm \
-	  --window-days $(DAYS) $(if $(DATE),--date $(DATE)) --local-scheduler
+	  --window-days $(DAYS) $(if $(DATE),--date $(DATE)) --training '$(or $(TRAINING),{})' \
+	  --local-scheduler
 	@luigi-traffic status --dataset its_sim
 
 test: lint unit e2e  ## lint, unit tests, end-to-end tests

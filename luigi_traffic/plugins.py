@@ -84,15 +84,19 @@ class Plugins:
                 Found(origin.name, origin.distribution, origin.version, disabled=True)
             )
             return
+        registered = False
         try:
             plugin = load()
+            if self.manager.has_plugin(origin.name):
+                raise PluginError("a plugin of that name is loaded already; rename one of them")
             self.manager.register(plugin, name=origin.name)
+            registered = True
             self.manager.check_pending()
             self._collect(plugin, origin)
         # A plugin is somebody else's code: whatever it raises is kept, shown by
         # `plugins list`, and named again when something it would provide is asked for.
         except Exception as e:  # noqa: BLE001
-            if self.manager.has_plugin(origin.name):
+            if registered:
                 self.manager.unregister(name=origin.name)
             problem = f"{e.__class__.__name__}: {e}"
             logger.warning(
@@ -118,6 +122,8 @@ class Plugins:
                     raise PluginError(
                         f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier"
                     )
+                if lacking := _lacking(provided, base):
+                    raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
                 if name in known or name in into:
                     other = self.provider.get(name, origin)
                     raise PluginError(
@@ -178,6 +184,13 @@ class Plugins:
             f"{''.join(broken + off)}\n  Plugins are found among installed packages "
             f"(entry points {PROJECT!r}) and in plugins.path; see `luigi-traffic plugins list`."
         )
+
+
+def _lacking(provided: type, base: type) -> list[str]:
+    """What the contract wants and the class has not: attributes without default, methods."""
+    attributes = [name for name in base.__annotations__ if not hasattr(provided, name)]
+    methods: frozenset[str] = getattr(provided, "__abstractmethods__", frozenset())
+    return [*attributes, *(f"{name}()" for name in sorted(methods))]
 
 
 def _module(file: Path, name: str) -> ModuleType:

@@ -155,8 +155,8 @@ def settings() -> Settings:
     chosen = validated(Settings, found.values, "", found)
     if chosen.warehouse.kind == "server" and not chosen.warehouse.secret():
         raise SettingsError(
-            "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a secret and "
-            f"comes from the environment only: set {found.variable('warehouse.password')}.\n"
+            "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a secret "
+            f"and comes from the environment only: set {found.variable('warehouse.password')}.\n"
             f"  looked in, last wins:{found.looked_in()}"
         )
     return chosen

@@ -174,7 +174,9 @@ def draw(rows: Sequence[Row], console: Console) -> None:
         branches.append(branches[-1].add(label) if branches else Tree(label))
         root = branches[0]
     # Never broken over lines: a checksum is there to be copied.
-    console.print(root, soft_wrap=True)
+    lines = ((row["depth"], line) for row in rows for line in _label(row).splitlines())
+    console.width = max(console.width, *(4 * depth + len(line) for depth, line in lines))
+    console.print(root, crop=False)
 
 
 def _label(row: Row) -> str:

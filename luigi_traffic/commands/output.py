@@ -41,7 +41,10 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    made = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True,
+        title=title, title_justify="left", title_style="bold",
+    )  # fmt: skip
     for name in columns:
         justify: Any = "right" if name in right else "left"
         made.add_column(name, justify=justify, overflow="fold")

@@ -41,22 +41,22 @@ def _days(dataset: str, rows: Sequence[Row], console: Console) -> None:
         shown.add_row(text(day), *cells)
     shown.columns[0].no_wrap = True
     console.print(shown)
+    console.print()
 
 
 def _cell(rows: Sequence[Row]) -> Text:
     cell = text("")
     for row in rows:
-        if cell:
-            cell.append("\n")
+        cell.append("\n" if cell else "")
         # A day that is not done and is not taken as left out stops the pipeline.
         style = "red" if not row["complete"] and row["state"] == ABSENT else None
         if row["stage"] == "forecast" and row["state"] == MISSING:
             style = "dim"  # only the last day of a run is forecast
         cell.append(row["state"], style=style or _STYLES.get(row["state"], "red"))
-        if row["rows"] is not None and row["state"] == DONE:
-            cell.append(f" {short(row['rows'])}")
-        if row["seconds"] and row["state"] == DONE:
-            cell.append(f" {_seconds(row['seconds'])}s", style="dim")
+        if row["state"] == DONE:
+            rows_made = "" if row["rows"] is None else short(row["rows"])
+            seconds = f"{_seconds(row['seconds'])}s" if row["seconds"] else ""
+            cell.append("\n" + f"{rows_made} {seconds}".strip(), style="dim")
     return cell
 
 
@@ -81,8 +81,9 @@ def _why(row: Row) -> str:
 
 def _model(row: Row, console: Console) -> None:
     horizons = list(row["mae"]["model"])
+    days = f"{row['days']} day{'' if row['days'] == 1 else 's'}"
     title = (
-        f"{row['model']}, version {row['version']}, trained on {row['days']} days "
+        f"{row['model']}, version {row['version']}, trained on {days}, "
         f"{row['first_day']} to {row['last_day']}: MAE in {row['unit']}"
     )
     console.print(text(title, "bold"))

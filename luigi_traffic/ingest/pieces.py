@@ -44,6 +44,8 @@ class PieceWriter:
                 block = self._without_header(name, block)
             if not block:
                 continue
+            if self.lines == 0:
+                self.first_line = _first_line(block)
             self.lines += block.count(b"\n")
             if self._piece is None:
                 key = f"{self._prefix}piece-{len(self.keys):05d}.csv.gz"
@@ -53,18 +55,17 @@ class PieceWriter:
                 self._end_piece()
 
     def _without_header(self, name: str, block: bytes) -> bytes:
-        line, _, rest = block.partition(b"\n")
-        text = line.decode("utf-8").rstrip("\r")
+        text = _first_line(block)
         try:
             is_header = self._is_header(text)
         except DataError as e:
             raise DataError(f"{name}: {e}") from e
-        if is_header:
-            self.header = self.header or text
-            block = rest
-            text = rest.partition(b"\n")[0].decode("utf-8").rstrip("\r")
-        self.first_line = self.first_line or text
-        return block
+        if not is_header:
+            return block
+        if self.header not in (None, text):
+            raise DataError(f"{name}: its header {text!r} is not the first file's {self.header!r}")
+        self.header = text
+        return block.partition(b"\n")[2]
 
     def close(self) -> None:
         """End the last piece."""
@@ -107,6 +108,10 @@ class _Piece:
         except InterruptedError as e:
             if e is not error:
                 raise
+
+
+def _first_line(block: bytes) -> str:
+    return block.partition(b"\n")[0].decode("utf-8").rstrip("\r")
 
 
 def _blocks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:

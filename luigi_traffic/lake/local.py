@@ -92,18 +92,18 @@ class LocalStore(ObjectStore):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:  # noqa: D102
         folder = self._path(prefix.rpartition("/")[0])
-        for base, folders, names in os.walk(folder):
-            folders.sort()
-            for name in sorted(names):
-                if name.startswith(_TEMPORARY):
-                    continue
-                path = Path(base) / name
-                key = path.relative_to(self.root).as_posix()
-                if key.startswith(prefix):
-                    with suppress(FileNotFoundError):  # deleted since it was listed
-                        info = path.stat()
-                        modified = datetime.fromtimestamp(info.st_mtime, UTC)
-                        yield ObjectInfo(key, info.st_size, modified)
+        paths = {
+            (Path(base) / name).relative_to(self.root).as_posix(): Path(base) / name
+            for base, _, names in os.walk(folder)
+            for name in names
+            if not name.startswith(_TEMPORARY)
+        }
+        # Not the order of the walk: "a.txt" comes before "a/b".
+        for key in sorted(k for k in paths if k.startswith(prefix)):
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                info = paths[key].stat()
+                modified = datetime.fromtimestamp(info.st_mtime, UTC)
+                yield ObjectInfo(key, info.st_size, modified)
 
     def delete(self, keys: Iterable[str]) -> None:  # noqa: D102
         for key in keys:

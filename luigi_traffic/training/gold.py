@@ -27,7 +27,9 @@ def read_gold(
     end: date,
     interval: timedelta,
 ) -> Series:
-    """Columns of `gold.<dataset>` from `start` to before `end`, NaN where there is no row.
+    """Columns of `gold.<dataset>` of the days in `ids`, on the grid from `start` to before `end`.
+
+    NaN where there is no row.
 
     Ledger and rows are read in one snapshot. Raises `TransientError` where another runner has
     replaced a day since `ids` were computed, `DataError` for a column that gold does not have.
@@ -44,11 +46,14 @@ def read_gold(
                 f"gold.{dataset} of {', '.join(changed)} was replaced by another run with other "
                 "settings while this one was under way. Run again."
             )
+        # Rows of other days that gold happens to hold would be there unverified.
+        days = ", ".join(f"'{date.fromisoformat(day)}'" for day in ids) or "NULL"
         names = ", ".join(f'"{name}"' for name in columns)
         found = copy_out(
             connection,
             f'SELECT "timestamp", link_id, {names} FROM gold."{dataset}" '  # noqa: S608
-            f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}'",
+            f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}' "
+            f'AND "timestamp"::date IN ({days})',
         )
     codes, links = cast(Coded, found["link_id"])
     if not len(codes):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.dataset import Dataset
@@ -58,7 +59,7 @@ class Trainer:
 
     def run(self, progress: Callable[[Progress], None]) -> str:
         """Do it all; the answer is a line for people."""
-        series = self._series()
+        series = self._series(self.model.channels(self.config))
         checkpoints = self.folder / "checkpoints" / self.partition_id
         trained = fit(
             self.model,
@@ -77,7 +78,7 @@ class Trainer:
         registered = registry.find_version(self.tracking_uri, name, self.partition_id)
         decision = champion.recorded(registered) if registered else None
         if decision is None:
-            decision = self._decide(forecaster, series, trained, scores)
+            decision = self._decide(forecaster, trained, scores)
         report = write_report(
             self.folder
             / "reports"
@@ -103,8 +104,8 @@ class Trainer:
             f"{decision.reason}; report {report}"
         )
 
-    def _series(self) -> Series:
-        columns = list(dict.fromkeys(["speed", *gold_columns(self.model.channels(self.config))]))
+    def _series(self, channels: Iterable[str]) -> Series:
+        columns = list(dict.fromkeys(["speed", *gold_columns(channels)]))
         return read_gold(
             self.warehouse, self.dataset.name, self.gold_ids, columns, self.first, self.end,
             self.dataset.interval,
@@ -126,26 +127,30 @@ class Trainer:
         )
 
     def _decide(
-        self, forecaster: Forecaster, series: Series, trained: Fit, scores: Evaluation
+        self, forecaster: Forecaster, trained: Fit, scores: Evaluation
     ) -> champion.Decision:
         """Against the champion on the same hold-out; one that cannot be scored gives way."""
         name = registered_name(self.dataset.name)
         holder = registry.champion(self.tracking_uri, name)
-        mine = scores.mae()
-        if mine is None:
-            raise DataError("the hold-out has no observed speed: nothing to judge the model by")
+        mine = cast(float, scores.mae())  # `evaluate` refuses a hold-out with nothing to score
         if holder is None:
             return champion.decide(mine)
         try:
-            folder = registry.load_version(
-                self.tracking_uri, name, holder.version, self.folder / "tmp" / "champion"
-            )
-            other = Forecaster(
-                Bundle.load(folder, self.get_model, expected=holder.tags[registry.DIGEST]),
-                self.config.device,
-            )
+            with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
+                folder = registry.load_version(
+                    self.tracking_uri, name, holder.version, Path(scratch)
+                )
+                bundle = Bundle.load(
+                    folder, self.get_model, expected=holder.tags.get(registry.DIGEST)
+                )
+            # Both read the same rows, each the columns it was built for.
+            series = self._series([*forecaster.bundle.shape.channels, *bundle.shape.channels])
             ours, theirs = compare(
-                forecaster, other, series, trained.split, self.config.evaluation_windows
+                forecaster,
+                Forecaster(bundle, self.config.device),
+                series,
+                trained.split,
+                self.config.evaluation_windows,
             )
         except (PluginError, DataError) as e:
             logger.warning("champion %s cannot be scored: %s", holder.version, e)

@@ -93,7 +93,7 @@ def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
 
 
 def test_another_years_ids(table: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DataError, match="none of the 23 links.*change between yearly"):
+    with pytest.raises(DataError, match=r"none of the 23 links.*change between yearly"):
         Its(Its.Settings(node_link_csv=table)).graph()
     with caplog.at_level(logging.WARNING, "luigi_traffic"):
         graph(table, [A, B, "1929999999"])

@@ -9,7 +9,7 @@ import pytest
 
 from luigi_traffic_its_sim.day import plan_day
 from luigi_traffic_its_sim.network import build_network
-from luigi_traffic_its_sim.sensors import Faults, observe, present_slots
+from luigi_traffic_its_sim.sensors import Faults
 
 MONDAY = date(2024, 1, 8)
 NONE = Faults(noise=0, missing_slots=False, dropout=0, duplicates=0, implausible=0)
@@ -72,52 +72,3 @@ def test_incidents_come_as_often_as_asked_for() -> None:
     assert np.mean(counts) == pytest.approx(3, abs=0.5)
     assert len(set(counts)) > 3
     assert plan_day(network, 0, MONDAY, 0).incidents == []
-
-
-def test_slots_are_missing_as_in_the_real_source() -> None:
-    days = [MONDAY + timedelta(days=n) for n in range(120)]
-    seen = np.zeros((120, 288), bool)
-    for n, day in enumerate(days):
-        seen[n, present_slots(0, day, True)] = True
-    by_minute = seen.reshape(120, 24, 12).mean(axis=(0, 1))
-    often = np.isin(np.arange(12) * 5, (0, 5, 15, 25, 35, 45, 55))
-    assert by_minute[often] == pytest.approx(0.93, abs=0.025)
-    assert by_minute[~often] == pytest.approx(0.12, abs=0.03)
-    assert len(present_slots(0, MONDAY, False)) == 288
-
-
-def test_a_slot_is_there_for_all_links_or_for_none() -> None:
-    faults = Faults(noise=0.03, missing_slots=True, dropout=0, duplicates=0, implausible=0)
-    rows = observe(np.full((288, 30), 60.0), np.full(30, 80), 0, MONDAY, faults)
-    slots, links = np.unique(rows.slot, return_counts=True)
-    assert slots.tolist() == present_slots(0, MONDAY, True).tolist()
-    assert set(links.tolist()) == {30}
-
-
-def test_perfect_sensors_say_what_is() -> None:
-    true = np.random.default_rng(0).uniform(20, 79, (288, 5)).round(2)
-    rows = observe(true, np.full(5, 80), 0, MONDAY, NONE)
-    assert np.array_equal(rows.speed.reshape(288, 5), true)
-    assert np.array_equal(rows.slot, np.repeat(np.arange(288), 5))
-
-
-def test_measured_speeds_lie_between_five_and_the_limit() -> None:
-    limit = np.array([50, 110])
-    true = np.repeat([[0.5, 108.0]], 288, axis=0)
-    faults = Faults(noise=0.05, missing_slots=False, dropout=0, duplicates=0, implausible=0)
-    rows = observe(true, limit, 0, MONDAY, faults)
-    assert rows.speed[rows.link == 0].tolist() == [5.0] * 288
-    fast = rows.speed[rows.link == 1]
-    assert fast.max() == 110
-    assert fast.std() > 1
-
-
-def test_faults_come_in_their_shares() -> None:
-    faults = Faults(noise=0, missing_slots=False, dropout=0.1, duplicates=0.05, implausible=0.02)
-    rows = observe(np.full((288, 400), 60.0), np.full(400, 80), 0, MONDAY, faults)
-    pairs = np.unique(rows.slot * 400 + rows.link)
-    assert len(rows.slot) / len(pairs) - 1 == pytest.approx(0.05, abs=0.005)
-    assert 0.85 < len(pairs) / (288 * 400) < 0.9  # some sensors are out for hours besides
-    broken = ~np.isclose(rows.speed, 60)
-    assert broken.mean() == pytest.approx(0.02, abs=0.003)
-    assert set(rows.speed[broken].tolist()) == {0.0, 999.0}

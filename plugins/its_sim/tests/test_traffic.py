@@ -96,7 +96,7 @@ def test_jammed_ring_drains():
     """Demand far above capacity for hours fills the town; at night it is free again."""
     network = build_network(60, seed=5)
     plan = plan_day(network, 5, MONDAY, incidents_a_day=0)
-    run = simulate(network, np.vstack([plan.demand * 1.6, plan.demand[:36] * 0.1]), [])
+    run = simulate(network, np.vstack([plan.demand * 1.6, plan.demand[:60] * 0.1]), [])
     assert (run.speed[100:280] < 0.3 * network.free_speed).any()
     assert (run.speed[-1] > 0.9 * network.free_speed).all()
 

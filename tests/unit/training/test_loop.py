@@ -157,6 +157,13 @@ def test_a_loss_that_is_not_a_number_says_so(series: Series, tmp_path: Path) -> 
         run(series, tmp_path, learning_rate=1e30, gradient_clip=1e30, loss="mse", epochs=5)
 
 
+def test_a_last_step_that_breaks_the_network_says_so(series: Series, tmp_path: Path) -> None:
+    """One batch an epoch: its loss is fine, and only validation meets the broken weights."""
+    with pytest.raises(DataError, match="validation error of epoch 1 is not a number"):
+        run(series, tmp_path, learning_rate=1e30, schedule="constant", batch_size=10_000)
+    assert not (tmp_path / FILE).exists()
+
+
 def test_samples_seen_and_progress(tmp_path: Path) -> None:
     told: list[Progress] = []
     series = road()

@@ -1,0 +1,266 @@
+"""A home that a pipeline of a tiny dataset has filled, without running the pipeline.
+
+Manifests, objects and ledger rows are written by the same classes as the stages use; the
+ids are those that `DayChain` and `TrainingPlan` call for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luigi_traffic import settings as settings_module
+from luigi_traffic.commands.added import added_commands
+from luigi_traffic.lake.manifest import ABSENT, Manifest
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
+from luigi_traffic.targets import chain
+from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.training import TrainingPlan
+from luigi_traffic.targets.warehouse import ledger_view
+from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+PLUGIN = '''
+from datetime import timedelta
+
+import typer
+
+from luigi_traffic import Dataset, HttpZip, Model, TrafficError, hookimpl
+
+
+class Tiny(Dataset):
+    name, version, interval = "tiny", "1", timedelta(minutes=5)
+    timezone, speed_unit = "Asia/Seoul", "km/h"
+
+    def source(self):
+        return HttpZip("https://example.org/{date}.zip")
+
+    def bronze(self, spark, raw):
+        raise NotImplementedError
+
+    def silver(self, bronze):
+        raise NotImplementedError
+
+
+class TinyNet(Model):
+    name, version = "tinynet", "1"
+
+    def channels(self, config):
+        return ("speed",)
+
+    def build(self, config, shape):
+        raise NotImplementedError
+
+
+@hookimpl
+def luigi_traffic_datasets():
+    return [Tiny]
+
+
+@hookimpl
+def luigi_traffic_models():
+    return [TinyNet]
+
+
+def greet_people(name: str = "you"):
+    """Say hello.
+
+    \\b
+    luigi-traffic greet-people
+    """
+    if name == "nobody":
+        raise TrafficError("there is nobody to greet")
+    typer.echo(f"hello {name}")
+
+
+@hookimpl
+def luigi_traffic_commands():
+    return [greet_people]
+'''
+FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
+SCORES = {
+    name: {step: {"mae": mae, "rmse": mae, "mape": mae, "f1": 0.5, "count": 9}
+           for step in ("3", "6", "12", "mean")}
+    for name, mae in (("model", 3.25), ("persistence", 4.5), ("historical average", 5.75))
+}  # fmt: skip
+
+
+def forget() -> None:
+    """Drop what this process has read of settings, plugins and parts."""
+    if parts.cache_info().currsize and "warehouse" in vars(parts()):
+        parts().warehouse.close()
+    settings_module.reset()
+    for cached in (plugins, parts, chain.lineage, added_commands):
+        cached.cache_clear()
+    ledger_view.forget()
+
+
+@dataclass
+class Home:
+    path: Path
+    conf: Path
+    plugin_folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")}
+        return ours | {
+            "LUIGI_TRAFFIC_HOME": str(self.path),
+            "LUIGI_TRAFFIC_CONF": str(self.conf),
+            "PYTHONPATH": str(Path(settings_module.__file__).parents[1]),
+        }
+
+    def command(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """`luigi-traffic …` as a user runs it, output piped."""
+        return subprocess.run(
+            [sys.executable, "-m", "luigi_traffic.cli", *words],
+            env=self.environment | more, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    def commit_day(self, day: date, rows: int = 100) -> None:
+        """raw, announce, bronze, silver and gold of a day."""
+        links = DayChain("tiny", day)
+        catalog = parts().catalog
+        archives = [
+            {"name": "a.zip", "origin": f"https://example.org/{day:%Y%m%d}.zip", "bytes": 2048,
+             "sha256": f"{day.day:064x}"}
+        ]  # fmt: skip
+        self._manifest(links, "raw", links.lineage.raw.partition_id([f"{day.day:064x}"]), [], rows,
+                       {"archives": archives})  # fmt: skip
+        before = {"announce": "raw", "bronze": "raw", "silver": "bronze"}
+        for stage, made_of in before.items():
+            inputs = [{"stage": made_of, "part": day.isoformat(), "id": links.id(made_of)}]
+            self._manifest(links, stage, links.id(stage), inputs, rows, {})
+        row = ledger.LedgerRow(
+            "gold", "tiny", day.isoformat(), links.id("gold") or "",
+            links.lineage.gold.as_dict(),
+            [{"stage": "silver", "part": day.isoformat(), "id": links.id("silver")}],
+            rows, "sum", {"seconds": 1.5},
+        )  # fmt: skip
+        with parts().warehouse.connect() as connection:
+            ledger.write(connection, row)
+        catalog.days("raw", "tiny")
+
+    def _manifest(
+        self, links: DayChain, stage: str, partition_id: str | None, inputs: list[dict[str, Any]],
+        rows: int, details: dict[str, Any],
+    ) -> None:  # fmt: skip
+        catalog, prefix, files = parts().catalog, "", []
+        if stage != "announce":
+            prefix = catalog.attempt(stage, "tiny", links.day)
+            with catalog.store.writer(f"{prefix}part-0") as file:
+                file.write(b"x" * rows)
+            files = [{"key": f"{prefix}part-0", "size": rows, "checksum": "c"}]
+        assert catalog.commit(
+            Manifest.start(
+                links.recipe(stage), links.day, partition_id or "", inputs=inputs, prefix=prefix,
+                files=files, rows_in=rows, rows_out=rows, seconds=0.5, details=details,
+            )
+        )  # fmt: skip
+
+    def commit_absence(self, day: date, reason: str) -> None:
+        recipe = DayChain("tiny", day).lineage.raw
+        record = Manifest.start(recipe, day, f"{ABSENT}-1", inputs=[], details={"reason": reason})
+        assert parts().catalog.commit(record)
+
+    def commit_model(self, last: date, window_days: int, version: str) -> str:
+        """A model of that window and its forecast; the model's id."""
+        plan = TrainingPlan("tiny", "tinynet", last, window_days, {"epochs": 3})
+        ids, made = plan.gold_ids() or {}, plan.partition_id() or ""
+        details = {
+            "name": "luigi_traffic.tiny", "version": version, "run_id": "r", "digest": "d",
+            "model": "tinynet", "last_day": max(ids), "unit": "km/h", "interval_seconds": 300,
+            "scores": SCORES, "windows_scored": [5, 5],
+            "samples": {"total": 200, "drawn": 50, "seen": 50}, "epochs": 3, "best_epoch": 2,
+            "device": "cpu", "seconds": 12.0, "promoted": True, "decision": "the first version",
+            "report": str(self.path / "reports" / "tiny.html"),
+        }  # fmt: skip
+        inputs = [{"stage": "gold", "part": d, "id": i} for d, i in ids.items()]
+        model = ledger.LedgerRow(
+            "model", "tiny", made, made, plan.recipe.as_dict(), inputs, 200, "d", details
+        )
+        from luigi_traffic.tasks.forecast import Forecast
+
+        task = Forecast(
+            last, dataset="tiny", model="tinynet", window_days=window_days, training={"epochs": 3}
+        )
+        forecast = ledger.LedgerRow(
+            "forecast", "tiny", task.part, task.output().partition_id or "",
+            task.recipe.as_dict(), [{"stage": "model", "part": made, "id": made}, *inputs], 24,
+            "f", {"seconds": 2.5},
+        )  # fmt: skip
+        with parts().warehouse.connect() as connection:
+            assert ledger.write(connection, model)
+            assert ledger.write(connection, forecast)
+        return made
+
+
+def make_home(folder: Path) -> Home:
+    home = Home(folder / "home", folder / "conf", folder / "plugins")
+    home.conf.mkdir()
+    home.plugin_folder.mkdir()
+    (home.plugin_folder / "tiny_plugin.py").write_text(PLUGIN)
+    base = {
+        "plugins": {"path": [str(home.plugin_folder)]},
+        "pipeline": {"dataset": "tiny", "model": "tinynet"},
+    }
+    (home.conf / "base.yml").write_text(json.dumps(base))
+    return home
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """A home that nothing has run in."""
+    home = make_home(tmp_path)
+    for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(home.path))
+    monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(home.conf))
+    forget()
+    yield home
+    forget()
+    EmbeddedServer(home.path / "postgres").destroy()
+
+
+@pytest.fixture(scope="module")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = make_home(tmp_path_factory.mktemp("filled"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
+            patch.delenv(name)
+        patch.setenv("LUIGI_TRAFFIC_HOME", str(home.path))
+        patch.setenv("LUIGI_TRAFFIC_CONF", str(home.conf))
+        forget()
+        for n in range((LAST - FIRST).days + 1):
+            home.commit_day(FIRST + timedelta(days=n))
+        home.commit_model(LAST, 2, "1")
+        forget()
+        yield home
+        forget()
+    EmbeddedServer(home.path / "postgres").destroy()
+
+
+@pytest.fixture
+def filled(_filled: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """Two days, a model of both and its forecast. Tests of a module share it: leave it so."""
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(_filled.path))
+    monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(_filled.conf))
+    forget()
+    yield _filled
+    forget()
+
+
+@pytest.fixture
+def anew() -> Any:
+    """Call it after the environment or the lake changed."""
+    return forget

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+
+import pytest
+
+from luigi_traffic.commands import doctor, machine, reach
+from luigi_traffic.commands.finding import Problem
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+
+def found(rows: list[dict], check: str) -> dict:
+    (row,) = [r for r in rows if r["check"] == check]
+    return row
+
+
+def test_a_new_home_is_in_order_and_nothing_is_started(empty):
+    rows = doctor.rows(deep=False)
+    assert {r["check"]: r["found"] for r in rows if r["state"] == "problem"} == {}
+    assert "made by the first run" in found(rows, "warehouse")["found"]
+    assert not (empty.path / "postgres").exists()
+    assert list((empty.path / "lake").rglob("*")) == []  # the probe is gone
+    assert found(rows, "dataset tiny")["state"] == "ok"
+
+
+def test_wrong_settings_are_told_and_end_the_search(empty, monkeypatch, anew):
+    monkeypatch.setenv("LUIGI_TRAFFIC__LAKE__PAHT", "x")
+    anew()
+    rows = doctor.rows(deep=False)
+    assert rows[-1]["check"] == "settings"
+    assert rows[-1]["state"] == "problem" and "Did you mean 'path'" in rows[-1]["found"]
+
+
+def test_a_lake_that_cannot_be_written(empty, monkeypatch, anew):
+    file = empty.path.parent / "file"
+    file.write_text("")
+    monkeypatch.setenv("LUIGI_TRAFFIC__LAKE__PATH", str(file / "lake"))
+    anew()
+    row = found(doctor.rows(deep=False), "lake")
+    assert row["state"] == "problem" and str(file) in row["found"]
+
+
+def test_a_store_that_overwrites_is_a_problem(empty, monkeypatch):
+    def overwrite(self: LocalStore, key: str, data: bytes) -> bool:
+        with self.writer(key) as file:
+            file.write(data)
+        return True
+
+    monkeypatch.setattr(LocalStore, "create", overwrite)
+    with pytest.raises(Problem, match="overwrites"):
+        reach.lake()
+
+
+def test_a_broken_plugin(empty, anew):
+    (empty.plugin_folder / "broken.py").write_text("import no_such_module_at_all")
+    anew()
+    row = found(doctor.rows(deep=False), "plugin broken")
+    assert row["state"] == "problem" and "no_such_module_at_all" in row["found"]
+    assert "plugins.disabled" in row["todo"]
+
+
+def test_a_dataset_that_is_not_ready(empty, monkeypatch, anew):
+    source = (empty.plugin_folder / "tiny_plugin.py").read_text()
+    broken = source.replace("def silver", "def graph(self):\n        raise OSError('no road')\n\n    def silver")  # noqa: E501  # fmt: skip
+    (empty.plugin_folder / "tiny_plugin.py").write_text(broken)
+    anew()
+    row = found(doctor.rows(deep=False), "dataset tiny")
+    assert row["state"] == "problem" and "no road" in row["found"]
+    monkeypatch.setenv("LUIGI_TRAFFIC__PIPELINE__DATASET", "other")
+    anew()  # one that does not run by default need not be ready
+    assert found(doctor.rows(deep=False), "dataset tiny")["state"] == "note"
+
+
+def test_the_warehouse_up_and_stopped(empty):
+    empty.commit_day(date(2024, 5, 1))
+    row = found(doctor.rows(deep=False), "warehouse")
+    assert row["state"] == "ok" and "1 live partitions" in row["found"]
+    server = EmbeddedServer(empty.path / "postgres")
+    server.stop()
+    row = found(doctor.rows(deep=False), "warehouse")
+    assert row["state"] == "note" and "stopped" in row["found"]
+    assert not server.running()
+
+
+def test_mlflow_store(empty):
+    assert "first training" in reach.tracking().found
+    path = empty.path / "mlflow" / "mlflow.db"
+    path.parent.mkdir(parents=True)
+    path.write_text("this is no database" * 100)
+    with pytest.raises(Problem, match="not readable"):
+        reach.tracking()
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("CREATE TABLE model_versions (name TEXT)")
+        connection.execute("INSERT INTO model_versions VALUES ('m')")
+    connection.close()
+    assert "1 registered" in reach.tracking().found
+
+
+def test_mlflow_server_that_is_down(empty, monkeypatch, anew):
+    monkeypatch.setenv("LUIGI_TRAFFIC__TRACKING__URI", "http://me:hush@127.0.0.1:9")
+    anew()
+    with pytest.raises(Problem, match="does not answer") as caught:
+        reach.tracking()
+    shown = str(caught.value).partition(" does not answer")[0]
+    assert "hush" not in shown
+
+
+def test_java_and_memory(empty, monkeypatch, anew):
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    row = found(doctor.rows(deep=False), "Java")
+    assert row["state"] == "problem" and "JAVA_HOME" in row["found"]
+    monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "4000g")
+    anew()
+    assert found(doctor.rows(deep=False), "memory")["state"] == "problem"
+    monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "lots")
+    anew()
+    assert "no size" in found(doctor.rows(deep=False), "memory")["found"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("3g", 3 << 30), ("512m", 512 << 20), ("700", 700 << 20), ("1GB", 1 << 30)]
+)
+def test_sizes_as_spark_reads_them(text, size):
+    assert machine._bytes(text) == size
+
+
+def test_exit_code_and_json(empty):
+    good = empty.command("doctor", "--json")
+    assert good.returncode == 0, good.stdout
+    assert {"check", "state", "found", "todo"} == set(json.loads(good.stdout)[0])
+    bad = empty.command("doctor", "--json", LUIGI_TRAFFIC__LAKE__PAHT="x")
+    assert bad.returncode == 1
+    assert json.loads(bad.stdout)[-1]["state"] == "problem"
+    assert "Traceback" not in bad.stderr

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import os
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from luigi_traffic.commands import garbage
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.parts import parts
+from luigi_traffic.warehouse.tables import forecast_table, gold_table
+
+DAY = date(2024, 5, 1)
+AGE = timedelta(days=1)
+
+
+def grow_old(path: Path) -> Path:
+    for inner in [path, *path.rglob("*")]:
+        os.utime(inner, (time.time() - 2 * 86400,) * 2)
+    return path
+
+
+def attempt(stage: str = "bronze") -> Path:
+    catalog = parts().catalog
+    prefix = catalog.attempt(stage, "tiny", DAY)
+    with catalog.store.writer(f"{prefix}part-0") as file:
+        file.write(b"12345")
+    return parts().settings.lake_path / prefix
+
+
+def snapshot(folder: Path) -> list[tuple[str, int]]:
+    return sorted(
+        (str(p), p.stat().st_size)
+        for p in folder.rglob("*")
+        if p.is_file() and "postgres" not in p.parts
+    )
+
+
+def test_what_a_manifest_names_stays_and_the_young_stays(empty):
+    empty.commit_day(DAY)
+    empty.commit_model(DAY, 1, "1")
+    grow_old(empty.path / "lake")
+    kept = snapshot(empty.path)
+    old, young = grow_old(attempt()), attempt("silver")
+    temporary = young.parent / ".tmp-abc"
+    temporary.write_bytes(b"xy")
+    grow_old(temporary)
+    with_both = snapshot(empty.path)
+
+    said = garbage.rows(AGE, dry_run=True)
+    assert [(r["kind"], r["bytes"], r["removed"]) for r in said] == [
+        ("attempt", 5, False), ("temporary file", 2, False)
+    ]  # fmt: skip
+    assert said[0]["what"] in str(old) + "/"
+    assert snapshot(empty.path) == with_both
+
+    assert all(r["removed"] for r in garbage.rows(AGE, dry_run=False))
+    assert not old.exists() and not temporary.exists()
+    assert snapshot(empty.path) == sorted([*kept, (str(young / "part-0"), 5)])
+    assert garbage.rows(AGE, dry_run=False) == []
+
+
+def test_an_attempt_committed_meanwhile_stays(empty):
+    empty.commit_day(DAY)
+    named = next(iter(garbage._named("_manifests/silver/")))
+    assert garbage._attempt_remover(named)() is False
+    assert (parts().settings.lake_path / named / "part-0").exists()
+
+
+def test_superseded_partitions_stay(empty, anew, monkeypatch):
+    empty.commit_day(DAY)
+    monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", "[L1]")
+    anew()
+    grow_old(empty.path / "lake")
+    assert garbage.rows(timedelta(0), dry_run=True) == []
+
+
+def test_staged_tables(empty):
+    empty.commit_day(DAY)
+    table = forecast_table("tiny")
+    with parts().warehouse.connect() as connection:
+        table.ensure(connection)
+        staged = table.stage(connection, "x")
+    gold = gold_table("tiny", ["timestamp", "link_id", "speed"])
+    with parts().warehouse.connect() as connection:
+        gold.ensure(connection)
+        other = gold.stage(connection, "y")
+    assert garbage.rows(AGE, dry_run=False) == []  # both are young
+    rows = garbage.rows(timedelta(0), dry_run=False)
+    assert {(r["kind"], r["what"]) for r in rows} == {
+        ("staged table", staged), ("staged table", other)
+    }  # fmt: skip
+    assert all(r["removed"] for r in rows)
+    with parts().warehouse.connect() as connection:
+        assert table.orphans(connection) == gold.orphans(connection) == []
+
+
+def test_folders_without_a_ledger_row(empty):
+    empty.commit_day(DAY)
+    made = empty.commit_model(DAY, 1, "1")
+    wanted = [made, f"{made}-registered"]
+    unwanted = ["0" * 32, f"{'1' * 32}-registered"]
+    for name in [*wanted, *unwanted]:
+        folder = empty.path / "models" / name
+        folder.mkdir(parents=True)
+        (folder / "model.pt").write_bytes(b"123")
+        grow_old(folder)
+    checkpoint = empty.path / "checkpoints" / ("2" * 32)
+    checkpoint.mkdir(parents=True)
+    young = empty.path / "checkpoints" / "young"
+    young.mkdir()
+    grow_old(checkpoint)
+    session = empty.path / "tmp" / "spark" / "blockmgr-1"
+    session.mkdir(parents=True)
+    grow_old(session)
+    elsewhere = empty.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (empty.path / "tmp" / "link").symlink_to(elsewhere)
+
+    rows = garbage.rows(AGE, dry_run=False)
+    assert sorted(r["kind"] for r in rows) == ["checkpoint", "model", "model", "scratch"]
+    assert sorted(p.name for p in (empty.path / "models").iterdir()) == sorted(wanted)
+    assert young.exists() and elsewhere.exists() and (empty.path / "tmp" / "spark").exists()
+    assert not session.exists()
+
+
+def test_a_home_without_a_run_has_no_garbage(empty):
+    assert garbage.rows(timedelta(0), dry_run=False) == []
+    assert not empty.path.exists()
+
+
+def test_ages():
+    assert garbage.age("12h") == timedelta(hours=12)
+    assert garbage.age(" 2w") == timedelta(weeks=2)
+    for wrong in ("1", "d", "1.5d", "-1d", "1 month"):
+        with pytest.raises(SettingsError, match="as 1d"):
+            garbage.age(wrong)

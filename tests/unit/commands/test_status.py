@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from rich.console import Console
+
+from luigi_traffic.commands import status, status_page
+from luigi_traffic.errors import PluginError, SettingsError
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.parts import parts
+from luigi_traffic.tasks.announce import AnnounceRaw
+from luigi_traffic.tasks.bronze import Bronze
+from luigi_traffic.tasks.forecast import Forecast
+from luigi_traffic.tasks.gold import Gold
+from luigi_traffic.tasks.raw import IngestRaw
+from luigi_traffic.tasks.silver import Silver
+
+FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
+TASKS: dict[str, Any] = {
+    "raw": IngestRaw, "announce": AnnounceRaw, "bronze": Bronze, "silver": Silver, "gold": Gold,
+}  # fmt: skip
+DAYS = status.Range()
+
+
+def states(rows: list[dict[str, Any]], day: date) -> dict[str, str]:
+    return {r["stage"]: r["state"] for r in rows if r["kind"] == "partition" and r["day"] == day}
+
+
+def complete_by_task(day: date) -> dict[str, bool]:
+    found = {stage: task(day, dataset="tiny").complete() for stage, task in TASKS.items()}
+    forecast = Forecast(
+        day, dataset="tiny", model="tinynet", window_days=2, training={"epochs": 3}
+    ).complete()
+    return found | {"forecast": forecast}
+
+
+def test_all_done(filled):
+    rows = status.rows("tiny", DAYS)
+    assert states(rows, LAST) == dict.fromkeys(status.SHOWN, "done")
+    assert states(rows, FIRST)["forecast"] == "missing"
+    gold = next(r for r in rows if r.get("stage") == "gold" and r["day"] == LAST)
+    assert (gold["rows"], gold["seconds"], gold["complete"]) == (100, 1.5, True)
+    assert gold["partition_id"] and gold["committed_at"]
+
+
+def test_complete_is_what_the_tasks_say(filled, anew, monkeypatch):
+    for link in (None, "[L1]"):  # as it is, then with another link filter
+        if link:
+            monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", link)
+        anew()
+        rows = status.rows("tiny", status.Range(first=FIRST - timedelta(days=1), last=LAST))
+        for n in range(3):
+            day = LAST - timedelta(days=n)
+            said = {r["stage"]: r["complete"] for r in rows if r.get("day") == day}
+            assert said == complete_by_task(day), (link, day)
+
+
+def test_a_changed_setting_makes_its_descendants_stale(filled, anew, monkeypatch):
+    monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", "[L1]")
+    anew()
+    rows = status.rows("tiny", DAYS)
+    assert states(rows, LAST) == {
+        "raw": "done", "announce": "done", "bronze": "done",
+        "silver": "stale", "gold": "stale", "forecast": "stale",
+    }  # fmt: skip
+    silver = next(r for r in rows if r.get("stage") == "silver" and r["day"] == LAST)
+    assert silver["reason"] and not silver["complete"]
+    (model,) = [r for r in rows if r["kind"] == "model"]
+    assert model["state"] == "stale"
+
+
+def test_a_new_raw_recipe_makes_all_stale(filled, anew):
+    plugin = filled.plugin_folder / "tiny_plugin.py"
+    before = plugin.read_text()
+    try:
+        plugin.write_text(before.replace("example.org", "elsewhere.example.org"))
+        anew()
+        rows = status.rows("tiny", DAYS)
+    finally:
+        plugin.write_text(before)
+    assert set(states(rows, LAST).values()) == {"stale"}
+    assert not any(r["complete"] for r in rows)
+
+
+def test_model(filled):
+    (model,) = [r for r in status.rows("tiny", DAYS) if r["kind"] == "model"]
+    assert model["state"] == "done" and model["version"] == "1"
+    assert model["mae"]["model"] == {"15 min": 3.25, "30 min": 3.25, "60 min": 3.25, "mean": 3.25}
+    assert model["mae"]["persistence"]["60 min"] == 4.5
+    assert model["mae"]["historical_average"]["mean"] == 5.75
+    assert model["windows_seen"] == 0.25
+    assert model["report"].endswith("tiny.html")
+
+
+def test_a_model_whose_window_ends_with_days_left_out_is_not_stale(empty, monkeypatch, anew):
+    monkeypatch.setenv("LUIGI_TRAFFIC__MISSING_DAYS__POLICY", "skip")
+    anew()
+    empty.commit_day(LAST)
+    empty.commit_absence(LAST + timedelta(days=1), "404")
+    empty.commit_model(LAST + timedelta(days=1), 2, "1")
+    rows = status.rows("tiny", DAYS)
+    (model,) = [r for r in rows if r["kind"] == "model"]
+    assert (model["state"], model["reason"]) == ("done", None)
+
+
+@pytest.mark.parametrize(("policy", "complete"), [("skip", True), ("fail", False)])
+def test_absent_day(empty, monkeypatch, anew, policy, complete):
+    monkeypatch.setenv("LUIGI_TRAFFIC__MISSING_DAYS__POLICY", policy)
+    anew()
+    empty.commit_day(FIRST)
+    empty.commit_absence(LAST, "https://example.org answered 404")
+    rows = status.rows("tiny", DAYS)
+    assert states(rows, LAST) == dict.fromkeys(TASKS, "absent") | {"forecast": "missing"}
+    of_day = [r for r in rows if r["day"] == LAST and r["stage"] in TASKS]
+    assert {r["complete"] for r in of_day} == {complete}
+    assert all("answered 404" in r["reason"] for r in of_day)
+    assert {s: t for s, t in complete_by_task(LAST).items() if s in TASKS} == dict.fromkeys(
+        TASKS, complete
+    )
+
+
+def test_requests_do_not_grow_with_days(filled, monkeypatch, anew):
+    listed: list[str] = []
+    real = LocalStore.list
+
+    def counting(self: LocalStore, prefix: str):
+        listed.append(prefix)
+        return real(self, prefix)
+
+    monkeypatch.setattr(LocalStore, "list", counting)
+    counts = []
+    for days in (2, 300):
+        anew()
+        listed.clear()
+        rows = status.rows("tiny", status.Range(days=days, last=LAST))
+        assert len({r["day"] for r in rows if r["kind"] == "partition"}) == days
+        counts.append(sorted(listed))
+    assert counts[0] == counts[1]
+    assert len(counts[0]) == len(set(counts[0])) == len(status.LAKE)
+
+
+def test_days(filled):
+    def days(wanted: status.Range) -> tuple[date, date, int]:
+        found = sorted({r["day"] for r in status.rows("tiny", wanted) if r["kind"] == "partition"})
+        return found[0], found[-1], len(found)
+
+    assert days(status.Range()) == (FIRST, LAST, 2)
+    assert days(status.Range(days=5)) == (LAST - timedelta(days=4), LAST, 5)
+    assert days(status.Range(days=3, first=FIRST)) == (FIRST, FIRST + timedelta(days=2), 3)
+    assert days(status.Range(first=FIRST, last=FIRST)) == (FIRST, FIRST, 1)
+
+
+def test_the_days_up_to_yesterday_are_shown_while_data_is_recent(empty):
+    yesterday = datetime.now(UTC).astimezone(ZoneInfo("Asia/Seoul")).date() - timedelta(days=1)
+    empty.commit_day(yesterday - timedelta(days=2))
+    rows = status.rows("tiny", DAYS)
+    assert {r["day"] for r in rows} == {yesterday - timedelta(days=n) for n in range(3)}
+    assert states(rows, yesterday)["raw"] == "missing"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(0, None, None), (3, FIRST, LAST), (None, LAST, FIRST)],
+)
+def test_impossible_ranges(values):
+    with pytest.raises(SettingsError, match="--"):
+        status.Range(*values)
+
+
+def test_nothing_yet_creates_nothing(empty):
+    assert status.rows(None, DAYS) == []
+    assert not empty.path.exists()
+    with pytest.raises(PluginError, match="Did you mean 'tiny'"):
+        status.rows("tinny", DAYS)
+
+
+def test_without_a_name_only_datasets_that_have_something(filled):
+    assert {r["dataset"] for r in status.rows(None, DAYS)} == {"tiny"}
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_page_loses_nothing_on_a_narrow_terminal(filled, width):
+    console = Console(width=width, record=True, file=StringIO())
+    status_page.draw(status.rows("tiny", DAYS), console)
+    page = console.export_text()
+    for word in ("2024-05-02", "missing", "persistence", "4.500", "25.0%", "luigi-traffic up"):
+        assert word in page
+    assert page.count("done") == 11  # five stages of two days, one forecast
+    assert str(filled.path / "reports" / "tiny.html") in page  # whole, on one line
+    assert all(name in page for name in status.SHOWN) or width < 80
+
+
+def test_one_manifest_a_partition_is_read(filled, monkeypatch):
+    read: list[str] = []
+    real = LocalStore.read
+
+    def counting(self: LocalStore, key: str) -> bytes:
+        read.append(key)
+        return real(self, key)
+
+    monkeypatch.setattr(LocalStore, "read", counting)
+    status.rows("tiny", DAYS)
+    assert len(read) == len(set(read)) == 2 * len(status.LAKE)
+    assert parts().catalog.trusts_misses is False

@@ -1,0 +1,303 @@
+"""The download against a real HTTP server on loopback that misbehaves on demand."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import logging
+import threading
+import zipfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import luigi_traffic as lt
+from luigi_traffic.errors import DataError, SourceAbsent, SourceError, TransientError
+from luigi_traffic.ingest.download import Ingested, ingest
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.settings import IngestSettings
+
+DAY = date(2012, 3, 28)
+TEXT = b"time,link,speed\n" + b"".join(b"08:00,l%d,50\n" % n for n in range(5000))
+QUICK = IngestSettings(attempts=3, backoff_seconds=0.01)
+SECRET = "hush-hush"
+
+
+def packed(text: bytes = TEXT) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("day.csv", text)
+    return file.getvalue()
+
+
+class Web:
+    """Answers the n-th request with `answers[n]`, the last one for ever."""
+
+    def __init__(self) -> None:
+        web = self
+        self.answers: list[tuple[int, bytes, str]] = []
+        self.paths: list[str] = []
+        self.authorization: str | None = None
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                web.paths.append(self.path)
+                web.authorization = self.headers.get("Authorization")
+                status, body, how = web.answers[min(len(web.paths), len(web.answers)) - 1]
+                self.send_response(status)
+                if how == "chunked":
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    for at in range(0, len(body), 1000):
+                        piece = body[at : at + 1000]
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    self.wfile.write(b"0\r\n\r\n")
+                    return
+                more = 500 if how == "broken" else 0
+                self.send_header("Content-Length", str(len(body) + more))
+                self.end_headers()
+                self.wfile.write(body)
+                self.close_connection = True
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self.thread.start()
+        self.port = self.server.server_port
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    web = Web()
+    yield web
+    web.close()
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return Catalog(LocalStore(tmp_path / "lake"))
+
+
+class Web5Minutes(lt.Dataset):
+    name, version, interval, timezone, speed_unit = "web", "1", timedelta(minutes=5), "UTC", "km/h"
+
+    def __init__(self, source: lt.Source) -> None:
+        super().__init__(None)
+        self._source = source
+
+    def source(self) -> lt.Source:
+        return self._source
+
+    def header(self, first_line: str) -> bool:
+        if not first_line.startswith(("time", "0")):
+            raise DataError(f"neither header nor row: {first_line!r}")
+        return first_line.startswith("time")
+
+    def bronze(self, spark, raw):
+        raise AssertionError
+
+    def silver(self, bronze):
+        raise AssertionError
+
+
+def fetch(
+    catalog: Catalog, tmp_path: Path, source: lt.Source, limits: IngestSettings = QUICK, told=None
+) -> Ingested:
+    def progress(done: int, size: int | None, what: str) -> None:
+        if told is not None:
+            told.append((done, size, what))
+
+    return ingest(Web5Minutes(source), DAY, catalog, limits, tmp_path / "tmp", progress)
+
+
+def of(web: Web, more: str = "") -> lt.HttpZip:
+    return lt.HttpZip(f"http://127.0.0.1:{web.port}/{{year}}/{{date}}.zip{more}", timeout=5)
+
+
+def left(tmp_path: Path) -> list[Path]:
+    """Files in the lake, and in the spool folder."""
+    return [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_a_day_arrives_whole(web: Web, catalog: Catalog, tmp_path: Path) -> None:
+    web.answers = [(200, packed(), "")]
+    day = fetch(catalog, tmp_path, of(web))
+    assert web.paths == ["/2012/20120328.zip"]
+    text = b"".join(gzip.decompress(catalog.store.read(file.key)) for file in day.files)
+    assert text == TEXT.partition(b"\n")[2]
+    assert (day.lines, day.header, day.first_line) == (5000, "time,link,speed", "08:00,l0,50")
+    assert day.text_bytes == len(TEXT)
+    digest = hashlib.sha256(packed()).hexdigest()
+    assert day.content_hash == digest
+    assert day.archives == [
+        {
+            "name": "20120328.zip",
+            "origin": f"http://127.0.0.1:{web.port}/2012/20120328.zip",
+            "bytes": len(packed()),
+            "sha256": digest,
+        }
+    ]
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert all(file.key.startswith(day.prefix) for file in day.files)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_passing_failure_is_tried_again(
+    web: Web, catalog: Catalog, tmp_path: Path, status: int, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    web.answers = [(status, b"busy", ""), (status, b"busy", ""), (200, packed(), "")]
+    assert fetch(catalog, tmp_path, of(web)).lines == 5000
+    assert len(web.paths) == 3
+    assert f"try 1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}" in caplog.text
+    assert "try 2" in caplog.text
+
+
+def test_it_gives_up_with_the_reason(web: Web, catalog: Catalog, tmp_path: Path) -> None:
+    web.answers = [(503, b"", "")]
+    with pytest.raises(TransientError, match=r"web 2012-03-28: .*answered 503 Service Unavailable"):
+        fetch(catalog, tmp_path, of(web))
+    assert len(web.paths) == QUICK.attempts
+    assert left(tmp_path) == []
+
+
+def test_a_body_that_breaks_off_is_no_archive(
+    web: Web, catalog: Catalog, tmp_path: Path
+) -> None:
+    web.answers = [(200, packed(), "broken"), (200, packed(), "")]
+    day = fetch(catalog, tmp_path, of(web))
+    assert day.content_hash == hashlib.sha256(packed()).hexdigest()
+    assert {p.relative_to(tmp_path / "lake").as_posix() for p in left(tmp_path)} == {
+        file.key for file in day.files
+    }
+    web.answers = [(200, packed(), "broken")]
+    with pytest.raises(TransientError, match="broke off"):
+        fetch(catalog, tmp_path, of(web))
+
+
+def test_a_body_of_unknown_size(web: Web, catalog: Catalog, tmp_path: Path) -> None:
+    web.answers = [(200, packed(), "chunked")]
+    with of(web).open(DAY) as streams:
+        (stream,) = streams
+        assert stream.size is None
+        assert b"".join(stream.chunks) == packed()
+    assert fetch(catalog, tmp_path, of(web)).lines == 5000
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_day_that_is_not_there(web: Web, catalog: Catalog, tmp_path: Path, status: int) -> None:
+    web.answers = [(status, b"<html>", "")]
+    with pytest.raises(SourceAbsent, match=f"answered {status}"):
+        fetch(catalog, tmp_path, of(web))
+    assert len(web.paths) == 1
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ((401, b"", ""), "answered 401"),
+        ((403, b"", ""), "answered 403 Forbidden, expected 200"),
+        ((204, b"", ""), "answered 204"),
+        ((200, b"<html>please log in</html>", ""), "HTML"),
+        ((200, packed()[:-30], ""), "cut short"),
+        ((200, b"", ""), "empty file"),
+    ],
+)
+def test_an_answer_that_is_no_day_is_final(
+    web: Web, catalog: Catalog, tmp_path: Path, answer: tuple[int, bytes, str], message: str
+) -> None:
+    web.answers = [answer]
+    with pytest.raises(SourceError, match=f"web 2012-03-28: (.|\n)*{message}"):
+        fetch(catalog, tmp_path, of(web))
+    assert len(web.paths) == 1
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "limits", "error"),
+    [
+        (b"nonsense\n", QUICK, DataError),
+        (TEXT + b"08:00,\xff,1\n", QUICK, DataError),
+        (TEXT, QUICK.model_copy(update={"max_bytes": 1000}), SourceError),
+    ],
+)
+def test_nothing_stays_of_a_day_that_is_refused(
+    web: Web, catalog: Catalog, tmp_path: Path, text: bytes, limits: IngestSettings, error: type
+) -> None:
+    web.answers = [(200, packed(text), "")]
+    with pytest.raises(error):
+        fetch(catalog, tmp_path, of(web), limits)
+    assert left(tmp_path) == []
+
+
+def test_a_server_that_is_not_there(catalog: Catalog, tmp_path: Path) -> None:
+    source = lt.HttpZip(f"http://me:{SECRET}@127.0.0.1:1/{{date}}.zip?token={SECRET}")
+    with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:1/20120328\.zip: .*refused") as e:
+        fetch(catalog, tmp_path, source)
+    assert SECRET not in str(e.value)
+
+
+def test_credentials_are_used_and_never_told(
+    web: Web, catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    source = lt.HttpZip(
+        f"http://me:{SECRET}@127.0.0.1:{web.port}/{{date}}.zip?token={SECRET}", timeout=5
+    )
+    web.answers = [(503, b"", ""), (200, packed(), "broken"), (200, packed(), "")]
+    day = fetch(catalog, tmp_path, source)
+    assert web.authorization is not None
+    assert web.paths[-1] == f"/20120328.zip?token={SECRET}"
+    told = json.dumps([day.archives, source.recipe()]) + caplog.text
+    assert "127.0.0.1" in told
+    assert SECRET not in told
+    for answer in ((403, b"", ""), (404, b"", ""), (200, b"<html>", "")):
+        web.answers = [answer]
+        with pytest.raises((SourceError, SourceAbsent)) as error:
+            fetch(catalog, tmp_path, source)
+        assert SECRET not in str(error.value)
+
+
+def test_several_files_a_day_are_one_content(catalog: Catalog, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "20120328-a.csv").write_bytes(b"time,link,speed\n08:00,a,1\n")
+    (folder / "20120328-b.ZIP").write_bytes(packed(b"time,link,speed\n08:05,a,2"))
+    (folder / "20120329-a.csv").write_bytes(b"another day\n")
+    source = lt.Files(str(folder / "{date}-*"))
+    day = fetch(catalog, tmp_path, source)
+    text = b"".join(gzip.decompress(catalog.store.read(file.key)) for file in day.files)
+    assert text == b"08:00,a,1\n08:05,a,2\n"
+    assert [a["name"] for a in day.archives] == ["20120328-a.csv", "20120328-b.ZIP"]
+    (folder / "20120328-a.csv").write_bytes(b"time,link,speed\n08:00,a,3\n")
+    assert fetch(catalog, tmp_path, source).content_hash != day.content_hash
+
+
+def test_progress_is_told_with_what_is_known(
+    web: Web, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(10_000))
+    monkeypatch.setattr("luigi_traffic.ingest.download.time.monotonic", lambda: next(clock))
+    web.answers = [(200, packed(), "")]
+    told: list = []
+    fetch(catalog, tmp_path, of(web), told=told)
+    assert told[0] == (len(packed()), len(packed()), "20120328.zip")
+    assert told[-1] == (len(TEXT), None, "unpacking 20120328.zip")

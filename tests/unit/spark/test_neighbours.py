@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import pytest
+
+from luigi_traffic.graph import LinkGraph
+from luigi_traffic.spark.neighbours import FEATURES, with_neighbours
+
+pytestmark = pytest.mark.spark
+
+SILVER = "timestamp timestamp_ntz, link_id string, speed double, n_obs int"
+
+
+def naive(rows: list[tuple], graph: LinkGraph) -> dict[tuple, tuple]:
+    """(time, link) -> (t2, t1, f1, f2), row by row."""
+    speed = {(time, link): value for time, link, value, _ in rows}
+    near = graph.neighbours()
+    found = {}
+    for time, link, _, _ in rows:
+        means = []
+        for feature in FEATURES:
+            seen = [
+                speed[time, other]
+                for of, other in near[feature]
+                if of == link and (time, other) in speed
+            ]
+            means.append(sum(seen) / len(seen) if seen else None)
+        found[time, link] = tuple(means)
+    return found
+
+
+def test_features_are_those_of_a_naive_computation(spark) -> None:
+    rng = random.Random(0)
+    links = [f"l{n}" for n in range(12)]
+    graph = LinkGraph.from_edges([tuple(rng.sample(links, 2)) for _ in range(20)])
+    rows = [
+        (datetime(2012, 3, 28) + timedelta(minutes=5 * step), link, round(rng.uniform(1, 99), 3), 1)
+        for step in range(6)
+        for link in links
+        if rng.random() < 0.7
+    ]
+    frame = with_neighbours(spark, spark.createDataFrame(rows, SILVER), graph)
+    assert frame.columns == ["timestamp", "link_id", "speed", "n_obs", *FEATURES]
+    got = {(r.timestamp, r.link_id): tuple(r[f] for f in FEATURES) for r in frame.collect()}
+    expected = naive(rows, graph)
+    assert got.keys() == expected.keys()
+    for key, means in expected.items():
+        assert got[key] == pytest.approx(means, abs=1e-6), key
+    for n in range(len(FEATURES)):
+        values = [means[n] for means in expected.values()]
+        assert None in values
+        assert any(v is not None for v in values)
+
+
+@pytest.mark.parametrize("graph", [None, LinkGraph(())])
+def test_without_a_graph_all_are_null(spark, graph: LinkGraph | None) -> None:
+    silver = spark.createDataFrame([(datetime(2012, 3, 28), "a", 50.0, 1)], SILVER)
+    (row,) = with_neighbours(spark, silver, graph).collect()
+    assert [row[f] for f in FEATURES] == [None] * 4
+    assert row.speed == 50.0
+
+
+def test_a_day_of_nothing(spark) -> None:
+    graph = LinkGraph.from_edges([("a", "b")])
+    assert with_neighbours(spark, spark.createDataFrame([], SILVER), graph).collect() == []

@@ -1,0 +1,238 @@
+"""Which ids today's code, settings and inputs call for, and what makes them change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pytest
+
+from luigi_traffic.errors import SourceAbsent
+from luigi_traffic.lake.manifest import ABSENT, Manifest
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.chain import STAGES, DayChain
+from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.training import TrainingPlan
+from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, LedgerView, ledger_view
+
+DAY = date(2012, 3, 28)
+
+
+def commit_raw(content: str = "c" * 64, day: date = DAY) -> Manifest:
+    recipe = DayChain("tiny", day).lineage.raw
+    manifest = Manifest.start(
+        recipe, day, recipe.partition_id([content]), inputs=[],
+        prefix=parts().catalog.attempt("raw", "tiny", day),
+    )  # fmt: skip
+    assert parts().catalog.commit(manifest)
+    return manifest
+
+
+def commit(stage: str) -> None:
+    chain = DayChain("tiny", DAY)
+    partition_id = chain.id(stage)
+    assert partition_id is not None
+    manifest = Manifest.start(chain.recipe(stage), DAY, partition_id, inputs=[])
+    assert parts().catalog.commit(manifest)
+
+
+def record_absent(day: date = DAY, age: timedelta = timedelta(0)) -> None:
+    recipe = DayChain("tiny", day).lineage.raw
+    record = Manifest.start(
+        recipe, day, f"{ABSENT}-{time.time_ns()}", inputs=[], details={"reason": "404"}
+    )
+    parts().catalog.commit(record)
+    then = time.time() - age.total_seconds()
+    os.utime(parts().settings.lake_path / record.key, (then, then))
+    parts().catalog._listed.clear()
+
+
+def ids() -> dict[str, str | None]:
+    return {stage: DayChain("tiny", DAY).id(stage) for stage in STAGES}
+
+
+def test_nothing_is_called_for_before_there_is_raw(tiny) -> None:
+    assert set(ids().values()) == {None}
+    assert not LakePartition("raw", "tiny", DAY).exists()
+    with pytest.raises(FileNotFoundError, match="bronze of tiny 2012-03-28"):
+        LakePartition("bronze", "tiny", DAY).manifest()
+
+
+def test_each_stage_has_an_id_of_its_own_and_exists_when_committed(tiny) -> None:
+    raw = commit_raw()
+    found = ids()
+    assert found["raw"] == raw.partition_id
+    assert len(set(found.values())) == len(STAGES)
+    assert LakePartition("raw", "tiny", DAY).exists()
+    for stage in ("announce", "bronze", "silver"):
+        target = LakePartition(stage, "tiny", DAY)
+        assert not target.exists()
+        commit(stage)
+        assert target.exists()
+        assert target.manifest().partition_id == found[stage]
+
+
+@pytest.mark.parametrize(
+    ("setting", "first_stale"),
+    [
+        ({"DATASETS__TINY__PATIENCE": "9"}, None),
+        ({"DATASETS__TINY__MAX_REJECTED_SHARE": "0.5"}, None),
+        ({"DATASETS__TINY__MAX_SPEED": "90"}, "bronze"),
+        ({"DATASETS__TINY__UNDECLARED": "9"}, "bronze"),
+        ({"DATASETS__TINY__LINKS": "[a]"}, "silver"),
+        ({"EVENTS__TOPIC": "other"}, "announce"),
+        ({"DATASETS__TINY__GLOB": "/elsewhere/{date}"}, "raw"),
+    ],
+)
+def test_a_setting_makes_exactly_its_descendants_stale(tiny, setting, first_stale) -> None:
+    commit_raw()
+    before = ids()
+    tiny.set(**setting)
+    after = ids()
+    stale = {stage for stage in STAGES if before[stage] != after[stage]}
+    order = ["raw", "bronze", "silver", "gold"]
+    if first_stale == "announce":
+        assert stale == {"announce"}
+    elif first_stale is None:
+        assert stale == set()
+    else:
+        wanted = set(order[order.index(first_stale) :])
+        assert stale == wanted | ({"announce"} if first_stale == "raw" else set())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first_stale"),
+    [
+        ('version = "1"\n    interval', 'version = "2"\n    interval', "bronze"),
+        ('speed_unit = "km/h"', 'speed_unit = "km/h"\n    silver_version = "2"', "silver"),
+        ('("b", "c")', '("b", "d")', "gold"),
+    ],
+)
+def test_a_version_makes_exactly_its_descendants_stale(tiny, old, new, first_stale) -> None:
+    commit_raw()
+    before = ids()
+    file = tiny.home.parent / "plugins" / "tiny.py"
+    assert old in file.read_text()
+    tiny.plugin("tiny", file.read_text().replace(old, new))
+    after = ids()
+    order = ["raw", "bronze", "silver", "gold"]
+    stale = {stage for stage in STAGES if before[stage] != after[stage]}
+    assert stale == set(order[order.index(first_stale) :])
+
+
+def test_new_content_makes_all_stale(tiny) -> None:
+    first = commit_raw("a" * 64)
+    before = ids()
+    (parts().settings.lake_path / first.key).unlink()
+    tiny.set()
+    commit_raw("b" * 64)
+    assert all(before[stage] != after for stage, after in ids().items())
+
+
+def test_an_absent_day_is_never_done_under_fail(tiny) -> None:
+    record_absent()
+    assert DayChain("tiny", DAY).absent() is None
+    assert not LakePartition("raw", "tiny", DAY).exists()
+
+
+def test_an_absent_day_is_left_out_under_skip(tiny) -> None:
+    tiny.set(MISSING_DAYS__POLICY="skip")
+    assert not LakePartition("raw", "tiny", DAY).exists()
+    record_absent()
+    for stage in ("raw", "announce", "bronze", "silver"):
+        assert LakePartition(stage, "tiny", DAY).exists()
+        assert LakePartition(stage, "tiny", DAY).absent()
+    assert GoldPartition("tiny", DAY).exists()  # without asking the warehouse
+    # It came after all.
+    commit_raw()
+    assert not LakePartition("raw", "tiny", DAY).absent()
+    assert not LakePartition("bronze", "tiny", DAY).exists()
+
+
+def test_an_absent_young_day_is_asked_for_again(tiny) -> None:
+    tiny.set(MISSING_DAYS__POLICY="skip", MISSING_DAYS__RECHECK_HOURS="2")
+    yesterday = date.today() - timedelta(days=1)
+    for age, counts in [(timedelta(hours=1), True), (timedelta(hours=3), False)]:
+        tiny.set()
+        shutil.rmtree(tiny.home / "lake", ignore_errors=True)
+        record_absent(yesterday, age)
+        assert (DayChain("tiny", yesterday).absent() is not None) == counts
+
+
+@dataclass
+class Ledger:
+    """What the ledger holds and how often it was asked."""
+
+    rows: dict[str, str]
+    asked: int = 0
+
+    def read(self, stage: str, dataset: str) -> dict[str, str]:
+        self.asked += 1
+        return dict(self.rows)
+
+
+@pytest.fixture
+def ledger(tiny, monkeypatch) -> Ledger:
+    kept = Ledger({})
+    monkeypatch.setattr(LedgerView, "_read", staticmethod(kept.read))
+    return kept
+
+
+def test_the_ledger_is_asked_once_for_what_it_has(ledger) -> None:
+    ledger.rows = {"2012-03-28": "a", "2012-03-29": "b"}
+    assert LedgerPartition("gold", "tiny", "2012-03-28", "a").exists()
+    assert LedgerPartition("gold", "tiny", "2012-03-29", "b").exists()
+    assert ledger.asked == 1
+    assert not LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
+    ledger.rows["2012-03-29"] = "newer"
+    assert LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
+    assert not LedgerPartition("gold", "tiny", "2012-03-29", None).exists()
+    ledger_view.forget()
+    asked = ledger.asked
+    with parts().catalog.snapshot():
+        for _ in range(5):
+            assert not LedgerPartition("gold", "tiny", "2012-03-30", "c").exists()
+    assert ledger.asked == asked + 1
+
+
+def test_gold_exists_where_the_ledger_has_its_id(tiny, ledger) -> None:
+    assert not GoldPartition("tiny", DAY).exists()
+    commit_raw()
+    assert not GoldPartition("tiny", DAY).exists()
+    ledger.rows = {"2012-03-28": DayChain("tiny", DAY).id("gold")}
+    assert GoldPartition("tiny", DAY).exists()
+    tiny.set(DATASETS__TINY__LINKS="[a]")
+    assert not GoldPartition("tiny", DAY).exists()
+
+
+def plan(days: int = 2, **training) -> TrainingPlan:
+    return TrainingPlan("tiny", "tiny_model", DAY, days, training)
+
+
+def test_a_model_is_called_for_by_its_days_and_its_configuration(tiny) -> None:
+    assert plan().days == [date(2012, 3, 27), DAY]
+    commit_raw()
+    assert plan().partition_id() is None  # one day is missing
+    commit_raw(day=date(2012, 3, 27))
+    known = plan().partition_id()
+    assert known is not None
+    assert plan(device="cpu").partition_id() == known
+    others = {plan(epochs=1).partition_id(), plan(1).partition_id(), plan(seed=7).partition_id()}
+    assert len(others | {known}) == 4
+    tiny.set(DATASETS__TINY__LINKS="[a]")
+    assert plan().partition_id() not in {known, None}
+
+
+def test_absent_days_are_left_out_of_a_window_up_to_a_limit(tiny) -> None:
+    tiny.set(MISSING_DAYS__POLICY="skip", MISSING_DAYS__MAX="1")
+    commit_raw()
+    record_absent(date(2012, 3, 27))
+    assert list(plan().gold_ids() or ()) == ["2012-03-28"]
+    assert plan().absent_days() == {"2012-03-27": "404"}
+    plan().refuse_too_many_absent()
+    record_absent(date(2012, 3, 26))
+    with pytest.raises(SourceAbsent, match=r"2 of 3 days are absent \(2012-03-26, 2012-03-27\)"):
+        plan(3).refuse_too_many_absent()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.layers import Layers, home, validated
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    speed: int = 1
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    inner: Inner | None = None
+    needed: str
+
+
+def test_every_value_knows_where_it_was_set(isolated) -> None:
+    base = isolated.write("base.yml", "a: {b: 1, c: 2}\n")
+    data = isolated.write("datasets/tiny.yml", "x: 1\n")
+    isolated.set(A__C="3")
+    found = Layers.read()
+    assert found.values == {"a": {"b": 1, "c": "3"}, "datasets": {"tiny": {"x": 1}}}
+    assert found.place_of("a.b") == str(base)
+    assert found.place_of("a.c") == "environment LUIGI_TRAFFIC__A__C"
+    assert found.place_of("datasets.tiny.x") == str(data)
+    assert found.place_of("a.b.deeper") == str(base)
+    assert found.place_of("never.set") is None
+
+
+def test_places_are_listed_in_the_order_they_are_read(isolated) -> None:
+    isolated.write("local.yml", "")
+    isolated.write("models/b.yml", "")
+    isolated.write("datasets/z.yml", "")
+    isolated.write("datasets/a.yml", "")
+    assert Layers.read().places == [
+        "packaged defaults",
+        f"{isolated.conf / 'base.yml'} (absent)",
+        *[str(isolated.conf / n) for n in ("local.yml", "datasets/a.yml", "datasets/z.yml", "models/b.yml")],
+        "environment LUIGI_TRAFFIC__…",
+    ]  # fmt: skip
+
+
+def test_a_mapping_over_a_value_and_a_value_over_a_mapping(isolated) -> None:
+    isolated.write("base.yml", "a: 1\nb: {c: 1}\nkeep: {x: 1, y: 2}\n")
+    isolated.write("local.yml", "a: {d: 2}\nb: 3\nkeep: {y: 3}\n")
+    assert Layers.read().values == {"a": {"d": 2}, "b": 3, "keep": {"x": 1, "y": 3}}
+
+
+def test_the_variable_of_a_key() -> None:
+    assert Layers.variable("warehouse.password") == "LUIGI_TRAFFIC__WAREHOUSE__PASSWORD"
+
+
+def test_each_wrong_key_has_its_paragraph(isolated) -> None:
+    isolated.set(TOP__INNER__SPED="1", TOP__MORE="2")
+    with pytest.raises(SettingsError) as caught:
+        validated(Outer, Layers.read().values["top"], "top", Layers.read())
+    text = str(caught.value)
+    assert "unknown setting 'top.inner.sped'" in text
+    assert "Did you mean 'speed'?" in text
+    assert "unknown setting 'top.more'" in text
+    assert "setting 'top.needed' is missing. Set LUIGI_TRAFFIC__TOP__NEEDED" in text
+
+
+def test_home_is_absolute_wherever_it_is_named(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LUIGI_TRAFFIC_HOME", raising=False)
+    assert home() == tmp_path / ".luigi_traffic"
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", "state")
+    assert home() == tmp_path / "state"
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", "~/x")
+    assert home() == Path.home() / "x"

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from luigi_traffic.errors import PluginError, SettingsError
+from luigi_traffic.plugins import plugins
+
+HEAD = """
+from datetime import timedelta
+import luigi_traffic as lt
+"""
+DATASET = """
+class {cls}(lt.Dataset):
+    name, version, interval = {name!r}, "1", timedelta(minutes=5)
+    timezone, speed_unit = "UTC", "km/h"
+    def source(self): ...
+    def bronze(self, spark, raw): ...
+    def silver(self, bronze): ...
+"""
+
+
+def one(name: str, cls: str = "Data") -> str:
+    """A plugin module with a dataset of that name."""
+    body = HEAD + DATASET.format(cls=cls, name=name)
+    return body + f"@lt.hookimpl\ndef luigi_traffic_datasets():\n    return [{cls}]\n"
+
+
+def hook(returned: str, kind: str = "datasets") -> str:
+    return HEAD + f"@lt.hookimpl\ndef luigi_traffic_{kind}():\n    return {returned}\n"
+
+
+def problem(name: str) -> str:
+    (found,) = [f for f in plugins().found if f.name == name]
+    return found.problem or ""
+
+
+def test_a_folder_plugin_provides_what_it_says(tiny) -> None:
+    (found,) = plugins().found
+    assert (found.name, found.version, found.problem) == ("tiny", "in a folder", None)
+    assert found.distribution.endswith("tiny.py")
+    assert plugins().provider == {"tiny": found, "tiny_model": found}
+    assert plugins().dataset("tiny").name == "tiny"
+    assert plugins().model("tiny_model").name == "tiny_model"
+    assert [type(d).__name__ for d in plugins().manager.hook.luigi_traffic_datasets()] == ["list"]
+
+
+def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
+    isolated.plugin("alone", one("alone"))
+    folder = isolated.home.parent / "plugins" / "packed"
+    folder.mkdir()
+    (folder / "inner.py").write_text("NAME = 'packed'\n")
+    (folder / "__init__.py").write_text("from .inner import NAME\n" + one("packed"))
+    isolated.set()
+    assert list(plugins().datasets) == ["alone", "packed"]
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import no_such_module_at_all", "ModuleNotFoundError: No module named"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def broken(:", "SyntaxError"),
+        (hook("1 / 0"), "ZeroDivisionError"),
+        (hook("None"), "TypeError"),
+        (hook("[42]"), "luigi_traffic_datasets returned 42, not a Dataset class"),
+        (hook("[lt.Model]"), "not a Dataset class"),
+        (hook("[lt.Dataset]", "models"), "not a Model class"),
+        (one("not a name"), "must be an identifier"),
+        (one("x").replace('timezone, speed_unit = "UTC", "km/h"', ""), "Data lacks timezone, speed_unit"),
+        (one("x").replace("def bronze", "def brons"), r"Data lacks bronze()"),
+        (HEAD + "@lt.hookimpl\ndef luigi_traffic_dataset():\n    return []\n", "unknown hook"),
+    ],
+)  # fmt: skip
+def test_a_broken_plugin_is_named_and_stops_nobody(
+    isolated, source: str, why: str, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    isolated.plugin("broken", source)
+    isolated.plugin("good", one("good"))
+    assert why in problem("broken")
+    assert "plugin broken" in caplog.text
+    assert "is left out" in caplog.text
+    assert list(plugins().datasets) == ["good"]
+    assert plugins().dataset("good").name == "good"
+    assert not plugins().manager.has_plugin("broken")
+    with pytest.raises(PluginError) as caught:
+        plugins().dataset("x")
+    assert "no plugin provides the dataset 'x'" in str(caught.value)
+    assert "plugin broken (" in str(caught.value)
+    assert why in str(caught.value)
+
+
+def test_a_broken_entry_point_is_isolated_too(isolated, monkeypatch) -> None:
+    def load() -> None:
+        raise ImportError("libtorch is missing")
+
+    dist = SimpleNamespace(name="traffic-gone", version="2.0")
+    point = SimpleNamespace(name="gone", dist=dist, load=load)
+    monkeypatch.setattr("luigi_traffic.plugins.entry_points", lambda group: [point])
+    isolated.plugin("good", one("good"))
+    found = plugins().found[0]
+    assert (found.name, found.distribution, found.version) == ("gone", "traffic-gone", "2.0")
+    assert found.problem == "ImportError: libtorch is missing"
+    assert list(plugins().datasets) == ["good"]
+
+
+def test_a_disabled_plugin_is_not_even_imported(isolated) -> None:
+    isolated.plugin("noisy", "raise SystemExit('imported')")
+    isolated.set(PLUGINS__DISABLED="[noisy]")
+    (found,) = plugins().found
+    assert (found.disabled, found.problem) == (True, None)
+    with pytest.raises(PluginError, match="noisy .* is disabled by plugins.disabled"):
+        plugins().dataset("noisy")
+
+
+def test_a_dataset_provided_twice_names_both_and_keeps_the_first(isolated) -> None:
+    isolated.plugin("first", one("same", "First"))
+    isolated.plugin("second", one("same", "Second"))
+    assert "'same' is provided by" in problem("second")
+    assert "first.py (first) already" in problem("second")
+    assert plugins().datasets["same"].__name__ == "First"
+
+
+def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
+    isolated.plugin("twin", one("mine"))
+    other = isolated.home.parent / "other"
+    other.mkdir()
+    (other / "twin.py").write_text(one("theirs"))
+    isolated.set(PLUGINS__PATH=f"[{isolated.home.parent / 'plugins'}, {other}]")
+    assert [bool(f.problem) for f in plugins().found] == [False, True]
+    assert "loaded already" in (plugins().found[1].problem or "")
+    assert list(plugins().datasets) == ["mine"]
+    (provided,) = plugins().manager.hook.luigi_traffic_datasets()
+    assert [d.name for d in provided] == ["mine"]
+
+
+def test_a_plugin_folder_that_is_not_there(isolated) -> None:
+    isolated.set(PLUGINS__PATH="[/no/such/folder]")
+    with pytest.raises(SettingsError, match=r"plugins\.path names /no/such/folder"):
+        plugins()
+
+
+def test_unknown_names_have_a_nearest(tiny) -> None:
+    with pytest.raises(PluginError, match=r"the dataset 'tyni'\. Did you mean 'tiny'\?"):
+        plugins().dataset("tyni")
+    with pytest.raises(PluginError, match=r"the model 'tiny_modl'\. Did you mean 'tiny_model'\?"):
+        plugins().model("tiny_modl")
+    with pytest.raises(SettingsError, match=r"no dataset is named\. Give --dataset NAME"):
+        plugins().dataset("")
+
+
+def test_a_dataset_gets_its_settings_and_their_errors_say_where(tiny) -> None:
+    tiny.write("datasets/tiny.yml", "max_speed: 90\nlinks: [1920161400]\n")
+    chosen = plugins().dataset("tiny").settings
+    assert (chosen.max_speed, chosen.links) == (90.0, ["1920161400"])
+    file = tiny.write("datasets/tiny.yml", "max_sped: 90\n")
+    with pytest.raises(SettingsError) as caught:
+        plugins().dataset("tiny")
+    assert f"unknown setting 'datasets.tiny.max_sped', set in {file}" in str(caught.value)
+    assert "Did you mean 'max_speed'?" in str(caught.value)
+
+
+def test_training_is_laid_over_the_models_file(tiny) -> None:
+    tiny.write("models/tiny_model.yml", "hidden: 8\nepochs: 3\n")
+    config = plugins().model_config("tiny_model", {"epochs": 1})
+    assert (config.hidden, config.epochs) == (8, 1)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"epoch": 1}, r"--training: epoch: .*Did you mean 'epochs'\?"),
+        ({"epochs": "many"}, r"--training: epochs: .*valid integer.*given: 'many'"),
+        ({"epochs": 0}, r"--training: epochs: .*greater than or equal to 1.*given: 0"),
+        ({"loss": "mea"}, r"--training: loss: .*'mae'.*given: 'mea'"),
+    ],
+)
+def test_wrong_training_is_told_with_the_key(tiny, training: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        plugins().model_config("tiny_model", training)
+    assert "- --training" in str(caught.value)
+
+
+def test_a_wrong_model_file_is_told_as_settings_are(tiny) -> None:
+    file = tiny.write("models/tiny_model.yml", "hiden: 8\n")
+    with pytest.raises(SettingsError, match=rf"'models\.tiny_model\.hiden', set in {file}"):
+        plugins().model_config("tiny_model", {})
