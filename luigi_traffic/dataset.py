@@ -76,7 +76,8 @@ class RawDay:
 class Check:
     """What must hold before silver commits: an aggregate and the bounds of its value.
 
-    Computed in the pass that writes the data; no second scan.
+    Computed in the pass that writes the data; no second scan. Spark allows no DISTINCT
+    there: count with `F.approx_count_distinct`.
 
     >>> Check("one speed above zero", F.max("speed"), low=0.1)      # doctest: +SKIP
     """

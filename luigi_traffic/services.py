@@ -66,8 +66,10 @@ class Service:
         try:
             process = psutil.Process(self.pid)
             born_then = abs(process.create_time() - self.began) < _CLOCK_SLACK_S
-            # The first word may be rewritten (a Python that starts another Python).
-            if born_then and process.cmdline()[1:] == self.command[1:]:
+            command = process.cmdline()
+            # Empty for a moment while it begins. The first word may be rewritten (a Python
+            # that starts another Python).
+            if born_then and (not command or command[1:] == self.command[1:]):
                 return process
         except psutil.Error:  # gone, a zombie, or somebody else's
             pass

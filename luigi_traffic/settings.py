@@ -58,7 +58,6 @@ class WarehouseSettings(Section):
     password: SecretStr | None = Field(None, description="kind server only; environment only")
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
 
-
     def secret(self) -> str:
         """The password, empty where none is set."""
         return self.password.get_secret_value() if self.password else ""

@@ -72,7 +72,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Isolat
 
 
 #: Text lines "HH:MM,link,speed" of one day, from a folder.
-TINY = '''
+TINY = """
 from datetime import timedelta
 import luigi_traffic as lt
 
@@ -132,7 +132,7 @@ def luigi_traffic_datasets():
 @lt.hookimpl
 def luigi_traffic_models():
     return [TinyModel]
-'''
+"""
 
 
 @pytest.fixture

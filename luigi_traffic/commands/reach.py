@@ -31,12 +31,11 @@ def lake() -> Finding:
     try:
         first, second = store.create(key, b"1"), store.create(key, b"2")
         kept = store.read(key)
+        store.delete([key])
     except OSError as e:
         raise Problem(
             f"{store.describe()} cannot be written: {e}", "Set lake.path to a folder of yours."
         ) from e
-    finally:
-        store.delete([key])
     if not first or second or kept != b"1":
         raise Problem(
             f"{store.describe()} overwrites what it should create only where there is none",

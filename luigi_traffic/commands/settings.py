@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MASK = "********"
 DEFAULT = "default"
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)_?key", re.I
+    r"pass(word|wd|phrase)?$|secret|token|credential|(api|access|private)[_.]?key", re.IGNORECASE
 )
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(?<=\?).+$")
@@ -108,9 +108,9 @@ def masked(key: str, value: Any) -> Any:
     """`value` without what nobody should read: secrets, and credentials in addresses."""
     if value is None or value == "":
         return value
-    if _SECRET.search(key.rpartition(".")[2]) or (
-        key.startswith("spark.conf") and _SECRET.search(key)
-    ):
+    # Spark's own property names have dots.
+    name = key if key.startswith("spark.conf.") else key.rpartition(".")[2]
+    if _SECRET.search(name):
         return MASK
     if isinstance(value, str) and "://" in value:
         return _QUERY.sub(MASK, _USER.sub(f"{MASK}@", value))

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -80,11 +81,19 @@ def session() -> SparkSession:
             f"Spark needs Java {JAVA_NEEDED} or newer; {java} is version {version}. "
             "Install a newer one, or point JAVA_HOME at it."
         )
+    logger.info("starting Spark (%s)", settings().spark.master)
+    return start(settings().spark)
+
+
+def start(chosen: SparkSettings) -> SparkSession:
+    """A session with these settings, or the one there is."""
     from pyspark.sql import SparkSession
 
-    logger.info("starting Spark (%s)", settings().spark.master)
+    if chosen.master.startswith("local"):
+        # Else Spark takes the first `python3` on the PATH, which may lack what this one has.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     (home() / "tmp" / "spark").mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder
-    for key, value in properties(settings().spark).items():
+    for key, value in properties(chosen).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

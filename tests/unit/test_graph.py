@@ -41,7 +41,7 @@ def test_downstream_is_upstream_of_the_reversed_graph(pairs: list[tuple[str, str
 
 @given(edges, st.randoms())
 def test_equal_graphs_have_equal_checksums(pairs: list[tuple[str, str]], random) -> None:
-    again = pairs + [("a", "a")] + pairs[:3]
+    again = [*pairs, ("a", "a"), *pairs[:3]]
     random.shuffle(again)
     one, other = LinkGraph.from_edges(pairs), LinkGraph.from_edges(again)
     assert (one, one.checksum) == (other, other.checksum)
@@ -50,7 +50,13 @@ def test_equal_graphs_have_equal_checksums(pairs: list[tuple[str, str]], random)
     assert len(more) == len(one) + 1
 
 
-@given(st.lists(st.tuples(names, st.integers(0, 4), st.integers(0, 4)), max_size=12, unique_by=lambda r: r[0]))
+@given(
+    st.lists(
+        st.tuples(names, st.integers(0, 4), st.integers(0, 4)),
+        max_size=12,
+        unique_by=lambda r: r[0],
+    )
+)
 def test_links_that_meet_in_a_node_are_joined(rows: list[tuple[str, int, int]]) -> None:
     expected = {(a, b) for a, _, end in rows for b, start, _ in rows if end == start and a != b}
     assert set(LinkGraph.from_nodes(rows).edges) == expected

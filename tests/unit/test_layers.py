@@ -38,12 +38,13 @@ def test_places_are_listed_in_the_order_they_are_read(isolated) -> None:
     isolated.write("models/b.yml", "")
     isolated.write("datasets/z.yml", "")
     isolated.write("datasets/a.yml", "")
+    read = ("local.yml", "datasets/a.yml", "datasets/z.yml", "models/b.yml")
     assert Layers.read().places == [
         "packaged defaults",
         f"{isolated.conf / 'base.yml'} (absent)",
-        *[str(isolated.conf / n) for n in ("local.yml", "datasets/a.yml", "datasets/z.yml", "models/b.yml")],
+        *[str(isolated.conf / name) for name in read],
         "environment LUIGI_TRAFFIC__…",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_mapping_over_a_value_and_a_value_over_a_mapping(isolated) -> None:

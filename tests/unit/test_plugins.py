@@ -69,7 +69,7 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),
         (one("not a name"), "must be an identifier"),
-        (one("x").replace('timezone, speed_unit = "UTC", "km/h"', ""), "Data lacks timezone, speed_unit"),
+        (one("x").replace("timezone, speed_unit =", "x ="), "Data lacks timezone, speed_unit"),
         (one("x").replace("def bronze", "def brons"), r"Data lacks bronze()"),
         (HEAD + "@lt.hookimpl\ndef luigi_traffic_dataset():\n    return []\n", "unknown hook"),
     ],
@@ -113,7 +113,7 @@ def test_a_disabled_plugin_is_not_even_imported(isolated) -> None:
     isolated.set(PLUGINS__DISABLED="[noisy]")
     (found,) = plugins().found
     assert (found.disabled, found.problem) == (True, None)
-    with pytest.raises(PluginError, match="noisy .* is disabled by plugins.disabled"):
+    with pytest.raises(PluginError, match=r"noisy .* is disabled by plugins\.disabled"):
         plugins().dataset("noisy")
 
 

@@ -53,7 +53,9 @@ def test_ids_are_the_same_in_every_process() -> None:
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == recipe.partition_id(["x"])
     # Stored ids stay valid from one version to the next: this one may never change.
-    assert Recipe("gold", "tiny", {"v": "1"}).partition_id(["x"]) == "3bac412bb25209c960535927e95bb711"
+    assert (
+        Recipe("gold", "tiny", {"v": "1"}).partition_id(["x"]) == "3bac412bb25209c960535927e95bb711"
+    )
 
 
 def test_a_recipe_as_stored_names_stage_and_dataset() -> None:

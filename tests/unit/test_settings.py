@@ -50,9 +50,7 @@ def test_files_of_datasets_and_models_lie_under_their_names(isolated) -> None:
     isolated.write("datasets/tiny.yml", "glob: own\nlinks: ['0012', 7]\n")
     isolated.write("models/net.yml", "hidden: 8\n")
     isolated.set(DATASETS__TINY__MAX_SPEED="90", MODELS__NET__HIDDEN="16")
-    assert settings().datasets == {
-        "tiny": {"glob": "own", "max_speed": "90", "links": ["0012", 7]}
-    }
+    assert settings().datasets == {"tiny": {"glob": "own", "max_speed": "90", "links": ["0012", 7]}}
     assert settings().models == {"net": {"hidden": "16"}}
 
 
@@ -110,7 +108,7 @@ def test_an_unknown_key_names_itself_its_place_and_the_nearest(isolated) -> None
 def test_a_bad_value_names_key_value_place_and_what_is_expected(isolated) -> None:
     file = isolated.write("local.yml", "pipeline: {window_days: many}\nwarehouse: {port: 99999}\n")
     refused(
-        f"setting 'pipeline.window_days' is set to 'many' in {file}: Input should be a valid integer",
+        f"setting 'pipeline.window_days' is set to 'many' in {file}: Input should be a valid int",
         f"setting 'warehouse.port' is set to 99999 in {file}: Input should be less than or equal",
     )
     isolated.write("local.yml", "warehouse: {kind: mysql}\n")

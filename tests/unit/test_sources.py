@@ -43,7 +43,7 @@ def test_an_archive_by_file_url(tmp_path: Path) -> None:
     folder = tmp_path / "two words"
     folder.mkdir()
     source = HttpZip(f"{folder.as_uri()}/{{date}}.zip")
-    with pytest.raises(SourceAbsent, match="no such file: .*two words/20120308.zip"):
+    with pytest.raises(SourceAbsent, match=r"no such file: .*two words/20120308\.zip"):
         read(source)
     (folder / "20120308.zip").write_bytes(b"PK")
     assert read(source) == [("20120308.zip", b"PK")]

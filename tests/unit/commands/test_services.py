@@ -73,6 +73,13 @@ def test_a_process_that_got_the_recorded_id_is_left_alone(empty, sleeper, other)
     assert process.poll() is None and not gone(child)
 
 
+def test_a_service_that_is_just_beginning_is_ours(empty, sleeper, monkeypatch):
+    """Between its birth and its first instruction a process shows an empty command line."""
+    _, _, service = sleeper
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda self: [])
+    assert service.process() is not None
+
+
 def test_children_that_outlive_a_killed_service_are_stopped(empty, sleeper):
     process, child, service = sleeper
     record(service)

@@ -165,7 +165,10 @@ def test_a_passing_failure_is_tried_again(
     web.answers = [(status, b"busy", ""), (status, b"busy", ""), (200, packed(), "")]
     assert fetch(catalog, tmp_path, of(web)).lines == 5000
     assert len(web.paths) == 3
-    assert f"try 1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}" in caplog.text
+    assert (
+        f"try 1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}"
+        in caplog.text
+    )
     assert "try 2" in caplog.text
 
 
@@ -177,9 +180,7 @@ def test_it_gives_up_with_the_reason(web: Web, catalog: Catalog, tmp_path: Path)
     assert left(tmp_path) == []
 
 
-def test_a_body_that_breaks_off_is_no_archive(
-    web: Web, catalog: Catalog, tmp_path: Path
-) -> None:
+def test_a_body_that_breaks_off_is_no_archive(web: Web, catalog: Catalog, tmp_path: Path) -> None:
     web.answers = [(200, packed(), "broken"), (200, packed(), "")]
     day = fetch(catalog, tmp_path, of(web))
     assert day.content_hash == hashlib.sha256(packed()).hexdigest()
@@ -249,7 +250,9 @@ def test_nothing_stays_of_a_day_that_is_refused(
 
 def test_a_server_that_is_not_there(catalog: Catalog, tmp_path: Path) -> None:
     source = lt.HttpZip(f"http://me:{SECRET}@127.0.0.1:1/{{date}}.zip?token={SECRET}")
-    with pytest.raises(TransientError, match=r"http://127\.0\.0\.1:1/20120328\.zip: .*refused") as e:
+    with pytest.raises(
+        TransientError, match=r"http://127\.0\.0\.1:1/20120328\.zip: .*refused"
+    ) as e:
         fetch(catalog, tmp_path, source)
     assert SECRET not in str(e.value)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def written(
 
 def cut(text: bytes, ends: list[int]) -> list[bytes]:
     places = sorted({0, len(text), *(end % (len(text) + 1) for end in ends)})
-    return [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(places)]
 
 
 lines = st.lists(
@@ -136,7 +137,7 @@ def test_an_unknown_first_line_is_refused_with_the_files_name(tmp_path: Path) ->
         raise DataError(f"neither header nor row: {line!r}")
 
     writer = PieceWriter(LocalStore(tmp_path), "x/", 100, refuse)
-    with pytest.raises(DataError, match="day.csv: neither header nor row: 'x'"):
+    with pytest.raises(DataError, match=r"day\.csv: neither header nor row: 'x'"):
         writer.write("day.csv", iter([b"x\n"]))
 
 

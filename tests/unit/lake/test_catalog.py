@@ -135,7 +135,9 @@ def test_absence_is_a_record_and_no_partition(catalog: Catalog) -> None:
     assert catalog.absent("raw", "tiny", DAY, "another") is None
 
 
-def test_discard_removes_an_attempt_and_nothing_beside_it(store: Counting, catalog: Catalog) -> None:
+def test_discard_removes_an_attempt_and_nothing_beside_it(
+    store: Counting, catalog: Catalog
+) -> None:
     ours, theirs = (catalog.attempt("raw", "tiny", DAY) for _ in range(2))
     assert ours != theirs
     for prefix in (ours, theirs):

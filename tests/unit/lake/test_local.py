@@ -74,9 +74,13 @@ def test_a_writer_shows_nothing_before_its_end(store: LocalStore) -> None:
 
 
 def test_an_exception_in_the_writer_leaves_nothing(store: LocalStore) -> None:
-    with pytest.raises(RuntimeError), store.writer("p/x") as file:
-        file.write(b"half")
-        raise RuntimeError
+    def fail() -> None:
+        with store.writer("p/x") as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert files(store) == []
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,8 +64,22 @@ def test_properties_keep_to_loopback_and_the_users_win(isolated) -> None:
 
 
 @pytest.mark.spark
+def test_workers_run_the_python_of_the_driver(spark) -> None:
+    def tell(batches: Iterator) -> Iterator:
+        import pyarrow as pa
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"python": [sys.executable]})
+
+    (row,) = spark.range(1).mapInArrow(tell, "python string").collect()
+    assert row.python == sys.executable
+
+
+@pytest.mark.spark
 def test_wall_time_is_never_shifted(spark) -> None:
     text = "2012-03-28 08:00:00"
-    row = spark.sql(f"SELECT CAST('{text}' AS timestamp) AS t, typeof(CAST('{text}' AS timestamp)) AS k")
+    row = spark.sql(
+        f"SELECT CAST('{text}' AS timestamp) AS t, typeof(CAST('{text}' AS timestamp)) AS k"
+    )
     (found,) = row.collect()
     assert (str(found.t), found.k) == (text, "timestamp_ntz")

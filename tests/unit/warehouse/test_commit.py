@@ -199,10 +199,10 @@ def test_forecasts_of_two_models_stand_side_by_side(warehouse: Warehouse) -> Non
 
         def fill(name: str, part: str = part, model: str = model, speed: float = speed) -> int:
             at = datetime(2012, 3, 29)
-            values = dict(
-                part=part, model=model, issued_at=at, kind="next", step=1, timestamp=at,
-                link_id="l", speed=speed,
-            )  # fmt: skip
+            values = {
+                "part": part, "model": model, "issued_at": at, "kind": "next", "step": 1,
+                "timestamp": at, "link_id": "l", "speed": speed,
+            }  # fmt: skip
             with warehouse.connect() as conn:
                 return copy_in(conn, name, table.columns, pa.Table.from_pylist([values]))
 

@@ -251,7 +251,10 @@ def test_migrations_run_once_though_two_start_at_once(server: EmbeddedServer) ->
     conn.close()
 
 
-def test_a_database_of_a_newer_version_is_refused(warehouse: Warehouse) -> None:
-    with pytest.raises(TerminalError, match="a newer version has used it"), warehouse.connect() as conn:
-        run(conn, "INSERT INTO meta.migrations (number, name) VALUES (999, 'future')")
+def test_a_database_of_a_newer_version_is_refused(server: EmbeddedServer) -> None:
+    conn = psycopg2.connect(**server.ensure_running().kwargs())
+    schema.migrate(conn)
+    run(conn, "INSERT INTO meta.migrations (number, name) VALUES (999, 'future')")
+    with pytest.raises(TerminalError, match="a newer version has used it"):
         schema.migrate(conn)
+    conn.close()

@@ -94,7 +94,12 @@ def test_an_answer_takes_no_time_when_the_server_is_up(server: EmbeddedServer) -
 def test_the_database_is_named_and_empty(server: EmbeddedServer) -> None:
     dsn = server.ensure_running()
     assert value(dsn, "SELECT current_database()") == "luigi_traffic"
-    assert value(dsn, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'luigi_traffic'") == dsn.user
+    assert (
+        value(
+            dsn, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'luigi_traffic'"
+        )
+        == dsn.user
+    )
 
 
 def test_a_wrong_password_file_is_told_at_once(killable: EmbeddedServer) -> None:

@@ -165,25 +165,20 @@ def test_discard_copes_with_a_table_that_goes_while_it_waits(
 ) -> None:
     staged = stage(warehouse, batch([1]))
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    errors = []
 
     def discard() -> None:
-        try:
-            with warehouse.connect() as conn:
-                TABLE.discard(conn, staged)
-        except BaseException as error:
-            errors.append(error)
+        with warehouse.connect() as conn:
+            TABLE.discard(conn, staged)
 
     owner = psycopg2.connect(**server.ensure_running().kwargs())
-    with owner, owner.cursor() as cursor:
+    with ThreadPoolExecutor() as pool, owner, owner.cursor() as cursor:
         cursor.execute(f"DROP TABLE {staged}")
-        thread = threading.Thread(target=discard)
-        thread.start()
+        waiter = pool.submit(discard)
         while warehouse.query(waiting, 1)[1] == [(0,)]:
-            assert thread.is_alive()
+            assert not waiter.done()
+        owner.commit()
+        waiter.result(10)
     owner.close()
-    thread.join(10)
-    assert errors == []
     assert orphans(warehouse) == []
 
 
