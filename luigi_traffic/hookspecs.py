@@ -24,4 +24,4 @@ def luigi_traffic_models() -> Sequence[type[Model]]:  # type: ignore[empty-body]
 
 @hookspec
 def luigi_traffic_commands() -> Sequence[Any]:  # type: ignore[empty-body]
-    """Command functions that this plugin adds to `luigi-traffic` (typer signature)."""
+    """Command functions that this plugin adds to `luigi-traffic`."""

@@ -8,19 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-
-def forget() -> None:
-    """Drop what a process keeps: settings, parts, plugins, recipes, ledger ids."""
-    from luigi_traffic import parts, plugins, settings
-    from luigi_traffic.targets import chain
-    from luigi_traffic.targets.warehouse import ledger_view
-
-    settings.reset()
-    parts.parts.cache_clear()
-    plugins.plugins.cache_clear()
-    chain.lineage.cache_clear()
-    ledger_view.forget()
+from process_state import forget
 
 
 @dataclass

@@ -50,9 +50,10 @@ def _cell(rows: Sequence[Row]) -> Text:
         cell.append("\n" if cell else "")
         # A day that is not done and is not taken as left out stops the pipeline.
         style = "red" if not row["complete"] and row["state"] == ABSENT else None
-        if row["stage"] == "forecast" and row["state"] == MISSING:
-            style = "dim"  # only the last day of a run is forecast
-        cell.append(row["state"], style=style or _STYLES.get(row["state"], "red"))
+        state = row["state"]
+        if row["stage"] == "forecast" and state == MISSING:
+            state, style = "–", "dim"  # only the last day of a run is forecast
+        cell.append(state, style=style or _STYLES.get(row["state"], "red"))
         if row["state"] == DONE:
             rows_made = "" if row["rows"] is None else short(row["rows"])
             seconds = f"{_seconds(row['seconds'])}s" if row["seconds"] else ""

@@ -16,14 +16,9 @@ import luigi.retcodes
 import psycopg2
 import pyarrow.parquet as pq
 import pytest
-from luigi.task_register import Register
+from process_state import forget
 
 import luigi_traffic.run  # noqa: F401 - the module that the command line names
-from luigi_traffic import parts as parts_module
-from luigi_traffic import plugins as plugins_module
-from luigi_traffic import settings as settings_module
-from luigi_traffic.targets import chain
-from luigi_traffic.targets.warehouse import ledger_view
 from luigi_traffic.warehouse.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).parents[2]
@@ -154,20 +149,10 @@ class LuigiHere:
     def set(self, **variables: str) -> None:
         for key, value in variables.items():
             self._monkeypatch.setenv(f"LUIGI_TRAFFIC__{key}", value)
-        self.forget()
-
-    @staticmethod
-    def forget() -> None:
-        """What a new process would not know."""
-        settings_module.reset()
-        parts_module.parts.cache_clear()
-        plugins_module.plugins.cache_clear()
-        chain.lineage.cache_clear()
-        ledger_view.forget()
-        Register.clear_instance_cache()
+        forget()
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        self.forget()
+        forget()
         self._caplog.clear()
         with pytest.raises(SystemExit) as ended:
             luigi.retcodes.run_with_retcodes(
@@ -183,4 +168,4 @@ def luigi_here(tmp_path, monkeypatch, warehouse, caplog) -> Iterator[LuigiHere]:
     here = LuigiHere(tmp_path, monkeypatch, caplog)
     here.set(**{f"WAREHOUSE__{key}": value for key, value in warehouse.items()})
     yield here
-    here.forget()
+    forget()

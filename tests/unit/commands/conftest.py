@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from process_state import forget
 
 from luigi_traffic import settings as settings_module
-from luigi_traffic.commands.added import added_commands
 from luigi_traffic.lake.manifest import ABSENT, Manifest
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.targets import chain
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
-from luigi_traffic.targets.warehouse import ledger_view
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.embedded import EmbeddedServer
 
@@ -93,16 +90,6 @@ SCORES = {
            for step in ("3", "6", "12", "mean")}
     for name, mae in (("model", 3.25), ("persistence", 4.5), ("historical average", 5.75))
 }  # fmt: skip
-
-
-def forget() -> None:
-    """Drop what this process has read of settings, plugins and parts."""
-    if parts.cache_info().currsize and "warehouse" in vars(parts()):
-        parts().warehouse.close()
-    settings_module.reset()
-    for cached in (plugins, parts, chain.lineage, added_commands):
-        cached.cache_clear()
-    ledger_view.forget()
 
 
 @dataclass

@@ -1,0 +1,52 @@
+"""The documents say what is there: hooks, dependencies, decisions."""
+
+from __future__ import annotations
+
+import configparser
+import inspect
+import re
+from pathlib import Path
+
+from luigi_traffic import hookspecs
+from luigi_traffic.markers import PROJECT
+
+REPOSITORY = Path(__file__).parents[2]
+DOCS = REPOSITORY / "docs"
+
+
+def test_every_hook_has_a_page_with_its_signature_and_a_plugin_that_uses_it() -> None:
+    hooks = {
+        name: function
+        for name, function in inspect.getmembers(hookspecs, inspect.isfunction)
+        if hasattr(function, f"{PROJECT}_spec")
+    }
+    assert hooks
+    assert {page.stem for page in (DOCS / "hooks").glob("*.md")} == set(hooks)
+    code = [p.read_text(encoding="utf-8") for p in (REPOSITORY / "plugins").rglob("*.py")]
+    for name, function in hooks.items():
+        page = (DOCS / "hooks" / f"{name}.md").read_text(encoding="utf-8")
+        arguments = ", ".join(inspect.signature(function).parameters)
+        assert page.startswith(f"# `{name}({arguments})`\n")
+        assert (function.__doc__ or "").strip() in page
+        assert any(f"def {name}(" in text for text in code), f"no plugin here uses {name}"
+
+
+def test_every_dependency_has_its_reason() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(REPOSITORY / "setup.cfg")
+    wanted = re.findall(r"^([a-z][\w-]*)", setup["options"]["install_requires"], re.MULTILINE)
+    reasons = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for row in re.findall(r"^\| ([\w, -]+) \|", reasons, re.MULTILINE)
+        for name in row.split(", ")
+    }
+    assert set(wanted) - named == set()
+    pinned = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
+    assert not re.search(r"://|--index|--find-links", pinned)
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    for page in [REPOSITORY / "README.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links {target}"
