@@ -42,7 +42,7 @@ lint: setup  ## ruff, mypy, the layers of the design
 	lint-imports
 
 unit: setup  ## the unit tests
-	pytest tests/unit plugins
+	pytest -n 2 --dist loadfile tests/unit plugins
 
 e2e: setup  ## a user's commands, crashes, bad input
 	pytest tests/e2e

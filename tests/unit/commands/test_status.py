@@ -187,7 +187,7 @@ def test_page_loses_nothing_on_a_narrow_terminal(filled, width):
     console = Console(width=width, record=True, file=StringIO())
     status_page.draw(status.rows("tiny", DAYS), console)
     page = console.export_text()
-    for word in ("2024-05-02", "missing", "persistence", "4.500", "25.0%", "luigi-traffic up"):
+    for word in ("2024-05-02", "–", "persistence", "4.500", "25.0%", "luigi-traffic up"):
         assert word in page
     assert page.count("done") == 11  # five stages of two days, one forecast
     assert str(filled.path / "reports" / "tiny.html") in page  # whole, on one line
