@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -92,12 +91,6 @@ def test_an_up_to_date_run_imports_no_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_a_large_town_is_quick(tmp_path) -> None:
-    started = time.process_time()
-    archive(links_count=2000, folder=tmp_path)
-    assert time.process_time() - started < 60
 
 
 @pytest.mark.spark

@@ -223,7 +223,7 @@ def test_the_lock_dies_with_its_process(warehouse: Warehouse) -> None:
     assert process.exitcode == -signal.SIGKILL
     began = time.monotonic()
     with warehouse.lock("day"):
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 50
 
 
 def test_migrations_run_once_though_two_start_at_once(server: EmbeddedServer) -> None:
