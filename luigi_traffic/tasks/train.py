@@ -89,10 +89,8 @@ class Train(ModelStage):
         self.tell(f"epoch {at.epoch} of {at.epochs}, loss {at.loss:.3f}{best}", 100 * at.share)
 
     def _show_run(self, registered: Registered) -> None:
-        """Link the MLflow run in luigid: the server's page, or that of `luigi-traffic up`."""
+        """Link the MLflow run in luigid."""
         from luigi_traffic.services import ui_run_url
-        from luigi_traffic.training.registry import run_url
 
         if self.set_tracking_url is not None:
-            url = run_url(parts().settings.tracking_uri, registered)
-            self.set_tracking_url(url or ui_run_url(registered.experiment_id, registered.run_id))
+            self.set_tracking_url(ui_run_url(registered.experiment_id, registered.run_id))

@@ -142,14 +142,6 @@ def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path
         )
 
 
-def run_url(tracking_uri: str, registered: Registered) -> str | None:
-    """Address of the run in the MLflow UI; None where the store has no server."""
-    if not tracking_uri.startswith(("http://", "https://")):
-        return None
-    base = _redacted(tracking_uri).rstrip("/")
-    return f"{base}/#/experiments/{registered.experiment_id}/runs/{registered.run_id}"
-
-
 # -- below: helpers, also of `luigi_traffic.training.champion` ---------------------------
 
 
