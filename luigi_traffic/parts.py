@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from luigi_traffic.events.journal import EventLog, Journal
+from luigi_traffic.events.journal import Journal
+from luigi_traffic.events.log import EventLog
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
@@ -26,6 +27,11 @@ class Parts:
     @cached_property
     def store(self) -> ObjectStore:
         """The object store of the lake."""
+        chosen = self.settings.lake
+        if chosen.kind == "s3":
+            from luigi_traffic.lake.s3 import S3Store
+
+            return S3Store(chosen)
         return LocalStore(self.settings.lake_path)
 
     @cached_property
@@ -36,6 +42,10 @@ class Parts:
     @cached_property
     def events(self) -> EventLog:
         """The event log."""
+        if self.settings.events.kind == "kafka":
+            from luigi_traffic.events.kafka import KafkaLog
+
+            return KafkaLog(self.settings.events)
         return Journal(home() / "events")
 
     @cached_property
@@ -55,7 +65,7 @@ class Parts:
             return EmbeddedServer(home() / "postgres").ensure_running()
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
-            chosen.secret(), chosen.sslmode,
+            chosen.secret(), chosen.sslmode, chosen.ca_file,
         )  # fmt: skip
 
 

@@ -7,8 +7,7 @@ What lies in `<home>/services`:
     <name>.log         what it said
     luigid.pickle      luigid's own state, kept when it stops
 
-A process is ours where id, time of birth and command line are the recorded ones: an id
-alone may be somebody else's by now.
+Whose process is whose: `luigi_traffic.processes`.
 """
 
 from __future__ import annotations
@@ -18,19 +17,18 @@ import json
 import logging
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import psutil
-
+from luigi_traffic import processes
 from luigi_traffic.errors import StoreError, did_you_mean
 from luigi_traffic.layers import home
+from luigi_traffic.processes import Recorded
 from luigi_traffic.settings import settings
 
 logger = logging.getLogger("luigi_traffic")
@@ -42,55 +40,16 @@ START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 10
 _PROBES = {LUIGID: "/static/visualiser/index.html", MLFLOW: "/health"}
 _LOG_LINES = 15
-#: The clock that birth times are told by is set now and then.
-_CLOCK_SLACK_S = 5.0
 
 
 @dataclass(frozen=True)
-class Service:
-    """One started service. `began` is the birth of its process, in seconds of the epoch."""
-
-    name: str
-    pid: int
-    began: float
-    command: list[str]
-    port: int
+class Service(Recorded):
+    """One started service."""
 
     @property
     def url(self) -> str:
         """Its address."""
         return f"http://{HOST}:{self.port}"
-
-    def process(self) -> psutil.Process | None:
-        """Its main process, None where that is gone or the id is another process's by now."""
-        try:
-            process = psutil.Process(self.pid)
-            born_then = abs(process.create_time() - self.began) < _CLOCK_SLACK_S
-            command = process.cmdline()
-            # Empty for a moment while it begins. The first word may be rewritten (a Python
-            # that starts another Python).
-            if born_then and (not command or command[1:] == self.command[1:]):
-                return process
-        except psutil.Error:  # gone, a zombie, or somebody else's
-            pass
-        return None
-
-    def processes(self) -> list[psutil.Process]:
-        """Main process and all that it started, those included that outlived it.
-
-        It leads a session of its own, and no new process gets the id of a session that has
-        members: where the id is no process's, the members of that session are ours.
-        """
-        leader = self.process()
-        if leader is None and (psutil.pid_exists(self.pid) or psutil.boot_time() > self.began):
-            return []
-        found = [leader] if leader else []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                same_session = os.getsid(process.pid) == self.pid
-                if same_session and process.pid != self.pid:
-                    found.append(process)
-        return found
 
     def answers(self) -> bool:
         """Whether it serves pages."""
@@ -203,23 +162,17 @@ def _locked() -> Iterator[None]:
 def _launch(name: str) -> Service:
     port = _port(name)
     command, environment = _command(name, port)
-    with log_file(name).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=folder(),
-            env={**os.environ, **environment},
-            # Out of reach of the terminal's Ctrl-C, and alive when it is closed.
-            start_new_session=True,
-        )
-    began = psutil.Process(process.pid).create_time()
-    service = Service(name, process.pid, began, command, port)
-    attempt = _record(name).with_suffix(".new")
-    attempt.write_text(json.dumps(asdict(service)), encoding="utf-8")
-    attempt.replace(_record(name))
-    return service
+    started: list[Service] = []
+
+    def record(pid: int, began: float) -> None:
+        started.append(Service(name, pid, began, command, port))
+        attempt = _record(name).with_suffix(".new")
+        attempt.write_text(json.dumps(asdict(started[0])), encoding="utf-8")
+        attempt.replace(_record(name))
+
+    log_file(name).unlink(missing_ok=True)
+    processes.start(command, record, log_file(name), folder(), {**os.environ, **environment})
+    return started[0]
 
 
 def _port(name: str) -> int:
@@ -276,14 +229,7 @@ def _end(name: str) -> bool:
     if service is None:
         return False
     mine = service.processes()
-    for process in mine:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, left = psutil.wait_procs(mine, timeout=STOP_TIMEOUT_S)
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    _, left = psutil.wait_procs(left, timeout=STOP_TIMEOUT_S)
+    left = processes.end(mine, STOP_TIMEOUT_S)
     if left:
         raise StoreError(f"{name} does not end: process {', '.join(str(p.pid) for p in left)}")
     _record(name).unlink(missing_ok=True)

@@ -41,8 +41,23 @@ class PluginsSettings(Section):
 class LakeSettings(Section):
     """Where raw, bronze and silver lie."""
 
-    kind: Literal["local"] = "local"
-    path: Path | None = Field(None, description="folder; empty: <home>/lake")
+    kind: Literal["local", "s3"] = Field("local", description="a folder, or MinIO or any S3")
+    path: Path | None = Field(None, description="kind local: folder; empty: <home>/lake")
+    endpoint: str = Field(
+        "http://127.0.0.1:9000", pattern=r"^https?://[^/?#@]+/?$", description="kind s3: address"
+    )
+    bucket: str = Field(
+        "traffic-lake",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="kind s3: it must exist",
+    )
+    region: str = Field("us-east-1", description="kind s3: region that requests are signed for")
+    path_style: bool = Field(
+        True, description="kind s3: bucket in the path (MinIO) or in the host name"
+    )
+    ca_file: Path | None = Field(None, description="kind s3: CA of an https endpoint, PEM")
+    access_key: SecretStr | None = Field(None, description="kind s3; environment only")
+    secret_key: SecretStr | None = Field(None, description="kind s3; environment only")
 
 
 class WarehouseSettings(Section):
@@ -57,6 +72,7 @@ class WarehouseSettings(Section):
     user: str = "luigi_traffic"
     password: SecretStr | None = Field(None, description="kind server only; environment only")
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
 
     def secret(self) -> str:
         """The password, empty where none is set."""
@@ -66,8 +82,25 @@ class WarehouseSettings(Section):
 class EventsSettings(Section):
     """Where a raw partition is announced."""
 
-    kind: Literal["journal"] = "journal"
+    kind: Literal["journal", "kafka"] = Field("journal", description="a file, or Apache Kafka")
     topic: str = Field("traffic.{dataset}.raw", description="topic of a dataset's announcements")
+    servers: list[str] = Field(["127.0.0.1:9092"], description="kind kafka: host:port of brokers")
+    partitions: int = Field(3, ge=1, description="kind kafka: of a topic that is created")
+    replication: int = Field(1, ge=1, description="kind kafka: of a topic that is created")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    user: str = Field("", description="kind kafka with SASL")
+    password: SecretStr | None = Field(None, description="kind kafka with SASL; environment only")
+    ca_file: Path | None = Field(None, description="kind kafka with SSL: CA, PEM; empty: system's")
+
+
+class ListenSettings(Section):
+    """`luigi-traffic listen`: what consumes announcements."""
+
+    group: str = Field("luigi_traffic", description="consumer group; its members share the work")
+    attempts: int = Field(3, ge=1, description="runs of an event before it is a dead letter")
+    backoff_seconds: float = Field(5.0, gt=0, description="first pause between runs; it doubles")
+    dead_letter: str = Field("{topic}.dead-letter", description="topic of what cannot be worked")
 
 
 class TrackingSettings(Section):
@@ -80,6 +113,11 @@ class SparkSettings(Section):
     """The compute engine of bronze, silver and gold."""
 
     master: str = "local[*]"
+    remote: str = Field(
+        "", description="Spark Connect, as sc://host:15002; given, spark.master is not used"
+    )
+    token: SecretStr | None = Field(None, description="of a Connect server; environment only")
+    jars: Path | None = Field(None, description="folder of jars for s3a; see docs/stack.md")
     driver_memory: str = Field("3g", description="heap of the driver's JVM")
     shuffle_partitions: int = Field(4, ge=1)
     conf: dict[str, str] = Field({}, description="more Spark properties, as Spark names them")
@@ -113,6 +151,7 @@ class Settings(Section):
     lake: LakeSettings = LakeSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     events: EventsSettings = EventsSettings()
+    listen: ListenSettings = ListenSettings()
     tracking: TrackingSettings = TrackingSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()
@@ -144,7 +183,7 @@ def settings() -> Settings:
     Raises `SettingsError` that names the key, the place it was set and what was expected there.
     """
     found = layers()
-    for path in ("warehouse.password",):
+    for path in secrets(Settings):
         place = found.origin.get(path, "")
         if place and not place.startswith("environment"):
             raise SettingsError(
@@ -152,13 +191,40 @@ def settings() -> Settings:
                 f"Remove it there and set {found.variable(path)}."
             )
     chosen = validated(Settings, found.values, "", found)
-    if chosen.warehouse.kind == "server" and not chosen.warehouse.secret():
-        raise SettingsError(
-            "setting 'warehouse.password' is missing: warehouse.kind is 'server'. It is a secret "
-            f"and comes from the environment only: set {found.variable('warehouse.password')}.\n"
-            f"  looked in, last wins:{found.looked_in()}"
-        )
+    for path, reason in _needed(chosen):
+        section, _, key = path.partition(".")
+        if not getattr(getattr(chosen, section), key):
+            raise SettingsError(
+                f"setting {path!r} is missing: {reason}. It is a secret and comes from the "
+                f"environment only: set {found.variable(path)}.\n"
+                f"  looked in, last wins:{found.looked_in()}"
+            )
     return chosen
+
+
+def secrets(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted keys of the settings that are secret: their type is `SecretStr`."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        if field.annotation == SecretStr | None:
+            found.append(prefix + name)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += secrets(field.annotation, f"{prefix}{name}.")
+    return found
+
+
+def _needed(chosen: Settings) -> list[tuple[str, str]]:
+    """Secrets that the chosen kinds cannot do without, and why."""
+    needed = []
+    if chosen.warehouse.kind == "server":
+        needed.append(("warehouse.password", "warehouse.kind is 'server'"))
+    if chosen.lake.kind == "s3":
+        needed += [(f"lake.{key}", "lake.kind is 's3'") for key in ("access_key", "secret_key")]
+    if chosen.events.kind == "kafka" and chosen.events.security_protocol.startswith("SASL"):
+        needed.append(("events.password", "events.security_protocol asks for SASL"))
+    if chosen.spark.remote:
+        needed.append(("spark.token", "spark.remote names a Connect server"))
+    return needed
 
 
 def reset() -> None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from process_state import forget
+
+# Modules of ours that hold assertions.
+pytest.register_assert_rewrite("homes", "promises", "stack_home", "lake_contract", "s3_contract")
+
+from process_state import forget  # noqa: E402
 
 
 @dataclass

@@ -53,7 +53,7 @@ def age(text: str) -> timedelta:
 def rows(older_than: timedelta, dry_run: bool) -> list[Row]:
     """Remove what is garbage and at least that old, or say what would be: one row a thing.
 
-    kind (attempt, temporary file, staged table, checkpoint, model, scratch), what, bytes,
+    kind (attempt, temporary file, upload, staged table, checkpoint, model, scratch), what, bytes,
     modified, removed.
     """
     if is_new():
@@ -108,6 +108,8 @@ def _attempts(older_than: timedelta) -> Iterator[Garbage]:
             yield Garbage("attempt", prefix, count, newest, _attempt_remover(prefix))
     if isinstance(store, LocalStore):
         yield from _temporary_files(store, before)
+    elif parts().settings.lake.kind == "s3":
+        yield from _uploads(before)
 
 
 def _named(prefix: str) -> set[str]:
@@ -136,6 +138,26 @@ def _temporary_files(store: LocalStore, before: datetime) -> Iterator[Garbage]:
             modified = datetime.fromtimestamp(info.st_mtime, UTC)
             if modified <= before:
                 yield Garbage("temporary file", str(path), info.st_size, modified, _unlinker(path))
+
+
+def _uploads(before: datetime) -> Iterator[Garbage]:
+    """Multipart uploads of a writer that was killed; no listing of objects shows them."""
+    from luigi_traffic.lake.s3 import S3Store, Unfinished
+
+    store = parts().store
+    assert isinstance(store, S3Store)
+
+    def remover(upload: Unfinished) -> Callable[[], bool]:
+        def remove() -> bool:
+            store.abort(upload)
+            return True
+
+        return remove
+
+    for upload in store.unfinished():
+        ours = upload.key.startswith(tuple(f"{stage}/" for stage in _STAGES))
+        if ours and upload.begun and upload.begun <= before:
+            yield Garbage("upload", upload.key, upload.size, upload.begun, remover(upload))
 
 
 def _unlinker(path: Path) -> Callable[[], bool]:

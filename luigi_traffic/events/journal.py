@@ -5,19 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 from luigi_traffic.events.announcement import Announcement
-
-
-class EventLog(ABC):
-    """Where announcements go. At-least-once: an event may appear twice, with the same id."""
-
-    @abstractmethod
-    def publish(self, announcement: Announcement) -> dict[str, Any]:
-        """Append durably; the answer says where it lies (topic, partition, offset)."""
+from luigi_traffic.events.log import EventLog
 
 
 class Journal(EventLog):

@@ -2,7 +2,7 @@
 
 dsn         where the server is
 embedded    a server of our own from a wheel (local profile); initdb, postgres_wheel, server_user,
-            private_folder and postmaster are its parts
+            server_home, private_folder and postmaster are its parts
 connection  transactions, locks, read-only queries; schema runs the migrations
 ledger      the manifest of warehouse partitions
 partitions  the commit of a warehouse partition; commit fills, checks and commits one

@@ -12,16 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import connection as Connection
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import RetryCallState
 
-from luigi_traffic.errors import DataError, StoreError
-from luigi_traffic.warehouse import advisory, schema
+from luigi_traffic.errors import DataError, SettingsError, StoreError
+from luigi_traffic.warehouse import advisory, opening, schema
 from luigi_traffic.warehouse.dsn import Dsn
 
 log = logging.getLogger(__name__)
 
+#: How long a server that does not answer is waited for: one that this process has never reached,
+#: and one that it has (so a run outlives a restart of the server, and a command ends soon).
 RETRY_CONNECT_S = 10.0
+RETRY_AGAIN_S = 90.0
 QUERY_TIMEOUT_S = 60
 _LOCK_POLL_S = 0.5
 
@@ -55,6 +59,7 @@ class Warehouse:
         self._source = dsn
         self._dsn: Dsn | None = None
         self._unreachable = False
+        self._reached = False
         self._process = _Process()
 
     def dsn(self) -> Dsn:
@@ -69,8 +74,9 @@ class Warehouse:
 
         Uses the process's one cached connection; inside another `connect()`, or beside
         one in another thread, a connection of its own, so transactions are never shared.
-        The first use in a process migrates the database. Raises StoreError if the
-        server cannot be reached for about 10 s, or is lost on the way.
+        The first use in a process migrates the database. Raises StoreError if the server
+        cannot be reached for about 10 s (90 s if this process had reached it before), or is
+        lost on the way; SettingsError if it does not let us in, or not migrate.
         """
         if not self._here().migrated:
             self.migrate()
@@ -78,10 +84,23 @@ class Warehouse:
             yield conn
 
     def migrate(self) -> None:
-        """Create or update the warehouse's own tables; one query if they are up to date."""
-        with self._transaction() as conn:
-            for number in schema.migrate(conn):
-                log.info("Warehouse %s: migration %d done.", self.dsn(), number)
+        """Create or update the warehouse's own tables; one query if they are up to date.
+
+        Raises SettingsError if they are not and our role may only read.
+        """
+        try:
+            with self._transaction() as conn:
+                for number in schema.migrate(conn):
+                    log.info("Warehouse %s: migration %d done.", self.dsn(), number)
+        except (
+            psycopg2.errors.InsufficientPrivilege,
+            psycopg2.errors.ReadOnlySqlTransaction,
+        ) as error:
+            raise SettingsError(
+                f"The tables of the warehouse {self.dsn()} are missing or of an older version, and "
+                f"{self.dsn().user} may not change that: {server_message(error)} Run any command "
+                "as the writer first (warehouse.user luigi_traffic_writer)."
+            ) from error
         self._here().migrated = True
 
     def query(self, sql: str, limit: int | None) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -113,22 +132,22 @@ class Warehouse:
     def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the advisory lock `name`, on a connection of its own.
 
-        `on_wait` is called once if somebody else holds it. The server releases the
-        lock when this process dies. Raises StoreError if the server is lost.
+        `on_wait` is called once if somebody else holds it. The server releases the lock when
+        this process dies, or it itself does: the lock saves work, what makes it right is the
+        commit. Raises StoreError if the server cannot be reached, as `connect`.
         """
         conn = self._open()
         try:
-            conn.autocommit = True
-            try:
-                waited = False
-                # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
-                while not _try_lock(conn, name):
-                    if on_wait is not None and not waited:
-                        on_wait()
-                    waited = True
-                    time.sleep(_LOCK_POLL_S)
-            except psycopg2.Error as error:
-                raise self._lost(error) from error
+            waited = False
+            # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
+            while not _try_lock(conn, name):
+                if conn.closed:
+                    conn = self._open()
+                    continue
+                if on_wait is not None and not waited:
+                    on_wait()
+                waited = True
+                time.sleep(_LOCK_POLL_S)
             yield
         finally:
             conn.close()
@@ -187,31 +206,39 @@ class Warehouse:
         return here.connection
 
     def _open(self) -> Connection:
-        retry = Retrying(
-            retry=retry_if_exception_type(psycopg2.OperationalError),
-            stop=stop_after_delay(RETRY_CONNECT_S),
-            wait=wait_exponential(multiplier=0.1, max=2),
-            reraise=True,
-        )
+        patience = RETRY_AGAIN_S if self._reached else RETRY_CONNECT_S
+        retrying = opening.retrying(patience)
+        retrying.before_sleep = self._tell_waiting
         try:
-            return retry(self._open_once)
+            return retrying(self._open_once)
         except psycopg2.OperationalError as error:
             raise StoreError(
-                f"No connection to the warehouse {self._dsn}: {str(error).strip()}. "
-                "Is the server up, and are the settings `warehouse.*` right?"
+                f"No connection to the warehouse {self._dsn} within {patience:.0f} s: "
+                f"{str(error).strip()}. Is the server up, and are the settings `warehouse.*` right?"
             ) from error
 
     def _open_once(self) -> Connection:
+        fresh = self._unreachable or self._dsn is None
         if self._unreachable:  # ask again: an embedded server may have to be started anew
             self._dsn = self._source()
-        conn: Connection
         try:
-            conn = psycopg2.connect(**self.dsn().kwargs())
+            conn = opening.connect(self.dsn())
         except psycopg2.OperationalError:
             self._unreachable = True
             raise
-        self._unreachable = False
+        except SettingsError:
+            if fresh:
+                raise
+            # Maybe somebody else's server now, where our embedded one was before.
+            self._dsn = self._source()
+            conn = opening.connect(self._dsn)
+        self._unreachable, self._reached = False, True
         return conn
+
+    def _tell_waiting(self, state: RetryCallState) -> None:
+        if state.attempt_number == 3:  # one that starts up is not worth a word
+            error = state.outcome.exception() if state.outcome else None
+            log.warning("Waiting for the warehouse %s: %s", self._dsn, str(error).strip())
 
     def _lost(self, error: psycopg2.Error) -> StoreError:
         return StoreError(
@@ -228,6 +255,13 @@ def server_message(error: psycopg2.Error) -> str:
 
 
 def _try_lock(conn: Connection, name: str) -> bool:
-    with conn.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
-        return cursor.fetchone() == (True,)
+    """Whether we hold it now; False with `conn` closed where the server went away."""
+    try:
+        conn.autocommit = True
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
+            return cursor.fetchone() == (True,)
+    except psycopg2.OperationalError:
+        if conn.closed:
+            return False
+        raise

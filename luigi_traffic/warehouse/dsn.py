@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.layers import Layers
 
 CONNECT_TIMEOUT_S = 5
 APPLICATION = "luigi_traffic"
@@ -11,7 +16,11 @@ APPLICATION = "luigi_traffic"
 
 @dataclass(frozen=True)
 class Dsn:
-    """One PostgreSQL database and the user to open it as. Printing it never shows the password."""
+    """One PostgreSQL database and the user to open it as. Printing it never shows the password.
+
+    A pickled one, as Spark sends it to its executors, holds no password either: it is read
+    where it arrives, from `password_file` or the environment of the settings.
+    """
 
     host: str
     port: int
@@ -19,6 +28,8 @@ class Dsn:
     user: str
     password: str = field(repr=False)
     sslmode: str = "prefer"
+    ca_file: Path | None = None
+    password_file: Path | None = None
 
     def kwargs(self) -> dict[str, Any]:
         """Arguments for `psycopg2.connect`, password included."""
@@ -29,6 +40,7 @@ class Dsn:
             "user": self.user,
             "password": self.password,
             "sslmode": self.sslmode,
+            **({"sslrootcert": str(self.ca_file)} if self.ca_file else {}),
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": APPLICATION,
             # A firewall must not forget a connection that idles under a long training,
@@ -39,3 +51,21 @@ class Dsn:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"postgresql://{self.user}@{host}:{self.port}/{self.dbname}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "password": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, password=_password(state["password_file"]))
+
+
+def _password(file: Path | None) -> str:
+    if file is not None:
+        return file.read_text(encoding="utf-8")
+    variable = Layers.variable("warehouse.password")
+    if variable not in os.environ:
+        raise SettingsError(
+            f"{variable} is not in the environment of this process: Spark's executors load gold "
+            "into PostgreSQL. Set it where the Spark workers are started."
+        )
+    return os.environ[variable]

@@ -16,9 +16,9 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -34,8 +34,7 @@ from tenacity import (
 )
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.recipe import short_hash
-from luigi_traffic.warehouse import initdb, private_folder
+from luigi_traffic.warehouse import initdb, private_folder, server_home
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.initdb import DATABASE, USER
 from luigi_traffic.warehouse.postgres_wheel import Binaries
@@ -48,10 +47,9 @@ START_TIMEOUT_S = 60
 STALE_RETRY_S = 20.0
 _LOG_LINES = 15
 _LOG_LIMIT = 10 << 20  # bytes
-_ELSEWHERE = ("/var/lib", "/var/tmp")  # noqa: S108 - mkdtemp, so nobody can be there first
 
-# For bulk loads on a laptop. fsync stays on.
-_SETTINGS = {
+#: For bulk loads on a laptop. fsync stays on.
+SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "60",
@@ -92,7 +90,10 @@ class EmbeddedServer:
             cluster = self._recorded() or self._create(user)
             if not cluster.runs():
                 cluster = self._start(cluster, user)
-            dsn = Dsn(HOST, cluster.port, DATABASE, USER, self._password(), sslmode="disable")
+            dsn = Dsn(
+                HOST, cluster.port, DATABASE, USER, self._password(), sslmode="disable",
+                password_file=self.folder / "password",
+            )  # fmt: skip
             self._wait_until_ready(dsn, cluster)
             return dsn
 
@@ -178,32 +179,14 @@ class EmbeddedServer:
             ) from error
 
     def _create(self, user: ServerUser) -> Cluster:
-        home = self._choose_home(user)
+        home = server_home.choose(self.folder, user)
         cluster = Cluster(str(home), free_port())
         # A folder of that name is whole (initdb's is renamed): we were killed before we kept it.
         if not cluster.data.exists():
-            initdb.create(cluster.data, self.folder / "password", user)
+            password = secrets.token_urlsafe(24)
+            private_folder.write_private(self.folder / "password", password)
+            initdb.create(cluster.data, password, user)
         return self._keep(cluster)
-
-    def _choose_home(self, user: ServerUser) -> Path:
-        if user.can_enter(self.folder):
-            return self.folder
-        name = f"luigi_traffic-{short_hash(str(self.folder))}-"
-        for parent in _ELSEWHERE:
-            try:
-                home = Path(tempfile.mkdtemp(prefix=name, dir=parent))
-            except OSError as error:
-                log.debug("No data folder in %s: %s", parent, error)
-                continue
-            home.chmod(0o711)
-            if user.can_enter(home):
-                log.info("User %s cannot enter %s: data is in %s", user.name, self.folder, home)
-                return home
-            home.rmdir()
-        raise SettingsError(
-            f"User {user.name}, who must run PostgreSQL for root, can enter neither {self.folder} "
-            f"nor {' nor '.join(_ELSEWHERE)}. Set LUIGI_TRAFFIC_HOME to a folder it can enter."
-        )
 
     def _pg_ctl(self, cluster: Cluster, user: ServerUser) -> list[str]:
         program = Binaries.usable_by(user, Path(cluster.home)).tool("pg_ctl")
@@ -229,7 +212,7 @@ class EmbeddedServer:
             cluster = self._keep(replace(cluster, port=free_port()))
         if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
-        settings = {**_SETTINGS, "port": str(cluster.port), "cluster_name": cluster.name}
+        settings = {**SETTINGS, "port": str(cluster.port), "cluster_name": cluster.name}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         # The server inherits this file as its output, and nothing else of ours: a pipe that
         # reads our output ends with us. pg_ctl gives it a session of its own (no Ctrl-C).

@@ -1,4 +1,4 @@
-"""Creating the files of an embedded server: user, password, and an empty database."""
+"""Creating the files of a server of our own: superuser, password, and an empty database."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ USER = "luigi_traffic"
 DATABASE = "luigi_traffic"
 
 
-def create(data: Path, password_file: Path, user: ServerUser) -> None:
-    """Create the data folder `data`, and a new password (mode 0600, ours).
+def create(
+    data: Path,
+    password: str,
+    user: ServerUser,
+    superuser: str = USER,
+    database: str | None = DATABASE,
+) -> None:
+    """Create the data folder `data` of a server with that superuser and an empty `database`.
 
     The folder gets its name when all is done, so one of that name is whole. Raises
     StoreError with what PostgreSQL's tools said.
@@ -26,8 +32,6 @@ def create(data: Path, password_file: Path, user: ServerUser) -> None:
     for leftover in home.glob(f"{data.name}.new-*"):
         shutil.rmtree(leftover)
     attempt = home / f"{data.name}.new-{secrets.token_hex(4)}"
-    password = secrets.token_urlsafe(24)
-    private_folder.write_private(password_file, password)
     # initdb reads the password from a file of its own user's.
     handed_over = home / "initdb-password"
     private_folder.write_private(handed_over, password)
@@ -39,7 +43,7 @@ def create(data: Path, password_file: Path, user: ServerUser) -> None:
             [
                 binaries.tool("initdb"),
                 f"--pgdata={attempt}",
-                f"--username={USER}",
+                f"--username={superuser}",
                 f"--pwfile={handed_over}",
                 "--auth-host=scram-sha-256",
                 "--auth-local=reject",
@@ -54,11 +58,12 @@ def create(data: Path, password_file: Path, user: ServerUser) -> None:
         handed_over.unlink()
     if answer.returncode != 0:
         raise StoreError(f"initdb could not create {data}:\n{answer.stdout.strip()}")
-    # Single-user mode: no server has to run for it.
-    answer = user.run(
-        [binaries.tool("postgres"), "--single", "-D", attempt, "postgres"],
-        stdin=f"CREATE DATABASE {DATABASE}\n",
-    )
-    if answer.returncode != 0 or "ERROR:" in answer.stdout:
-        raise StoreError(f"No database could be made in {data}:\n{answer.stdout.strip()}")
+    if database is not None:
+        # Single-user mode: no server has to run for it.
+        answer = user.run(
+            [binaries.tool("postgres"), "--single", "-D", attempt, "postgres"],
+            stdin=f"CREATE DATABASE {database}\n",
+        )
+        if answer.returncode != 0 or "ERROR:" in answer.stdout:
+            raise StoreError(f"No database could be made in {data}:\n{answer.stdout.strip()}")
     attempt.rename(data)

@@ -23,7 +23,7 @@ import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.warehouse import advisory, ledger
+from luigi_traffic.warehouse import advisory, ledger, turns
 from luigi_traffic.warehouse.connection import server_message
 from luigi_traffic.warehouse.ledger import LedgerRow
 
@@ -118,10 +118,10 @@ class PartitionedTable:
                     f"CREATE TABLE {self.qualified} ({columns})"
                     f" PARTITION BY {self.kind} ({quote(self.by)})"
                 )
-            else:
-                for column in missing:
-                    added = f"{quote(column.name)} {column.type}"
-                    cursor.execute(f"ALTER TABLE {self.qualified} ADD COLUMN {added}")
+            elif missing:
+                added = ", ".join(f"ADD COLUMN {quote(c.name)} {c.type}" for c in missing)
+                change = f"ALTER TABLE {self.qualified} {added}"
+                turns.between_readers(conn, self.qualified, lambda: cursor.execute(change))
 
     def stage(self, conn: Connection, label: str) -> str:
         """Create an empty table of the parent's columns; return its name, quoted for SQL."""
@@ -168,25 +168,35 @@ class PartitionedTable:
             cursor.execute(f"ALTER TABLE {staged} ADD CONSTRAINT partition_bounds CHECK ({inside})")
             if not ledger.write(conn, row):
                 return False
-            for old in self._attached(conn, bounds):
-                cursor.execute(f"ALTER TABLE {self.qualified} DETACH PARTITION {old}")
-                cursor.execute(f"DROP TABLE {old}")
-            values = self._values(conn, bounds)
-            cursor.execute(f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {values}")
+        turns.between_readers(conn, self.qualified, lambda: self._swap(conn, staged, bounds))
         before_commit()
         return True
 
+    def _swap(self, conn: Connection, staged: str, bounds: Bounds) -> None:
+        values = self._values(conn, bounds)
+        with conn.cursor() as cursor:
+            for old in self._attached(conn, bounds):
+                cursor.execute(f"ALTER TABLE {self.qualified} DETACH PARTITION {old}")
+                cursor.execute(f"DROP TABLE {old}")
+            cursor.execute(f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {values}")
+
     def discard(self, conn: Connection, staged: str) -> None:
-        """Drop a staged table; one that is attached by now, or gone, is left alone."""
+        """Drop a staged table; one that is attached by now, in use, or gone, is left alone."""
         with conn.cursor() as cursor:
             # The lock first: else its owner could attach it between our look and our drop.
             # It may go while we wait for the lock: attached, then replaced by another runner.
             cursor.execute("SAVEPOINT discard")
+            cursor.execute(f"SET LOCAL lock_timeout = {turns.LOCK_TIMEOUT_S * 1000:.0f}")
             try:
                 cursor.execute(f"LOCK TABLE {staged} IN ACCESS EXCLUSIVE MODE")
-            except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+            except (
+                psycopg2.errors.UndefinedTable,
+                psycopg2.errors.InvalidSchemaName,
+                psycopg2.errors.LockNotAvailable,  # `orphans` finds it again
+            ):
                 cursor.execute("ROLLBACK TO SAVEPOINT discard")
                 return
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
             cursor.execute(
                 "SELECT relispartition FROM pg_class WHERE oid = to_regclass(%s)", (staged,)
             )

@@ -35,6 +35,10 @@ class Cluster:
         pid = self._pid()
         return pid is not None and psutil.pid_exists(pid) and self._owns(psutil.Process(pid))
 
+    def processes(self) -> list[psutil.Process]:
+        """All processes of the server that live, also where its main process does not."""
+        return [process for process in psutil.process_iter() if self._owns(process)]
+
     def clear_stale_pid_file(self) -> bool:
         """Call it when the server does not run. True if one was killed and left its pid file.
 
@@ -45,7 +49,7 @@ class Cluster:
         pid = self._pid()
         if pid is None:
             return False
-        if psutil.pid_exists(pid) and not any(self._owns(p) for p in psutil.process_iter()):
+        if psutil.pid_exists(pid) and not self.processes():
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         return True
 

@@ -50,6 +50,13 @@ class ServerUser:
         if self.switch:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
+    def identity(self) -> dict[str, Any]:
+        """What makes `subprocess` start a command as this user."""
+        mask = {"umask": 0o077}
+        if not self.switch:
+            return mask
+        return {"user": self.uid, "group": self.gid, "extra_groups": [], **mask}
+
     def run(
         self,
         command: Sequence[str | Path],
@@ -60,9 +67,6 @@ class ServerUser:
 
         Its status is the caller's to check. Raises PermissionError if the user may not execute it.
         """
-        identity: dict[str, Any] = (
-            {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
-        )
         return subprocess.run(
             [str(word) for word in command],
             input=stdin,
@@ -71,12 +75,11 @@ class ServerUser:
             cwd="/",
             # PGDATA, PGPORT, PGOPTIONS and the like of the caller must not steer this server.
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-            umask=0o077,
             start_new_session=True,
             text=True,
             errors="replace",
             check=False,
-            **identity,
+            **self.identity(),
         )
 
     def can_enter(self, folder: Path) -> bool:

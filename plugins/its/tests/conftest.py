@@ -13,7 +13,7 @@ from luigi_traffic import RawDay
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings, SparkSettings
+from luigi_traffic.settings import IngestSettings, Settings, SparkSettings
 from luigi_traffic.spark.session import properties
 from luigi_traffic_its import Its
 
@@ -28,7 +28,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
         builder = SparkSession.builder
         chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
-        for key, value in properties(chosen).items():
+        for key, value in properties(Settings(spark=chosen)).items():
             builder = builder.config(key, value)
         yield builder.getOrCreate()
 

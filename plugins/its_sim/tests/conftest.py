@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from luigi_traffic.settings import SparkSettings
+from luigi_traffic.settings import Settings, SparkSettings
 from luigi_traffic.spark.session import properties
 from luigi_traffic_its_sim import ItsSimSettings
 from luigi_traffic_its_sim.files import Town
@@ -22,7 +22,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
         builder = SparkSession.builder
         chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
-        for key, value in properties(chosen).items():
+        for key, value in properties(Settings(spark=chosen)).items():
             builder = builder.config(key, value)
         yield builder.getOrCreate()
 

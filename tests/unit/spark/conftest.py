@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luigi_traffic.settings import SparkSettings
+from luigi_traffic.settings import Settings, SparkSettings
 from luigi_traffic.spark.session import start
 
 
@@ -14,6 +14,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
         chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
-        session = start(chosen)
+        session = start(Settings(spark=chosen))
         yield session
         session.stop()

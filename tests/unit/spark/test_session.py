@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings import SparkSettings
+from luigi_traffic.settings import Settings, SparkSettings
 from luigi_traffic.spark import session
 
 
@@ -48,18 +48,18 @@ def test_no_java_says_what_to_do(tmp_path: Path, monkeypatch) -> None:
 def test_an_old_java_is_refused_before_spark_is_loaded(tmp_path: Path, monkeypatch) -> None:
     java = fake_java(tmp_path, 'java version "1.8.0_431"')
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    session.session.cache_clear()
+    session.stop()
     with pytest.raises(SettingsError, match=rf"{java} is version 8"):
         session.session()
 
 
 def test_properties_keep_to_loopback_and_the_users_win(isolated) -> None:
-    found = session.properties(SparkSettings(master="local[1]"))
+    found = session.properties(Settings(spark=SparkSettings(master="local[1]")))
     assert found["spark.driver.bindAddress"] == found["spark.driver.host"] == "127.0.0.1"
     assert found["spark.local.dir"] == str(isolated.home / "tmp" / "spark")
     assert found["spark.sql.session.timeZone"] == "UTC"
     mine = SparkSettings(conf={"spark.sql.session.timeZone": "Asia/Seoul", "spark.x": "1"})
-    found = session.properties(mine)
+    found = session.properties(Settings(spark=mine))
     assert (found["spark.sql.session.timeZone"], found["spark.x"]) == ("Asia/Seoul", "1")
 
 

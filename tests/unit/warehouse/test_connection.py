@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
@@ -132,6 +134,45 @@ def test_no_server_names_the_place_but_not_the_password(monkeypatch: pytest.Monk
         Warehouse(source).migrate()
     assert "hush-hush" not in str(caught.value)
     assert len(calls) > 1  # asked again: the server may have moved
+
+
+def kill(dsn: Dsn) -> None:
+    conn = psycopg2.connect(**dsn.kwargs())
+    folder = one(conn, "SHOW data_directory")
+    os.kill(int((Path(str(folder)) / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    conn.close()
+
+
+def test_a_server_that_was_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "RETRY_CONNECT_S", 0.0)  # for one that never was
+    with tempfile.TemporaryDirectory(prefix="luigi_traffic-test-") as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / "postgres")
+        try:
+            dsn = server.ensure_running()
+            warehouse, waiting = Warehouse(lambda: dsn), Warehouse(lambda: dsn)
+            with waiting.lock("day"):
+                held = threading.Event()
+                threading.Thread(target=lambda: hold(warehouse, held), daemon=True).start()
+                assert not held.wait(1.2)
+                kill(dsn)
+                starts = threading.Timer(1.0, server.ensure_running)
+                starts.start()
+                assert held.wait(60)  # its holder lost it, and the one who waited did not give up
+                assert waiting.query("SELECT 1", 1)[1] == [(1,)]
+                starts.join()
+            monkeypatch.setattr(connection, "RETRY_AGAIN_S", 0.5)
+            kill(dsn)
+            waiting.close()  # a server process may outlive its postmaster by a moment
+            with pytest.raises(StoreError, match="No connection to the warehouse postgresql://"):
+                waiting.query("SELECT 1", 1)
+        finally:
+            server.destroy()
+
+
+def hold(warehouse: Warehouse, held: threading.Event) -> None:
+    with warehouse.lock("day"):
+        held.set()
 
 
 def test_the_dsn_is_asked_for_at_first_use(server: EmbeddedServer) -> None:

@@ -1,0 +1,40 @@
+"""Where the data of a server lies that runs as another user than ourselves."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from luigi_traffic.errors import SettingsError
+from luigi_traffic.recipe import short_hash
+from luigi_traffic.warehouse.server_user import ServerUser
+
+log = logging.getLogger(__name__)
+
+_ELSEWHERE = ("/var/lib", "/var/tmp")  # noqa: S108 - mkdtemp, so nobody can be there first
+
+
+def choose(folder: Path, user: ServerUser) -> Path:
+    """`folder`, or a new folder elsewhere if `user` cannot enter that one (root's home).
+
+    Raises SettingsError if there is no place that the user can enter.
+    """
+    if user.can_enter(folder):
+        return folder
+    name = f"luigi_traffic-{short_hash(str(folder))}-"
+    for parent in _ELSEWHERE:
+        try:
+            home = Path(tempfile.mkdtemp(prefix=name, dir=parent))
+        except OSError as error:
+            log.debug("No data folder in %s: %s", parent, error)
+            continue
+        home.chmod(0o711)
+        if user.can_enter(home):
+            log.info("User %s cannot enter %s: data is in %s", user.name, folder, home)
+            return home
+        home.rmdir()
+    raise SettingsError(
+        f"User {user.name}, who must run PostgreSQL for root, can enter neither {folder} "
+        f"nor {' nor '.join(_ELSEWHERE)}. Set LUIGI_TRAFFIC_HOME to a folder it can enter."
+    )

@@ -1,0 +1,217 @@
+"""What every object store of the lake must do. A test class inherits and names the store.
+
+`store` is any `ObjectStore`, `root` a prefix that is the test's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from luigi_traffic.lake.store import ObjectStore
+
+fork = get_context("fork")
+MIB = 1 << 20
+#: More than two parts of a multipart upload, and no multiple of one.
+LARGE = 41 * MIB + 17
+
+
+def keys(store: ObjectStore, prefix: str) -> list[str]:
+    """The keys below a prefix, without the prefix."""
+    return [info.key.removeprefix(prefix) for info in store.list(prefix)]
+
+
+def in_children(count: int, work: Callable[[int], object]) -> list[object]:
+    """What `work(number)` returned in each of `count` forked processes."""
+    answers = fork.Queue()
+    processes = [
+        fork.Process(target=lambda n=number: answers.put((n, work(n)))) for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    told = dict(answers.get(timeout=120) for _ in processes)
+    for process in processes:
+        process.join(10)
+        assert process.exitcode == 0
+    return [told[number] for number in range(count)]
+
+
+class LakeContract:
+    """Inherited by one class a store."""
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def root(self) -> str:
+        return "contract/"
+
+    def test_create_takes_a_free_key_once(self, store: ObjectStore, root: str) -> None:
+        assert store.create(f"{root}a/b", b"first")
+        assert not store.create(f"{root}a/b", b"second")
+        assert not store.create(f"{root}a/b", b"first")
+        assert store.read(f"{root}a/b") == b"first"
+        assert keys(store, root) == ["a/b"]
+
+    def test_an_empty_object(self, store: ObjectStore, root: str) -> None:
+        assert store.create(f"{root}a", b"")
+        assert not store.create(f"{root}a", b"x")
+        with store.writer(f"{root}b"):
+            pass
+        assert [(store.read(i.key), i.size) for i in store.list(root)] == [(b"", 0)] * 2
+
+    def test_of_many_processes_one_creates(self, store: ObjectStore, root: str) -> None:
+        racers, rounds = 6, 5
+        barrier = fork.Barrier(racers)
+
+        def run(number: int) -> list[bool]:
+            won = []
+            for n in range(rounds):
+                barrier.wait(60)
+                won.append(store.create(f"{root}{n}", str(number).encode() * 1000))
+            return won
+
+        store.create(f"{root}before", b"")  # the parent's connections are open at the fork
+        told = in_children(racers, run)
+        for n in range(rounds):
+            winners = [number for number, won in enumerate(told) if won[n]]
+            assert len(winners) == 1
+            assert store.read(f"{root}{n}") == str(winners[0]).encode() * 1000
+
+    def test_parent_and_children_do_not_mix_up_answers(self, store: ObjectStore, root: str) -> None:
+        contents = {f"{root}{n}": str(n).encode() * (n * 1000) for n in range(5)}
+        for key, content in contents.items():
+            store.create(key, content)
+
+        def read(number: int) -> bool:
+            return all(store.read(k) == c for _ in range(10) for k, c in contents.items())
+
+        with ThreadPoolExecutor(2) as pool:
+            beside = pool.submit(read, 0)
+            assert in_children(3, read) == [True] * 3
+            assert beside.result()
+
+    def test_many_threads(self, store: ObjectStore, root: str) -> None:
+        def one(number: int) -> bool:
+            content = str(number).encode() * 100
+            with store.writer(f"{root}w{number}") as file:
+                file.write(content)
+            won = store.create(f"{root}c{number % 4}", content)
+            assert store.read(f"{root}w{number}") == content
+            return won
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(one, range(16))) == 4
+
+    def test_a_writer_shows_nothing_before_its_end(self, store: ObjectStore, root: str) -> None:
+        with store.writer(f"{root}p/x") as file:
+            file.write(b"12")
+            file.flush()
+            assert keys(store, root) == []
+            file.write(memoryview(b"3"))
+        assert keys(store, root) == ["p/x"]
+        assert store.read(f"{root}p/x") == b"123"
+
+    def test_a_large_object(self, store: ObjectStore, root: str) -> None:
+        block, digest = os.urandom(MIB + 4321), hashlib.sha256()
+        left = LARGE
+        with store.writer(f"{root}large") as file:
+            while left:
+                piece = block[:left]
+                assert file.write(piece) == len(piece)
+                digest.update(piece)
+                left -= len(piece)
+                assert keys(store, root) == []
+        sealed = store.seal(f"{root}large")
+        assert (sealed.key, sealed.size) == (f"{root}large", LARGE)
+        assert sealed.checksum == f"sha256:{digest.hexdigest()}"
+        assert [info.size for info in store.list(root)] == [LARGE]
+
+    def test_one_write_larger_than_all_buffers(self, store: ObjectStore, root: str) -> None:
+        content = bytes(range(256)) * (LARGE // 256)
+        with store.writer(f"{root}large") as file:
+            file.write(content)
+        assert store.read(f"{root}large") == content
+
+    @pytest.mark.parametrize("size", [4, LARGE])
+    def test_an_exception_in_the_writer_leaves_nothing(
+        self, store: ObjectStore, root: str, size: int
+    ) -> None:
+        def fail() -> None:
+            with store.writer(f"{root}p/x") as file:
+                file.write(bytes(size))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert keys(store, root) == []
+        with pytest.raises(KeyError):
+            store.read(f"{root}p/x")
+
+    def test_a_killed_writer_leaves_nothing_that_is_listed(
+        self, store: ObjectStore, root: str
+    ) -> None:
+        def half() -> None:
+            with store.writer(f"{root}p/x") as file:
+                file.write(bytes(LARGE))
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        child = fork.Process(target=half)
+        child.start()
+        child.join(120)
+        assert child.exitcode == -signal.SIGKILL
+        assert keys(store, root) == []
+        with pytest.raises(KeyError):
+            store.seal(f"{root}p/x")
+
+    def test_listing_by_prefix_in_the_order_of_keys(self, store: ObjectStore, root: str) -> None:
+        for name in ("a/z", "a/b/c", "a/b.txt", "ab", "b/ä", "b/B c+%41"):
+            assert store.create(f"{root}{name}", name.encode())
+        assert keys(store, f"{root}a") == ["/b.txt", "/b/c", "/z", "b"]
+        assert keys(store, f"{root}a/") == ["b.txt", "b/c", "z"]
+        assert keys(store, f"{root}a/b") == [".txt", "/c"]
+        assert keys(store, f"{root}b/") == ["B c+%41", "ä"]
+        assert keys(store, f"{root}none/") == []
+        (first, *_) = store.list(f"{root}b/")
+        assert store.read(first.key) == b"b/B c+%41"
+        assert first.size == 9
+        assert first.modified.utcoffset() is not None
+
+    def test_more_keys_than_a_page(self, store: ObjectStore, root: str) -> None:
+        names = [f"{n % 7}/{n:04d}" for n in range(1050)]
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(lambda name: store.create(f"{root}{name}", b"x"), names))
+        assert keys(store, root) == sorted(names)
+        store.delete(f"{root}{name}" for name in names[1:])
+        assert keys(store, root) == ["0/0000"]
+
+    def test_what_is_not_there(self, store: ObjectStore, root: str) -> None:
+        for ask in (store.read, store.seal):
+            with pytest.raises(KeyError, match="no/such"):
+                ask(f"{root}no/such")
+        assert store.create(f"{root}there", b"")
+        store.delete([f"{root}no/such", f"{root}there"])
+        store.delete([])
+        assert keys(store, root) == []
+
+    @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", ".."])
+    def test_a_key_never_leaves_the_lake(self, store: ObjectStore, key: str) -> None:
+        asks = [
+            lambda: store.create(key, b""),
+            lambda: store.read(key),
+            lambda: store.seal(key),
+            lambda: store.delete([key]),
+            lambda: store.spark_url(key),
+            lambda: list(store.list(key + "/")),
+            lambda: store.writer(key).__enter__(),
+        ]
+        for ask in asks:
+            with pytest.raises(ValueError, match="not a key"):
+                ask()

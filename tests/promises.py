@@ -1,0 +1,49 @@
+"""Promises 1 to 3 of the design, on a home of any profile."""
+
+from __future__ import annotations
+
+import signal
+
+from homes import Home
+from small import PIPELINE, UNSEEN
+
+from luigi_traffic.crashpoints import CrashPoint
+
+
+def killed_at_every_crash_point(home: Home, clean: dict[str, object]) -> None:
+    """Every point kills a real run by SIGKILL; the next run picks up what it left and is killed
+    at the next point, until nothing is left to kill; the content then equals a clean run's."""
+    for point in CrashPoint:
+        code, output = home.run(*PIPELINE, LUIGI_TRAFFIC_CRASH_AT=point.value)
+        assert code == -signal.SIGKILL, f"{point} did not kill the run:\n{output}"
+        home.assert_nothing_partial("its_sim")
+    code, output = home.run(*PIPELINE)
+    assert code == 0, output
+    home.assert_nothing_partial("its_sim")
+    assert home.content("its_sim") == clean
+    assert home.sql("SELECT count(*) FROM meta.ledger WHERE stage = 'model'") == [(1,)]
+    writes_nothing_when_all_is_done(home)
+
+
+def writes_nothing_when_all_is_done(home: Home) -> None:
+    """A run that finds everything done dies of no crash point, and writes nothing."""
+    before, objects = home.content("its_sim"), home.objects()
+    code, output = home.run(*PIPELINE, LUIGI_TRAFFIC_CRASH_AT=UNSEEN)
+    assert code == 0, output
+    assert "Did not run any tasks" in output
+    assert home.objects() == objects
+    assert home.content("its_sim") == before
+
+
+def two_at_once(
+    home: Home, clean: dict[str, object], command: tuple[str, ...] = PIPELINE
+) -> tuple[str, str]:
+    """Two runs of the same work both succeed, with one result. What they said."""
+    both = [home.start(*command) for _ in range(2)]
+    said = [process.communicate(timeout=600)[0] for process in both]
+    for process, output in zip(both, said, strict=True):
+        assert process.returncode == 0, output
+    home.assert_nothing_partial("its_sim")
+    assert home.content("its_sim") == clean
+    home.assert_committed_once()
+    return said[0], said[1]

@@ -1,0 +1,277 @@
+"""What a listener decides, with a consumer, a warehouse and runs of cardboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pytest
+
+from luigi_traffic.errors import StoreError
+from luigi_traffic.events import listener as module
+from luigi_traffic.events.announcement import TYPE
+from luigi_traffic.events.listener import Listener, Wanted
+from luigi_traffic.settings import ListenSettings
+from luigi_traffic.stop_signal import stop_signal
+from luigi_traffic.warehouse.consumed import Busy, Decision
+
+SETTINGS = ListenSettings(attempts=3, backoff_seconds=8.0)
+
+
+@dataclass
+class Message:
+    offset: int
+    value: bytes
+    topic: str = "t"
+    partition: int = 0
+    key: bytes = b"k"
+    headers: list = field(default_factory=list)
+
+
+def announced(offset: int, event_id: str = "e1", dataset: str = "its") -> Message:
+    event = {"specversion": "1.0", "type": TYPE, "id": event_id,
+             "data": {"dataset": dataset, "date": "2024-01-10"}}  # fmt: skip
+    return Message(offset, json.dumps(event).encode())
+
+
+class Stream:
+    """Hands out the messages, then says that nothing is left. Time passes when it is tended."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.messages: list[Message] = []
+        self.committed: list[int] = []
+        self.tended = 0.0
+        self.lag = 0
+        self.on_tend = lambda: None
+
+    def next(self, timeout: float) -> Message | None:
+        self.clock.now += timeout
+        return self.messages.pop(0) if self.messages else None
+
+    def tend(self, timeout: float) -> None:
+        self.clock.now += timeout
+        self.tended += timeout
+        self.on_tend()
+
+    def commit(self, message: Message) -> bool:
+        self.committed.append(message.offset)
+        return True
+
+    def caught_up(self) -> bool:
+        self.lag -= 1
+        return self.lag < 0
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Warehouse:
+    def __init__(self) -> None:
+        self.rows: dict[str, Decision] = {}
+        self.claimed: list[str] = []
+        self.busy = 0
+        self.away = 0
+
+    @contextmanager
+    def claim(self, event_id: str) -> Iterator[None]:
+        if self.busy:
+            self.busy -= 1
+            raise Busy(event_id)
+        self.claimed.append(event_id)
+        try:
+            yield
+        finally:
+            self.claimed.remove(event_id)
+
+    def find(self, event_id: str) -> Decision | None:
+        assert self.claimed == [event_id]
+        return self.rows.get(event_id)
+
+    def write(self, decision: Decision) -> None:
+        assert self.claimed == [decision.event_id]
+        if self.away:
+            self.away -= 1
+            raise StoreError("the warehouse is away")
+        self.rows[decision.event_id] = decision
+
+
+class Run:
+    def __init__(self, status: int | None, looks: int = 2) -> None:
+        self.status, self.looks, self.stopped = status, looks, False
+
+    def start(self) -> None: ...
+
+    def poll(self) -> int | None:
+        self.looks -= 1
+        return None if self.looks > 0 else self.status
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Bench:
+    """A listener and everything around it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = Clock()
+        monkeypatch.setattr(module, "time", clock)
+        self.clock = clock
+        self.stream = Stream(clock)
+        self.warehouse = Warehouse()
+        self.dead: list[tuple[int, str, int]] = []
+        self.statuses: list[int | None] = []
+        self.runs: list[Run] = []
+        self.stop = threading.Event()
+
+    def run(self, day: Any) -> Run:
+        assert day.date == date(2024, 1, 10)
+        self.runs.append(Run(self.statuses.pop(0) if self.statuses else 0))
+        return self.runs[-1]
+
+    def listen(self, *messages: Message, datasets: tuple = ("its",), first: Any = None) -> None:
+        self.stream.messages = list(messages)
+        wanted = Wanted({"its", "sim"}, datasets, first)
+        Listener(
+            self.stream, self.warehouse, lambda m, *why: self.dead.append((m.offset, *why)),
+            self.run, SETTINGS, wanted, self.stop,
+        ).listen(until_idle=5)  # type: ignore[arg-type]  # fmt: skip
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def test_a_day_is_run_recorded_and_committed(bench):
+    bench.listen(announced(7))
+    assert bench.warehouse.rows == {"e1": Decision("e1", "t", 0, 7, "done", 1)}
+    assert (len(bench.runs), bench.stream.committed, bench.dead) == (1, [7], [])
+    assert bench.stream.tended > 0  # while it ran
+
+
+def test_an_event_that_comes_again_is_dropped(bench):
+    bench.listen(announced(7), announced(8), announced(9, "e2"))
+    assert len(bench.runs) == 2
+    assert bench.stream.committed == [7, 8, 9]
+
+
+def test_a_run_that_fails_is_tried_again_with_growing_pauses(bench):
+    bench.statuses = [30, 40, 0]
+    bench.listen(announced(7))
+    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 7, "done", 3)
+    assert 8 + 16 <= bench.stream.tended < 8 + 16 + 5
+    assert bench.dead == []
+
+
+def test_a_run_that_keeps_failing_is_a_dead_letter_and_blocks_nothing(bench):
+    bench.statuses = [30, 30, 30]
+    bench.listen(announced(7), announced(8, "e2"))
+    assert bench.dead == [(7, "3 runs failed, the last with exit status 30", 3)]
+    assert bench.warehouse.rows["e1"].outcome == "dead-letter"
+    assert bench.warehouse.rows["e2"].outcome == "done"
+    assert bench.stream.committed == [7, 8]
+
+
+def test_a_message_that_became_a_dead_letter_is_not_run_when_it_comes_again(bench):
+    bench.statuses = [30] * 3
+    bench.listen(announced(7))
+    bench.listen(announced(7))
+    assert len(bench.runs) == 3 and len(bench.dead) == 1
+
+
+def test_a_dead_letter_that_is_sent_again_is_run_again(bench):
+    bench.statuses = [30] * 3
+    bench.listen(announced(7))
+    bench.listen(announced(20))
+    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 20, "done", 1)
+
+
+def test_what_cannot_be_understood_is_a_dead_letter_and_needs_no_warehouse(bench):
+    bench.warehouse.away = 10**6
+    bench.listen(Message(7, b"?"), Message(8, b"[]"))
+    assert [(offset, attempts) for offset, _, attempts in bench.dead] == [(7, 0), (8, 0)]
+    assert bench.stream.committed == [7, 8] and not bench.runs
+
+
+@pytest.mark.parametrize(
+    "narrowed", [{"datasets": ("sim",)}, {"first": date(2024, 1, 11)}], ids=lambda n: next(iter(n))
+)
+def test_what_was_not_asked_for_is_left_out(bench, narrowed):
+    bench.listen(announced(7), **narrowed)
+    assert (bench.runs, bench.dead, bench.warehouse.rows) == ([], [], {})
+    assert bench.stream.committed == [7]
+
+
+def test_the_first_day_asked_for_is_run(bench):
+    bench.listen(announced(7), first=date(2024, 1, 10))
+    assert len(bench.runs) == 1
+
+
+def test_an_event_that_another_member_is_at_is_waited_for(bench):
+    def the_other_one_is_done() -> None:
+        if not bench.warehouse.busy:
+            bench.warehouse.rows["e1"] = Decision("e1", "t", 1, 3, "done", 1)
+
+    bench.warehouse.busy = 4
+    bench.stream.on_tend = the_other_one_is_done
+    bench.listen(announced(7))
+    assert bench.runs == [] and bench.stream.tended >= 4
+    assert bench.stream.committed == [7]
+
+
+def test_a_warehouse_that_comes_back_is_waited_for(bench):
+    bench.warehouse.away = 4
+    bench.listen(announced(7))
+    assert bench.warehouse.rows["e1"].outcome == "done"
+    assert len(bench.runs) == 1 and bench.stream.committed == [7]
+
+
+def test_a_warehouse_that_stays_away_ends_it_without_a_commit(bench):
+    bench.warehouse.away = 10**6
+    with pytest.raises(StoreError, match="away"):
+        bench.listen(announced(7))
+    assert bench.clock.now > module.PATIENCE_S - 60
+    assert bench.stream.committed == [] and bench.warehouse.claimed == []
+
+
+def test_a_stop_ends_the_run_and_commits_nothing(bench):
+    bench.statuses = [None]
+    with stop_signal() as stop:
+        bench.stop = stop
+        bench.stream.on_tend = lambda: os.kill(os.getpid(), signal.SIGTERM)
+        bench.listen(announced(7), announced(8, "e2"))
+    (run,) = bench.runs
+    assert run.stopped
+    assert (bench.stream.committed, bench.warehouse.rows, bench.dead) == ([], {}, [])
+    assert bench.warehouse.claimed == []
+
+
+def test_a_run_that_is_lost_sight_of_does_not_go_on(bench):
+    def broken() -> None:
+        raise StoreError("Kafka is gone for good")
+
+    bench.statuses = [None]
+    bench.stream.on_tend = broken
+    with pytest.raises(StoreError):
+        bench.listen(announced(7))
+    assert bench.runs[0].stopped and bench.stream.committed == []
+
+
+def test_it_is_not_idle_while_something_is_left(bench):
+    bench.stream.lag = 3
+    bench.listen()
+    assert bench.stream.lag < 0
+    assert bench.clock.now == pytest.approx(5 + 3)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from luigi_traffic.events.announcement import TYPE
+from luigi_traffic.events.received import DayWanted, Unreadable, understand
+
+DATASETS = {"its", "metr_la"}
+EVENT = {
+    "specversion": "1.0",
+    "id": "e" * 32,
+    "type": TYPE,
+    "data": {"dataset": "its", "date": "2024-01-10"},
+}
+
+
+def message(value: bytes | None, headers: tuple = ()) -> Any:
+    return SimpleNamespace(value=value, headers=list(headers))
+
+
+def changed(**attributes: Any) -> bytes:
+    return json.dumps({**EVENT, **attributes}).encode()
+
+
+def day(value: Any, dataset: Any = "its") -> bytes:
+    return changed(data={"dataset": dataset, "date": value})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [(), (("content-type", b"application/cloudevents+json; charset=UTF-8"), ("other", None)),
+     (("content-type", b"Application/CloudEvents+JSON"),)],
+)  # fmt: skip
+def test_an_announcement(headers):
+    found = understand(message(json.dumps(EVENT).encode(), headers), DATASETS)
+    assert found == DayWanted("e" * 32, "its", date(2024, 1, 10))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "no value"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "specversion is missing"),
+        (changed(specversion="0.3"), "specversion is '0.3'"),
+        (changed(type="io.luigi-traffic.raw.committed.v2"), "type is"),
+        (changed(id=""), "id is ''"),
+        (changed(id=7), "id is 7"),
+        (changed(id="x" * 201), "id is"),
+        (changed(id="a\0b"), "id is"),
+        (changed(data=None), "data is missing"),
+        (changed(data="its"), "data is 'its'"),
+        (day("2024-01-10", "itz"), "data.dataset is 'itz'; plugins provide its, metr_la"),
+        (day("2024-01-10", ["its"]), "data.dataset is"),
+        (day(None), "data.date is missing"),
+        (day("20240110"), "data.date"),
+        (day("2024-W02-3"), "data.date"),
+        (day("2024-02-30"), "data.date"),
+        (day("2024-01-1O"), "data.date"),
+        (day(20240110), "data.date"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(value, reason):
+    with pytest.raises(Unreadable, match=reason):
+        understand(message(value), DATASETS)
+
+
+def test_another_content_type_is_refused():
+    with pytest.raises(Unreadable, match="content-type is b'application/json'"):
+        understand(message(changed(), (("content-type", b"application/json"),)), DATASETS)
+
+
+def test_a_reason_is_one_short_line_whatever_came():
+    with pytest.raises(Unreadable) as refused:
+        understand(message(changed(type="evil\n" * 1000)), DATASETS)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 300
