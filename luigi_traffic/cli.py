@@ -241,6 +241,71 @@ def down() -> None:
 
 
 @app.command()
+def daily(
+    dataset: Dataset = None,
+    model: Annotated[str | None, typer.Option(help="name of a model plugin")] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%H:%M"], metavar="HH:MM", help="stay, and run at that time"),
+    ] = None,
+    catch_up: Annotated[
+        int, typer.Option(min=0, max=366, help="days before it to look after too")
+    ] = 7,
+    luigi_arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="for Luigi")
+    ] = None,
+) -> None:
+    """Run the pipeline for the day that just ended, in the dataset's time zone.
+
+    \b
+    luigi-traffic daily
+    luigi-traffic daily --dataset its -- --local-scheduler --window-days 14
+    luigi-traffic daily --at 03:30
+    """
+    from luigi_traffic.commands import daily
+
+    wanted = at.time() if at else None
+    options = daily.Options(dataset, model, wanted, catch_up, luigi_arguments or ())
+    if not daily.daily(options):
+        raise typer.Exit(1)
+
+
+@app.command()
+def listen(
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="dataset plugin; may be repeated; all")
+    ] = None,
+    task: Annotated[str, typer.Option(help="what to run for an announced day")] = "Gold",
+    group: Annotated[str, typer.Option(help="consumer group; listen.group")] = "",
+    first: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="leave out earlier days"
+        ),
+    ] = None,
+    until_idle: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="SECONDS", help="end when nothing came for that long"),
+    ] = None,
+    luigi_arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="for Luigi")
+    ] = None,
+) -> None:
+    """Run the pipeline for each day that is announced in Kafka, until SIGTERM or Ctrl-C.
+
+    \b
+    luigi-traffic listen --dataset its
+    luigi-traffic listen --dataset its --until-idle 60 -- --local-scheduler
+    luigi-traffic listen --dataset its --task FullPipeline --from 2024-05-01 -- --model convlstm
+    """
+    from luigi_traffic.commands import listen
+
+    listen.listen(
+        listen.Options(dataset or (), task, group, _day(first), until_idle, luigi_arguments or ())
+    )
+
+
+@app.command()
 def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
     older_than: Annotated[str, typer.Option(help="untouched for that long: 12h, 1d, 2w")] = "1d",

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from luigi_traffic.commands import machine, reach
+from luigi_traffic.commands import clocks, machine, reach, servers
 from luigi_traffic.commands.finding import NOTE, OK, PROBLEM, Finding, Problem
 from luigi_traffic.commands.output import Row, text
+from luigi_traffic.commands.together import Named, together
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.layers import conf_folder, profile
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import layers, settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 #: What can be looked at whatever the settings are.
-_MACHINE: tuple[tuple[str, Callable[[], Finding]], ...] = (
+_MACHINE: tuple[Named, ...] = (
     ("Python", machine.python),
-    ("Java", machine.java),
-    ("Spark", machine.spark_jar),
     ("disk", machine.disk),
     ("home", machine.home_folder),
 )
-_SETTLED: tuple[tuple[str, Callable[[], Finding]], ...] = (
+_SPARK: tuple[Named, ...] = (
+    ("Java", machine.java),
+    ("Spark", machine.spark_jar),
     ("memory", machine.memory),
-    ("lake", reach.lake),
-    ("events", reach.events),
 )
 
 
 def rows(deep: bool) -> list[Row]:
     """One row a check: check, state (ok, note, problem), found, todo.
 
-    Starts nothing, unless `deep`: then the embedded database, a Spark session with a tiny
-    job, and a connection to the source of each dataset.
+    Servers are asked at the same time, and for 20 s at most. Starts nothing, unless `deep`:
+    then the embedded database, a Spark session with a tiny job, and a connection to the
+    source of each dataset.
     """
     return [
         {"check": name, "state": f.state, "found": f.found, "todo": f.todo}
@@ -49,11 +53,23 @@ def _findings(deep: bool) -> Iterator[tuple[str, Finding]]:
     yield "settings", valid
     if valid.state == PROBLEM:
         return  # all that follows depends on them
-    for name, check in _SETTLED:
-        yield name, _run(check)
-    yield "warehouse", _run(lambda: reach.warehouse(deep))
-    yield "MLflow store", _run(reach.tracking)
-    yield from ((name, _run(check)) for name, check in reach.ports())
+    parts()  # before there are threads: what two ask for at once, a cache makes twice
+    with suppress(TrafficError):  # told below
+        plugins()
+    if deep and settings().warehouse.kind == "embedded":
+        yield "database", _run(reach.embedded_started)
+    if not settings().spark.remote:  # else these are the server's concern
+        yield from ((name, _run(check)) for name, check in _SPARK)
+    reached = [
+        ("lake", reach.lake),
+        ("events", reach.events),
+        ("warehouse", reach.warehouse),
+        ("MLflow store", reach.tracking),
+        *servers.spark(),
+        *clocks.clock_checks(),
+        *reach.ports(),
+    ]
+    yield from together([(name, partial(_run, check)) for name, check in reached])
     yield from ((name, _run(check)) for name, check in reach.plugin_checks())
     yield from ((name, _run(check)) for name, check in reach.dataset_checks(deep))
     if deep:

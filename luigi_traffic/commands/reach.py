@@ -7,11 +7,15 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from luigi_traffic import services
+from luigi_traffic.commands import servers
 from luigi_traffic.commands.finding import NOTE, PROBLEM, Finding, Problem
 from luigi_traffic.commands.settings import masked
 from luigi_traffic.commands.warehouse import is_new
@@ -21,12 +25,17 @@ from luigi_traffic.parts import parts
 from luigi_traffic.plugins import Found, plugins
 from luigi_traffic.settings import settings
 
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from luigi_traffic.lake.store import ObjectStore
+
 Check = Callable[[], Finding]
 
 
 def lake() -> Finding:
     """Whether objects can be written, and created only where there is none: the commit."""
-    store = parts().store
+    store = _store()
     key = f"_doctor/{uuid.uuid4().hex}"
     try:
         first, second = store.create(key, b"1"), store.create(key, b"2")
@@ -44,8 +53,21 @@ def lake() -> Finding:
     return Finding(f"{store.describe()}: writable, conditional create works")
 
 
+def _store() -> ObjectStore:
+    chosen = settings().lake
+    if chosen.kind != "s3":
+        return parts().store
+    address = urlsplit(chosen.endpoint)
+    servers.knock(address.netloc, "lake.endpoint", 443 if address.scheme == "https" else 80)
+    from luigi_traffic.lake.s3 import S3Store
+
+    return S3Store(chosen, patience_s=servers.TIMEOUT_S)
+
+
 def events() -> Finding:
-    """Whether the journal can be appended to."""
+    """Whether announcements can be appended."""
+    if settings().events.kind == "kafka":
+        return servers.kafka()
     folder = home() / "events"
     place = folder
     while not place.exists():
@@ -64,20 +86,69 @@ def events() -> Finding:
     return Finding(f"journal {folder}, {len(logs)} topic{'' if len(logs) == 1 else 's'}, writable")
 
 
-def warehouse(deep: bool) -> Finding:
-    """The ledger; an embedded server that is stopped is started if `deep` only."""
-    if settings().warehouse.kind == "embedded" and not deep:
-        if is_new():
-            return Finding("embedded PostgreSQL, made by the first run")
-        from luigi_traffic.warehouse.embedded import EmbeddedServer
+def embedded_started() -> Finding:
+    """Start the embedded server, and create it where it is new."""
+    from luigi_traffic.warehouse.embedded import EmbeddedServer
 
-        if not EmbeddedServer(home() / "postgres").running():
-            return Finding("embedded PostgreSQL, stopped; the next run starts it", NOTE)
+    return Finding(
+        f"embedded PostgreSQL runs: {EmbeddedServer(home() / 'postgres').ensure_running()}"
+    )
+
+
+def warehouse() -> Finding:
+    """The ledger; an embedded server that is stopped is left so."""
+    if settings().warehouse.kind == "server":
+        return _server()
+    if is_new():
+        return Finding("embedded PostgreSQL, made by the first run")
+    from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+    if not EmbeddedServer(home() / "postgres").running():
+        return Finding("embedded PostgreSQL, stopped; the next run starts it", NOTE)
     found = parts().warehouse
-    with found.connect() as connection, connection.cursor() as cursor:
+    with found.connect() as connection:
+        return Finding(f"{found.dsn()}: {_ledger(connection)}")
+
+
+def _server() -> Finding:
+    """A server that others look after: one try, and nothing is created there."""
+    import psycopg2
+
+    from luigi_traffic.warehouse.opening import connect
+
+    dsn = parts().warehouse.dsn()
+    try:
+        with closing(connect(dsn)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT has_database_privilege(current_database(), 'CREATE'),"
+                " to_regclass('meta.ledger') IS NOT NULL"
+            )
+            writes, migrated = cursor.fetchone() or (False, False)
+            encrypted = "TLS" if connection.info.ssl_in_use else "no TLS"
+            told = _ledger(connection) if migrated else "empty, the first run makes its tables"
+    except psycopg2.OperationalError as e:
+        raise Problem(
+            f"no connection to the warehouse {dsn}: {' '.join(str(e).split())}",
+            "Start that server, or correct warehouse.host and warehouse.port.",
+        ) from e
+    except psycopg2.Error as e:
+        raise Problem(
+            f"the warehouse {dsn} does not let {dsn.user} read the ledger: {e}".strip(),
+            "Run docker/postgres/roles.sql there, or set warehouse.user to one of its roles.",
+        ) from e
+    if not writes:
+        return Finding(
+            f"{dsn}: {told}, {encrypted}; {dsn.user} may only read", NOTE,
+            "Runs need a role that writes: set warehouse.user to luigi_traffic_writer.",
+        )  # fmt: skip
+    return Finding(f"{dsn}: {told}, {encrypted}")
+
+
+def _ledger(connection: Connection) -> str:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM meta.ledger WHERE superseded_at IS NULL")
         (live,) = cursor.fetchone() or (0,)
-    return Finding(f"{found.dsn()}: ledger readable, {live} live partitions")
+    return f"ledger readable, {live} live partitions"
 
 
 def tracking() -> Finding:
@@ -85,16 +156,7 @@ def tracking() -> Finding:
     uri = settings().tracking_uri
     shown = masked("tracking.uri", uri)
     if uri.startswith(("http://", "https://")):
-        import requests
-
-        try:
-            answer = requests.get(f"{uri.rstrip('/')}/health", timeout=5)
-            answer.raise_for_status()
-            return Finding(f"{shown} answers {answer.status_code}")
-        except requests.RequestException as e:
-            raise Problem(
-                f"{shown} does not answer: {e}", "Start that server, or correct tracking.uri."
-            ) from e
+        return _mlflow_server(uri.rstrip("/"), shown)
     if not uri.startswith("sqlite:///"):
         return Finding(f"{shown}: not looked at", NOTE)
     path = Path(uri.removeprefix("sqlite:///"))
@@ -117,28 +179,60 @@ def tracking() -> Finding:
     return Finding(f"{path}: {count} registered versions")
 
 
+def _mlflow_server(uri: str, shown: str) -> Finding:
+    import requests
+
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME", "")
+    try:
+        # Unlike its /health, this asks its database.
+        answer = requests.get(
+            f"{uri}/api/2.0/mlflow/experiments/search",
+            params={"max_results": 1},
+            # What MLflow's own client takes them from.
+            auth=(user, os.environ.get("MLFLOW_TRACKING_PASSWORD", "")) if user else None,
+            timeout=servers.TIMEOUT_S,
+        )
+    except requests.RequestException as e:
+        raise Problem(
+            f"{shown} does not answer: {e.__class__.__name__}",
+            "Start that server, or correct tracking.uri.",
+        ) from e
+    if answer.status_code in (401, 403):
+        raise Problem(
+            f"{shown} refuses us with {answer.status_code}: {answer.text[:200]}",
+            "Correct its user and password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD), "
+            "or the hosts that it was told to allow.",
+        )
+    if not answer.ok:
+        raise Problem(
+            f"{shown} answers {answer.status_code}: {answer.text[:200]}",
+            "See its log; its database may be down. Or correct tracking.uri.",
+        )
+    return Finding(f"{shown} answers, and its database too")
+
+
 def ports() -> Iterator[tuple[str, Check]]:
     """The services' ports: ours, free, or somebody else's."""
+    yield services.LUIGID, lambda: _port(services.LUIGID)
+    if not settings().tracking_uri.startswith(("http://", "https://")):
+        yield services.MLFLOW, lambda: _port(services.MLFLOW)
 
-    def check(name: str) -> Check:
-        def port() -> Finding:
-            service = services.running(name)
-            if service:
-                if service.answers():
-                    return Finding(f"up at {service.url}")
-                raise Problem(
-                    f"process {service.pid} does not answer at {service.url}",
-                    f"See {services.log_file(name)}; luigi-traffic down, then up.",
-                )
-            default = services.DEFAULT_PORTS[name]
-            if services.port_is_free(default):
-                return Finding(f"not up; port {default} is free")
-            return Finding(f"not up; port {default} is taken: `up` will take another one", NOTE)
 
-        return port
-
-    for name in services.DEFAULT_PORTS:
-        yield name, check(name)
+def _port(name: str) -> Finding:
+    service = services.running(name)
+    if service:
+        if service.answers():
+            return Finding(f"up at {service.url}")
+        raise Problem(
+            f"process {service.pid} does not answer at {service.url}",
+            f"See {services.log_file(name)}; luigi-traffic down, then up.",
+        )
+    if name == services.LUIGID and (found := servers.luigid()):
+        return found
+    default = services.DEFAULT_PORTS[name]
+    if services.port_is_free(default):
+        return Finding(f"not up; port {default} is free")
+    return Finding(f"not up; port {default} is taken: `up` will take another one", NOTE)
 
 
 def plugin_checks() -> Iterator[tuple[str, Check]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SHOWN = (*STAGES, "forecast")
 LAKE = ("raw", "announce", "bronze", "silver")
 DEFAULT_DAYS = 14
+READERS = 8
 DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
 
 
@@ -87,12 +89,21 @@ class _DatasetStatus:
 
     def rows(self, wanted: Range) -> list[Row]:
         days = self._days(wanted)
+        self._read_ahead(days)
         found = [row for day in days for row in self._day(day)]
         if not days:
             return found
         trained = [Trained(row) for row in self.models.values()]
         trained = [t for t in trained if days[0] <= t.last_day <= days[-1]]
         return found + model_rows(trained)
+
+    def _read_ahead(self, days: list[date]) -> None:
+        """The manifests of all that is done: one by one they would take seconds from a far S3."""
+        targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE)
+        entries = [entry for target in targets if (entry := target.entry())]
+        with ThreadPoolExecutor(READERS) as pool:
+            for _ in pool.map(parts().catalog.manifest, entries):
+                pass
 
     def _known(self) -> list[date]:
         catalog = parts().catalog
