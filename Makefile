@@ -12,7 +12,7 @@ DATE ?=
 TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run test lint unit e2e bench clean constraints
+.PHONY: help setup run stack stack-down test test-stack lint unit e2e bench clean constraints
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -24,7 +24,7 @@ $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyprojec
 	@java -version >/dev/null 2>&1 || { echo 'Java 17 or newer is needed (Spark runs on it): no `java` on the PATH.'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' $(PLUGINS:%=-e %)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,server]' $(PLUGINS:%=-e %)
 	@touch $@
 
 run: setup  ## the main job, end to end, on simulated traffic
@@ -33,12 +33,22 @@ run: setup  ## the main job, end to end, on simulated traffic
 	  --local-scheduler
 	@luigi-traffic status --dataset its_sim
 
+stack: setup  ## start MinIO, Kafka, PostgreSQL, MLflow, Spark and luigid on this machine
+	@python docker/native up
+
+stack-down: setup  ## stop them; their data stays
+	@python docker/native down
+
 test: lint unit e2e  ## lint, unit tests, end-to-end tests
+
+test-stack: setup  ## the tests against real servers, started and stopped where they do not run
+	python docker/native run pytest tests/stack
 
 lint: setup  ## ruff, mypy, the layers of the design
 	ruff check .
 	ruff format --check .
 	mypy
+	MYPYPATH=docker/native mypy docker/native/*.py
 	lint-imports
 
 unit: setup  ## the unit tests
@@ -51,9 +61,10 @@ bench: setup  ## benchmarks/, one after the other
 	for file in benchmarks/*.py; do python $$file || exit 1; done
 
 constraints: setup  ## resolve constraints.txt anew
-	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --extra dev \
+	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --extra dev --extra server \
 	  --no-emit-package luigi-traffic -o constraints.txt setup.cfg constraints.in
 
 clean:  ## stop what runs, remove environment and local state
 	-[ -x $(BIN)/luigi-traffic ] && luigi-traffic down
+	-[ -d .luigi_traffic/stack ] && LUIGI_TRAFFIC_STACK=.luigi_traffic/stack python docker/native down --delete
 	rm -rf $(VENV) .luigi_traffic .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

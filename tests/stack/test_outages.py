@@ -1,0 +1,71 @@
+"""A server that dies while a run is under way: complete in the end, or loud and complete again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from homes import REPOSITORY, Home, LocalHome
+from small import PIPELINE, SMALL
+
+DAYS = "28"
+RUN = tuple(DAYS if PIPELINE[i - 1] == "--window-days" else w for i, w in enumerate(PIPELINE))
+#: Server → how many days of gold are there when it is killed.
+KILLED = {"minio": 3, "kafka": 9, "postgres": 15}
+
+
+def native(*words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "docker" / "native"), *words],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def wait_for_days(home: Home, process: subprocess.Popen[str], count: int) -> None:
+    """Until that many days of gold are committed. The run must not have ended by then."""
+    deadline = time.monotonic() + 400
+    done = 0
+    while done < count:
+        assert process.poll() is None, f"ended with {process.returncode} after {done} days"
+        assert time.monotonic() < deadline, f"{done} of {count} days after 400 s"
+        time.sleep(0.5)
+        if home.sql("SELECT 1 WHERE to_regclass('meta.ledger') IS NOT NULL"):
+            ((done,),) = home.sql("SELECT count(*) FROM meta.ledger WHERE stage = 'gold'")
+
+
+@pytest.fixture(scope="module")
+def clean_month(tmp_path_factory):
+    home = LocalHome(tmp_path_factory.mktemp("month") / "home", SMALL)
+    code, output = home.run(*RUN)
+    assert code == 0, output
+    yield home.content("its_sim")
+    home.server.destroy()
+
+
+@pytest.mark.timeout(1800)
+def test_each_server_is_killed_during_a_run_of_28_days(make_stack_home, clean_month, tmp_path):
+    home = make_stack_home("outages", **SMALL)
+    process = home.start(*RUN)
+    try:
+        for name, days in KILLED.items():
+            wait_for_days(home, process, days)
+            native("kill", name)
+            time.sleep(3)
+            assert process.poll() is None
+            native("restart", name)
+    except BaseException as e:
+        process.kill()
+        e.add_note(process.communicate()[0])
+        raise
+    output, _ = process.communicate(timeout=900)
+    if process.returncode != 0:
+        assert process.returncode == 30, output  # Luigi's "a task failed"
+        assert "does not answer" in output or "was lost" in output, output
+        code, output = home.run(*RUN)
+        assert code == 0, output
+    assert home.content("its_sim") == clean_month
+    home.assert_nothing_partial("its_sim")
+    home.assert_committed_once()
