@@ -52,10 +52,11 @@ class Layers:
         folder = conf_folder()
         found._file(folder / "base.yml", ())
         profile_file = folder / f"{profile()}.yml"
-        if folder.is_dir() and not profile_file.is_file() and profile() != "local":
+        if not profile_file.is_file() and profile() != "local":
             known = {p.stem for p in folder.glob("*.yml")} - {"base"}
             raise SettingsError(
-                f"LUIGI_TRAFFIC_PROFILE={profile()}: there is no {profile_file}."
+                f"LUIGI_TRAFFIC_PROFILE={profile()}: there is no {profile_file}. Run where the "
+                "folder conf lies, or name it by LUIGI_TRAFFIC_CONF."
                 + did_you_mean(profile(), known)
             )
         found._file(profile_file, ())

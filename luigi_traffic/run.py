@@ -31,7 +31,8 @@ __all__ = [
 
 _DEFAULTS = {
     "retcode": {
-        "already_running": "10",
+        # Not "a task was once run by another worker": whether all is done in the end decides.
+        "already_running": "0",
         "missing_data": "20",
         "not_run": "25",
         "task_failed": "30",

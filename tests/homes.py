@@ -29,7 +29,7 @@ class Home(ABC):
     """One LUIGI_TRAFFIC_HOME, the commands run in it, and what is in lake and warehouse."""
 
     path: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         variables = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")}

@@ -151,6 +151,12 @@ class StackHome(Home):
         for model in client.search_registered_models():
             client.delete_registered_model(model.name)
 
+    def remove(self) -> None:
+        """Bucket and database."""
+        self.stack.s3().delete_dir(self.bucket)
+        with closing(self.stack.admin()) as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {self.database} WITH (FORCE)")
+
     def psql(self, statement: str) -> subprocess.CompletedProcess[str]:
         """What PostgreSQL's own client answers to the reader role."""
         stack = self.stack

@@ -24,12 +24,13 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
     wanted = tuple(columns)
 
     def load(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import psycopg2
         import pyarrow
 
         from luigi_traffic.warehouse.binary import copy_in
+        from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
+        from luigi_traffic.warehouse.opening import connect_patiently
 
-        connection: Any = psycopg2.connect(**dsn.kwargs())
+        connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)
         try:
             rows = 0
             with connection:

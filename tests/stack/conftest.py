@@ -20,11 +20,17 @@ def stack() -> Stack:
 @pytest.fixture(scope="session")
 def make_stack_home(
     stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., StackHome]:
-    def make(name: str, **environment: str) -> StackHome:
-        return StackHome.make(stack, tmp_path_factory.mktemp(name) / "home", **environment)
+) -> Iterator[Callable[..., StackHome]]:
+    homes: list[StackHome] = []
 
-    return make
+    def make(name: str, **environment: str) -> StackHome:
+        home = StackHome.make(stack, tmp_path_factory.mktemp(name) / "home", **environment)
+        homes.append(home)
+        return home
+
+    yield make
+    for home in homes:
+        home.remove()
 
 
 @pytest.fixture(scope="session")

@@ -133,6 +133,8 @@ def test_mlflow_and_luigid_as_in_the_native_launcher(compose) -> None:
     for name in re.findall(r'"((?:MLFLOW|AWS)_[A-Z0-9_]+)": ', native):
         assert name in ours or name == "AWS_CA_BUNDLE", name  # of an S3 that speaks TLS
     assert ours["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert ours["MLFLOW_BACKEND_STORE_URI"].startswith("postgresql+psycopg2://")
+    assert "postgresql+psycopg2" in native  # SQLAlchemy's default is a driver that is not here
     assert ours["MLFLOW_BACKEND_STORE_URI"].endswith(
         "sslmode=verify-full&sslrootcert=/run/tls/ca.pem"
     )
