@@ -41,8 +41,11 @@ stack-down: setup  ## stop them; their data stays
 
 test: lint unit e2e  ## lint, unit tests, end-to-end tests
 
-test-stack: setup  ## the tests against real servers, started and stopped where they do not run
-	python docker/native run pytest tests/stack
+# On servers of their own: the tests kill them, and delete every registered model.
+test-stack: setup  ## the tests against real servers, which are started and stopped
+	env $(foreach v,LAKE__ENDPOINT EVENTS__SERVERS WAREHOUSE__HOST TRACKING__URI SPARK__REMOTE,-u LUIGI_TRAFFIC__$(v)) \
+	  -u LUIGI_TRAFFIC_LUIGID LUIGI_TRAFFIC_STACK=$(CURDIR)/.luigi_traffic/test-stack \
+	  python docker/native run pytest tests/stack
 
 lint: setup  ## ruff, mypy, the layers of the design
 	ruff check .
@@ -66,5 +69,6 @@ constraints: setup  ## resolve constraints.txt anew
 
 clean:  ## stop what runs, remove environment and local state
 	-[ -x $(BIN)/luigi-traffic ] && luigi-traffic down
-	-[ -d .luigi_traffic/stack ] && LUIGI_TRAFFIC_STACK=.luigi_traffic/stack python docker/native down --delete
+	-for stack in .luigi_traffic/stack .luigi_traffic/test-stack; do \
+	  [ ! -d $$stack ] || LUIGI_TRAFFIC_STACK=$$stack python docker/native down --delete; done
 	rm -rf $(VENV) .luigi_traffic .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

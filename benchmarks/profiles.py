@@ -1,6 +1,8 @@
 """The main job on the local and the stack profile, side by side: `python benchmarks/profiles.py`.
 
-    python benchmarks/profiles.py [DATASET [LAST_DAY [DAYS]]]    default: metr_la 2012-03-28 28
+    python benchmarks/profiles.py [DATASET [LAST_DAY [DAYS [TRAINING]]]]
+
+Default: metr_la 2012-03-28 28 {}; TRAINING is Luigi's --training, for a shorter one.
 
 One run each, one after the other, on the stack that `make stack` has started. Prints the seconds
 of both and of each stage, whether raw, bronze, silver and gold have the same checksums, and the
@@ -24,12 +26,13 @@ from stack_home import Stack, StackHome
 MOST = 1e-6
 
 
-def job(home: Home, dataset: str, last: str, days: str) -> Counter[str]:
+def job(home: Home, dataset: str, last: str, days: str, training: str) -> Counter[str]:
     """Run it; seconds of each stage and of all."""
     started = time.monotonic()
     code, output = home.run(
         "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", dataset,
-        "--model", "convlstm", "--date", last, "--window-days", days, "--local-scheduler",
+        "--model", "convlstm", "--date", last, "--window-days", days,
+        "--training", training, "--local-scheduler",
         seconds=3600,
     )  # fmt: skip
     if code:
@@ -40,7 +43,9 @@ def job(home: Home, dataset: str, last: str, days: str) -> Counter[str]:
     return spent
 
 
-def main(dataset: str = "metr_la", last: str = "2012-03-28", days: str = "28") -> int:
+def main(
+    dataset: str = "metr_la", last: str = "2012-03-28", days: str = "28", training: str = "{}"
+) -> int:
     """Run both, compare, print."""
     stack = Stack.running()
     stack.let_the_lake_user_see_test_buckets()
@@ -48,10 +53,10 @@ def main(dataset: str = "metr_la", last: str = "2012-03-28", days: str = "28") -
         local = LocalHome(Path(name) / "local")
         remote = StackHome.make(stack, Path(name) / "stack")
         try:
-            spent = {home: job(home, dataset, last, days) for home in (local, remote)}
+            here, there = (job(h, dataset, last, days, training) for h in (local, remote))
             print(f"{'seconds':10} {'local':>8} {'stack':>8}")
-            for stage in spent[remote]:
-                print(f"{stage:10} {spent[local][stage]:8.1f} {spent[remote][stage]:8.1f}")
+            for stage in there:
+                print(f"{stage:10} {here[stage]:8.1f} {there[stage]:8.1f}")
             mine, theirs = local.checksums(), remote.checksums()
             unequal = [part for part in mine | theirs if mine.get(part) != theirs.get(part)]
             print(f"{len(mine)} checksums, {len(unequal)} of them differ {unequal[:5]}")

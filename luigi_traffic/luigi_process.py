@@ -17,6 +17,9 @@ import psutil
 #: not committed does not exist.
 GRACE_S = 30.0
 _KILLED_S = 10.0
+#: Luigi's exit code where tasks are left that another worker on luigid is at; luigi_traffic.run
+#: and luigi.cfg set it. Nothing has failed.
+NOT_RUN = 25
 _POLL_S = 0.2
 
 

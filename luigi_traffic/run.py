@@ -6,6 +6,8 @@ a failed run) and a check after each task that it really is complete. luigi.cfg 
 
 from __future__ import annotations
 
+import os
+
 import luigi.configuration
 
 from luigi_traffic import logs
@@ -45,8 +47,18 @@ _DEFAULTS = {
 }
 
 
+#: Where `make stack` has put luigid; Luigi's own default is port 8082 of this machine.
+_LUIGID = "LUIGI_TRAFFIC_LUIGID"
+
+
+_SCHEDULER_URL = ("default-scheduler-url", "default_scheduler_url")
+
+
 def _set_defaults() -> None:
     config = luigi.configuration.get_config()
+    named = os.environ.get(_LUIGID)
+    if named and not any(config.has_option("core", key) for key in _SCHEDULER_URL):
+        config.set("core", _SCHEDULER_URL[0], named)
     for section, values in _DEFAULTS.items():
         for key, value in values.items():
             if not config.has_option(section, key):

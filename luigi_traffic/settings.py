@@ -100,7 +100,12 @@ class ListenSettings(Section):
     group: str = Field("luigi_traffic", description="consumer group; its members share the work")
     attempts: int = Field(3, ge=1, description="runs of an event before it is a dead letter")
     backoff_seconds: float = Field(5.0, gt=0, description="first pause between runs; it doubles")
-    dead_letter: str = Field("{topic}.dead-letter", description="topic of what cannot be worked")
+    dead_letter: str = Field(
+        "{topic}.dead-letter",
+        # Another topic than the one that is read, or letters would go round for ever.
+        pattern=r"^([\w.-]+\{topic\}[\w.-]*|[\w.-]*\{topic\}[\w.-]+)$",
+        description="topic of what cannot be worked; {topic} is where it came from",
+    )
 
 
 class TrackingSettings(Section):

@@ -34,11 +34,14 @@ class Stack:
 
     @classmethod
     def running(cls) -> Stack:
-        """The stack that `make stack` started. No stack is a failure, never a skip."""
+        """The stack that `make test-stack` started, or that of LUIGI_TRAFFIC_STACK.
+
+        No stack is a failure, never a skip.
+        """
         named = os.environ.get("LUIGI_TRAFFIC_STACK")
-        folder = Path(named) if named else REPOSITORY / ".luigi_traffic" / "stack"
+        folder = Path(named) if named else REPOSITORY / ".luigi_traffic" / "test-stack"
         for name in ("stack.env", "secrets.env"):
-            assert (folder / name).is_file(), f"no stack in {folder}: run `make stack` first"
+            assert (folder / name).is_file(), f"no stack in {folder}: use `make test-stack`"
         return cls(folder, _variables(folder / "stack.env"), _variables(folder / "secrets.env"))
 
     def setting(self, key: str, default: str) -> str:
@@ -89,10 +92,6 @@ class Stack:
     @property
     def tracking_uri(self) -> str:
         return self.setting("TRACKING__URI", f"http://{_HOST}:5000")
-
-    @property
-    def scheduler_port(self) -> str:
-        return str(urlsplit(self.client["LUIGI_TRAFFIC_LUIGID"]).port)
 
 
 def _variables(file: Path) -> dict[str, str]:

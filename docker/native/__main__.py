@@ -72,7 +72,9 @@ def _act(chosen: argparse.Namespace, cancelled: threading.Event) -> int:
         case "restart":
             operate.restart(chosen.name, cancelled)
         case "kill":
-            say(chosen.name, f"killed {operate.kill(chosen.name) or 'nothing'}")
+            killed = operate.kill(chosen.name)
+            say(chosen.name, f"killed {killed or 'nothing: it does not run'}")
+            return 0 if killed else 1
         case "run":
             words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
             if not words:

@@ -43,8 +43,11 @@ class Certificates:
         certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         if certificate.not_valid_after_utc - datetime.now(UTC) < RENEW:
             return False
-        # Killed while making them: a pair that does not belong together.
-        return certificate.issuer == authority.subject
+        key = serialization.load_pem_private_key(self.key.read_bytes(), password=None)
+        # Killed while making them: files that do not belong together.
+        return (
+            certificate.issuer == authority.subject and certificate.public_key() == key.public_key()
+        )
 
     def _make(self) -> None:
         now = datetime.now(UTC)

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import client
 import launch
@@ -56,10 +58,18 @@ def opened() -> tuple[Stack, list[Server]]:
     return stack, servers
 
 
+@contextmanager
+def changing() -> Iterator[tuple[Stack, list[Server]]]:
+    """As `opened`, while nobody else starts or stops servers, or chooses ports."""
+    state = State.of_environment()
+    state.prepare()
+    with state.locked():
+        yield opened()
+
+
 def up(started: list[str], cancelled: threading.Event) -> list[Server]:
     """Start what does not run, and add its names to `started`; the servers that are ours."""
-    stack, servers = opened()
-    with stack.state.locked():
+    with changing() as (stack, servers):
         _check_programs(servers)
         _choose_ports(stack, servers)
         environment = _become_client(stack, servers)
@@ -79,17 +89,16 @@ def down(names: list[str] | None = None) -> None:
     """Stop what runs of `names`, or all."""
     if not State.of_environment().folder.exists():
         return
-    stack, _ = opened()
-    servers = [kind(stack) for kind in SERVERS if names is None or kind.name in names]
+    with changing() as (stack, _):
+        servers = [kind(stack) for kind in SERVERS if names is None or kind.name in names]
 
-    def needed_by(server: Server) -> list[str]:
-        return [other.name for other in servers if server.name in other.needs]
+        def needed_by(server: Server) -> list[str]:
+            return [other.name for other in servers if server.name in other.needs]
 
-    def work(server: Server) -> None:
-        if launch.stop(server):
-            say(server.name, "stopped")
+        def work(server: Server) -> None:
+            if launch.stop(server):
+                say(server.name, "stopped")
 
-    with stack.state.locked():
         launch.in_order(servers, needed_by, work, threading.Event())
 
 
@@ -125,9 +134,8 @@ def status() -> bool:
 
 def restart(name: str, cancelled: threading.Event) -> None:
     """Stop a server and start it again, at the same port and with its data."""
-    stack, servers = opened()
-    server = named(servers, name)
-    with stack.state.locked():
+    with changing() as (_, servers):
+        server = named(servers, name)
         launch.stop(server)
         launch.start(server, cancelled)
 

@@ -45,6 +45,11 @@ def lake() -> Finding:
         raise Problem(
             f"{store.describe()} cannot be written: {e}", "Set lake.path to a folder of yours."
         ) from e
+    except KeyError as e:
+        raise Problem(
+            f"{store.describe()} does not have what was just written",
+            "The pipeline needs a store that shows a new object at once.",
+        ) from e
     if not first or second or kept != b"1":
         raise Problem(
             f"{store.describe()} overwrites what it should create only where there is none",

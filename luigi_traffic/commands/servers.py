@@ -40,13 +40,16 @@ def kafka() -> Finding:
     if len(silent) == len(chosen.servers):
         raise silent[0]
     from kafka import KafkaAdminClient
+    from kafka.errors import KafkaError
 
-    from luigi_traffic.events.kafka_client import connect
+    from luigi_traffic.events.kafka_client import connect, trouble
 
     admin = connect(KafkaAdminClient, chosen, request_timeout_ms=TIMEOUT_S * 1000)
     try:
         brokers = len(admin.describe_cluster()["brokers"])
         described = {t["name"]: t for t in admin.describe_topics() if not t["error_code"]}
+    except KafkaError as e:
+        raise trouble(chosen, "asking for topics", e) from e
     finally:
         admin.close()
     odd = [str(problem) for problem in silent]

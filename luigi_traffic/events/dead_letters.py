@@ -7,6 +7,8 @@ from luigi_traffic.events.sending import Headers, send
 from luigi_traffic.settings import EventsSettings, ListenSettings
 
 _PREFIX = "dead-letter-"
+#: Bytes of a value that are kept. No announcement comes near; a message may hold 1 MiB in all.
+LONGEST = 512 << 10
 
 
 class DeadLetters:
@@ -22,14 +24,15 @@ class DeadLetters:
 
         Raises StoreError, SettingsError.
         """
-        send(
-            self.events,
-            self.listen.dead_letter.format(topic=message.topic),
-            message.key,
-            # Kafka's producer takes no message that has neither: an empty value it does.
-            b"" if message.key is None and message.value is None else message.value,
-            headers(message, reason, attempts, self.group),
-        )
+        topic = self.listen.dead_letter.format(topic=message.topic)
+        ours = headers(message, reason, attempts, self.group)
+        # Kafka's producer takes no message that has neither: an empty value it does.
+        value = b"" if message.key is None and message.value is None else message.value
+        if value is not None and len(value) > LONGEST:
+            # It came compressed; the producer's limit is on what it unpacks to.
+            ours.append((_PREFIX + "cut", f"{len(value)} bytes".encode()))
+            value = value[:LONGEST]
+        send(self.events, topic, message.key, value, ours)
 
 
 def headers(message: Message, reason: str, attempts: int, group: str) -> Headers:

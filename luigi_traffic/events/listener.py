@@ -25,6 +25,7 @@ from typing import Protocol, TypeVar
 from luigi_traffic.errors import StoreError
 from luigi_traffic.events.received import DayWanted, Message, Unreadable, understand
 from luigi_traffic.events.stream import Stream, place
+from luigi_traffic.luigi_process import NOT_RUN
 from luigi_traffic.settings import ListenSettings
 from luigi_traffic.warehouse.consumed import Busy, ConsumedEvents, Decision, Outcome
 
@@ -36,6 +37,7 @@ PATIENCE_S = 300.0
 _NEXT_S = 1.0
 _LOOK_S = 0.5
 _BUSY_S = 2.0
+_ELSEWHERE_S = 15.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
@@ -136,7 +138,9 @@ class Listener:
     def _work(self, message: Message, day: DayWanted) -> tuple[Outcome, int]:
         """Run until a run ends well, or as often as the settings say."""
         attempts, pause = self.settings.attempts, self.settings.backoff_seconds
-        for attempt in range(1, attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             logger.info("%s: %s: run %d of %d", place(message), day, attempt, attempts)
             started = time.monotonic()
             status = self._finish(self.run(day))
@@ -144,13 +148,19 @@ class Listener:
             if status == 0:
                 logger.info("%s: %s: done (%.1f s)", place(message), day, seconds)
                 return "done", attempt
+            if status == NOT_RUN:
+                logger.info("%s: %s: another worker is at it, looking again", place(message), day)
+                attempt -= 1
+                self._wait(_ELSEWHERE_S)
+                continue
             logger.error(
                 "%s: %s: run %d of %d ended with exit status %d (%.1f s)",
                 place(message), day, attempt, attempts, status, seconds,
             )  # fmt: skip
-            if attempt < attempts:
-                self._wait(pause)
-                pause *= 2
+            if attempt == attempts:
+                break
+            self._wait(pause)
+            pause *= 2
         self._bury(message, f"{attempts} runs failed, the last with exit status {status}", attempts)
         return "dead-letter", attempts
 
@@ -159,10 +169,12 @@ class Listener:
         try:
             while (status := run.poll()) is None:
                 self._wait(_LOOK_S)
-            return status
         except BaseException:
             run.stop()
             raise
+        if status < 0:  # killed: what it had started may still be at work
+            run.stop()
+        return status
 
     def _bury(self, message: Message, reason: str, attempts: int) -> None:
         self._patiently(lambda: self.dead_letter(message, reason, attempts))

@@ -49,10 +49,13 @@ def understand(message: Message, datasets: Collection[str]) -> DayWanted:
     for name, expected in (("specversion", "1.0"), ("type", TYPE)):
         if event.get(name) != expected:
             raise Unreadable(f"{name} is {_short(event.get(name))}, expected {expected!r}")
-    # The id is ours to store and to look up: not empty, and of a length that an index takes.
+    # The id is ours to store and to look up: not empty, of a length that an index takes, and
+    # text that UTF-8 can hold (JSON may spell half a surrogate pair).
     event_id = event.get("id")
-    if not isinstance(event_id, str) or not 0 < len(event_id) <= 200 or "\0" in event_id:
-        raise Unreadable(f"id is {_short(event_id)}, expected a text of 1 to 200 characters")
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= 200 or not event_id.isprintable():
+        raise Unreadable(
+            f"id is {_short(event_id)}, expected a printable text of 1 to 200 characters"
+        )
     data = event.get("data")
     if not isinstance(data, dict):
         raise Unreadable(f"data is {_short(data)}, expected an object")

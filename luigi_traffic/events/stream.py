@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from luigi_traffic.errors import DataError
 from luigi_traffic.events.kafka_client import PATIENCE_S, connect, trouble
 from luigi_traffic.events.received import Message
 from luigi_traffic.settings import EventsSettings
@@ -42,8 +43,12 @@ class Stream:
             metadata_max_age_ms=60_000,
             session_timeout_ms=SESSION_S * 1000,
         )
-        for topic in topics:  # known when we join, they need no second round of the group
-            self._consumer.partitions_for_topic(topic)
+        try:
+            for topic in topics:  # known when we join, they need no second round of the group
+                self._consumer.partitions_for_topic(topic)
+        except KafkaError as error:
+            self._consumer.close(autocommit=False)
+            raise trouble(settings, "asking for our topics", error) from error
         self._consumer.subscribe(topics)
         self._had: set[TopicPartition] | None = None
 
@@ -116,6 +121,15 @@ class Stream:
                 raise trouble(self.settings, "reading", error) from error
             logger.warning("Kafka: reading failed, trying on: %s", error)
             found = {}
+        except UnicodeDecodeError as error:
+            # Of a header's key, which kafka-python wants to be UTF-8: it does not say of which
+            # message, so stepping over it could step over an announcement.
+            spots = (f"{p.topic}/{p.partition}" for p in sorted(self._consumer.assignment()))
+            raise DataError(
+                f"a message next in one of {', '.join(spots)} has a header that cannot be read: "
+                f"{error}. Look at them with Kafka's own tools and set the offset of group "
+                f"{self._consumer.config['group_id']!r} past it."
+            ) from error
         self._tell()
         return cast("dict[TopicPartition, list[Message]]", found)
 

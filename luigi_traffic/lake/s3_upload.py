@@ -60,6 +60,8 @@ class Pipe(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """`size` bytes, fewer only at the end. Raises `Abandoned`."""
+        if size < 0:
+            raise ValueError("all of a stream that is still written: say how many bytes")
         taken: list[bytes] = []
         missing = size
         with self._changed:

@@ -21,10 +21,11 @@ def test_two_runners_without_luigid(make_stack_home, clean):
 
 
 @pytest.mark.timeout(900)
-def test_two_runners_with_four_workers_each_on_luigid(make_stack_home, clean, stack):
+def test_two_runners_with_four_workers_each_on_luigid(make_stack_home, clean):
     home = make_stack_home("shared", **SMALL)
+    # LUIGI_TRAFFIC_LUIGID names the scheduler.
     command = [word for word in PIPELINE if word != "--local-scheduler"]
-    command += ["--workers", "4", "--scheduler-port", stack.scheduler_port]
+    command += ["--workers", "4"]
     both = [home.start(*command) for _ in range(2)]
     said = [process.communicate(timeout=600)[0] for process in both]
     # One may leave while the other is at the last task: it has not seen the end, and says so.

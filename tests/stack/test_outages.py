@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import time
 import pytest
 from homes import REPOSITORY, Home, LocalHome
 from small import PIPELINE, SMALL
+from stack_home import Stack
 
 DAYS = "28"
 RUN = tuple(DAYS if PIPELINE[i - 1] == "--window-days" else w for i, w in enumerate(PIPELINE))
@@ -16,10 +18,11 @@ RUN = tuple(DAYS if PIPELINE[i - 1] == "--window-days" else w for i, w in enumer
 KILLED = {"minio": 3, "kafka": 9, "postgres": 15}
 
 
-def native(*words: str) -> None:
+def native(stack: Stack, *words: str) -> None:
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "docker" / "native"), *words],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=180,
+        env=os.environ | {"LUIGI_TRAFFIC_STACK": str(stack.folder)},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -46,16 +49,16 @@ def clean_month(tmp_path_factory):
 
 
 @pytest.mark.timeout(1800)
-def test_each_server_is_killed_during_a_run_of_28_days(make_stack_home, clean_month, tmp_path):
+def test_each_server_is_killed_during_a_run_of_28_days(make_stack_home, clean_month, stack):
     home = make_stack_home("outages", **SMALL)
     process = home.start(*RUN)
     try:
         for name, days in KILLED.items():
             wait_for_days(home, process, days)
-            native("kill", name)
+            native(stack, "kill", name)
             time.sleep(3)
             assert process.poll() is None
-            native("restart", name)
+            native(stack, "restart", name)
     except BaseException as e:
         process.kill()
         e.add_note(process.communicate()[0])

@@ -175,3 +175,9 @@ def test_the_shipped_settings_are_valid(isolated, monkeypatch) -> None:
     isolated.set()
     assert settings().pipeline.dataset
     assert settings().datasets
+
+
+@pytest.mark.parametrize("name", ["{topic}", "{dataset}.dead", "dead", "{topic} dead"])
+def test_dead_letters_go_to_a_topic_of_their_own(isolated, name) -> None:
+    isolated.write("base.yml", f"listen: {{dead_letter: '{name}'}}")
+    refused("listen.dead_letter", name)

@@ -176,6 +176,19 @@ def test_a_run_that_fails_is_tried_again_with_growing_pauses(bench):
     assert bench.dead == []
 
 
+def test_work_that_another_worker_is_at_is_no_failed_run(bench):
+    bench.statuses = [25, 25, 25, 25, 30, 0]
+    bench.listen(announced(7))
+    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 7, "done", 2)
+    assert bench.dead == []
+
+
+def test_what_a_killed_run_leaves_behind_is_stopped_before_the_next(bench):
+    bench.statuses = [-9, 0]
+    bench.listen(announced(7))
+    assert [run.stopped for run in bench.runs] == [True, False]
+
+
 def test_a_run_that_keeps_failing_is_a_dead_letter_and_blocks_nothing(bench):
     bench.statuses = [30, 30, 30]
     bench.listen(announced(7), announced(8, "e2"))

@@ -56,6 +56,7 @@ def test_an_announcement(headers):
         (changed(id=7), "id is 7"),
         (changed(id="x" * 201), "id is"),
         (changed(id="a\0b"), "id is"),
+        (changed(id="\ud800x"), "id is"),  # half a surrogate pair: no UTF-8 can hold it
         (changed(data=None), "data is missing"),
         (changed(data="its"), "data is 'its'"),
         (day("2024-01-10", "itz"), "data.dataset is 'itz'; plugins provide its, metr_la"),
