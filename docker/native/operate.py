@@ -153,10 +153,12 @@ def environment() -> str:
 
 def run(command: list[str], cancelled: threading.Event) -> int:
     """Run a command with the stack up, then stop what was not up before; its exit status."""
+    # The probes leave marks in our own: Spark's client says there that this process is remote.
+    inherited = dict(os.environ)
     started: list[str] = []
     try:
         up(started, cancelled)
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, env=inherited | client.client_environment(*opened()))
         try:
             status = process.wait()
         except KeyboardInterrupt as reason:

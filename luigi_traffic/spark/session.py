@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("luigi_traffic")
 JAVA_NEEDED = 17
+# What makes Spark's builder choose Connect, whatever its properties say.
+_CHOOSE_CONNECT = ("SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED", "SPARK_API_MODE")
 
 
 def java_version() -> tuple[str, int]:
@@ -140,6 +142,9 @@ def start(whole: Settings) -> SparkSession:
     if whole.spark.master.startswith("local"):
         # Else Spark takes the first `python3` on the PATH, which may lack what this one has.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Inherited from a parent that had a Connect session, or meant for other programs.
+    for name in _CHOOSE_CONNECT:
+        os.environ.pop(name, None)
     s3a.put_credentials(whole.lake, os.environ)
     (home() / "tmp" / "spark").mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder

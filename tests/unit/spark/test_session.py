@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,23 @@ def test_properties_keep_to_loopback_and_the_users_win(isolated) -> None:
     mine = SparkSettings(conf={"spark.sql.session.timeZone": "Asia/Seoul", "spark.x": "1"})
     found = session.properties(Settings(spark=mine))
     assert (found["spark.sql.session.timeZone"], found["spark.x"]) == ("Asia/Seoul", "1")
+
+
+def test_a_local_session_is_local_whatever_the_environment_says(isolated, monkeypatch) -> None:
+    """A parent that has had a Connect session hands the mark of it down."""
+    from pyspark.sql import SparkSession
+
+    for name, value in {"SPARK_CONNECT_MODE_ENABLED": "1", "SPARK_REMOTE": "sc://other"}.items():
+        monkeypatch.setenv(name, value)
+    seen: dict[str, str] = {}
+
+    def get_or_create(builder) -> None:
+        seen.update(os.environ)
+
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", get_or_create)
+    session.start(Settings(spark=SparkSettings(master="local[1]")))
+    assert seen
+    assert not {"SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE"} & set(seen)
 
 
 @pytest.mark.spark
