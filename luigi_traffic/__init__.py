@@ -33,9 +33,10 @@ from luigi_traffic.model import (
 )
 from luigi_traffic.source import Source, Stream
 from luigi_traffic.sources import Files, HttpZip
-from luigi_traffic.version import __version__
+from luigi_traffic.version import API_VERSION, __version__
 
 __all__ = [
+    "API_VERSION",
     "DAY_OF_WEEK",
     "NO_OBSERVATION",
     "OBSERVED",

@@ -116,6 +116,9 @@ class Dataset(ABC):
     #: IANA name of the zone whose wall time the timestamps are.
     timezone: ClassVar[str]
     speed_unit: ClassVar[str]
+    #: Further numbers that silver has for a link and interval (a temperature, a lane count):
+    #: carried to gold, where models find them as channels of these names.
+    extra_columns: ClassVar[tuple[str, ...]] = ()
     #: Every value that `reject_reason` may have; each is counted in the pass that writes.
     reject_reasons: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[DatasetSettings]] = DatasetSettings
@@ -151,8 +154,9 @@ class Dataset(ABC):
 
         Columns `timestamp` (TIMESTAMP_NTZ, start of the interval), `link_id` (string),
         `speed` (double, in `speed_unit`), `n_obs` (how many source rows are averaged),
-        optionally `flow`, `occupancy` (double); unique per (timestamp, link_id). The sum of
-        `n_obs` must equal the number of rows read: nothing may be lost on the way.
+        optionally `flow`, `occupancy` (double), and all of `extra_columns` (double); unique
+        per (timestamp, link_id). The sum of `n_obs` must equal the number of rows read:
+        nothing may be lost on the way.
         """
 
     def graph(self) -> LinkGraph | None:

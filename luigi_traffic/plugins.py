@@ -10,8 +10,8 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,8 +22,10 @@ import pluggy
 from pydantic import ValidationError
 
 from luigi_traffic import hookspecs
+from luigi_traffic.contract import check_api, check_marked, checked
 from luigi_traffic.dataset import Dataset
-from luigi_traffic.errors import PluginError, SettingsError, did_you_mean
+from luigi_traffic.errors import PluginError, SettingsError, TrafficError, did_you_mean
+from luigi_traffic.isolation import Found, guarded
 from luigi_traffic.layers import validated
 from luigi_traffic.markers import PROJECT
 from luigi_traffic.model import Model, ModelConfig
@@ -31,17 +33,7 @@ from luigi_traffic.settings import PluginsSettings, layers, settings
 
 logger = logging.getLogger("luigi_traffic")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Found:
-    """One plugin: where it is from, and why it did not load where it did not."""
-
-    name: str
-    distribution: str
-    version: str
-    problem: str | None = None
-    disabled: bool = False
+_HOOKS = [name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")]
 
 
 @dataclass
@@ -54,6 +46,8 @@ class Plugins:
     models: dict[str, type[Model]] = field(default_factory=dict)
     #: dataset or model name → plugin that provides it
     provider: dict[str, Found] = field(default_factory=dict)
+    #: dataset or model name → plugins that provide it, where they are several
+    contested: dict[str, list[Found]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, wanted: PluginsSettings) -> Plugins:
@@ -80,52 +74,45 @@ class Plugins:
 
     def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
         if {origin.name, origin.distribution} & set(wanted.disabled):
-            self.found.append(
-                Found(origin.name, origin.distribution, origin.version, disabled=True)
-            )
+            self.found.append(replace(origin, disabled=True))
             return
         registered = False
         try:
-            plugin = load()
+            plugin = guarded(origin, "import", load, wanted.timeout_seconds)
             if self.manager.has_plugin(origin.name):
                 raise PluginError("a plugin of that name is loaded already; rename one of them")
+            check_api(plugin)
             self.manager.register(plugin, name=origin.name)
             registered = True
             self.manager.check_pending()
-            self._collect(plugin, origin)
-        # A plugin is somebody else's code: whatever it raises is kept, shown by
-        # `plugins list`, and named again when something it would provide is asked for.
-        except Exception as e:  # noqa: BLE001
+            self._collect(plugin, origin, wanted.timeout_seconds)
+        # `guarded` has made all that a plugin raises one of these, pluggy's own aside. It is
+        # shown by `plugins list`, and named again when something it would provide is asked for.
+        except (TrafficError, pluggy.PluginValidationError) as e:
             if registered:
                 self.manager.unregister(name=origin.name)
-            problem = f"{e.__class__.__name__}: {e}"
-            logger.warning(
-                "plugin %s (%s) is left out: %s", origin.name, origin.distribution, problem
-            )
-            self.found.append(Found(origin.name, origin.distribution, origin.version, problem))
+            problem = str(e).removeprefix(f"{origin}: ")
+            logger.warning("%s is left out: %s", origin, problem)
+            self.found.append(replace(origin, problem=problem))
         else:
             self.found.append(origin)
 
-    def _collect(self, plugin: Any, origin: Found) -> None:
+    def _collect(self, plugin: Any, origin: Found, seconds: float) -> None:
+        implemented = {caller.name for caller in self.manager.get_hookcallers(plugin) or ()}
+        check_marked(plugin, _HOOKS, implemented)
         datasets: dict[str, Any] = {}
         models: dict[str, Any] = {}
         for hook, base, into, known in (
             ("luigi_traffic_datasets", Dataset, datasets, self.datasets),
             ("luigi_traffic_models", Model, models, self.models),
         ):
-            implementation = getattr(plugin, hook, None)
-            for provided in implementation() if implementation else ():
-                if not (isinstance(provided, type) and issubclass(provided, base)):
-                    raise PluginError(f"{hook} returned {provided!r}, not a {base.__name__} class")
-                name = getattr(provided, "name", None)
-                if not isinstance(name, str) or not name.isidentifier():
-                    raise PluginError(
-                        f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier"
-                    )
-                if lacking := _lacking(provided, base):
-                    raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
+            if hook not in implemented:
+                continue
+            for provided in self.ask(plugin, hook, origin, seconds):
+                name = checked(hook, provided, base)
                 if name in known or name in into:
                     other = self.provider.get(name, origin)
+                    self.contested.setdefault(name, [other]).append(origin)
                     raise PluginError(
                         f"{name!r} is provided by {other.distribution} ({other.name}) already. "
                         "Uninstall one, or name one in plugins.disabled."
@@ -135,6 +122,19 @@ class Plugins:
         self.models |= models
         self.provider |= dict.fromkeys([*datasets, *models], origin)
 
+    def ask(self, plugin: Any, hook: str, origin: Found, seconds: float) -> list[Any]:
+        """What one plugin returns from a hook, as a list; `PluginError` where it is no sequence.
+
+        Each is asked by itself, so that a failure has a name; through pluggy, which traces it.
+        """
+        others = [p for p in self.manager.get_plugins() if p is not plugin]
+        caller = self.manager.subset_hook_caller(hook, others)
+        answers = guarded(origin, f"{hook}()", caller, seconds)
+        if len(answers) != 1 or not isinstance(answers[0], Sequence):
+            returned = answers[0] if answers else None
+            raise PluginError(f"{hook} returned {returned!r}; it must return a list of classes")
+        return list(answers[0])
+
     def dataset(self, name: str) -> Dataset:
         """The dataset of that name with its settings.
 
@@ -143,6 +143,11 @@ class Plugins:
         cls = self._wanted("dataset", name, self.datasets)
         values = settings().datasets.get(name, {})
         return cls(validated(cls.Settings, values, f"datasets.{name}", layers()))
+
+    def call(self, dataset: Dataset, method: str, function: Callable[[], T]) -> T:
+        """`function()`, which calls that method of a dataset: guarded, see `isolation`."""
+        origin = self.provider.get(dataset.name, Found(dataset.name, type(dataset).__module__, "?"))
+        return guarded(origin, method, function, settings().plugins.timeout_seconds)
 
     def model(self, name: str) -> Model:
         """The model of that name."""
@@ -173,6 +178,12 @@ class Plugins:
                 f"no {kind} is named. Give --{kind} NAME or set pipeline.{kind} "
                 f"({layers().variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
             )
+        if name in self.contested:
+            by = " and by ".join(f"{p.distribution} ({p.name})" for p in self.contested[name])
+            raise PluginError(
+                f"the {kind} {name!r} is provided by {by}. Uninstall one, or name one in "
+                "plugins.disabled: which of them is meant cannot be told."
+            )
         if name in known:
             return known[name]
         broken = [f"\n  plugin {p.name} ({p.distribution}) did not load: {p.problem}"
@@ -184,13 +195,6 @@ class Plugins:
             f"{''.join(broken + off)}\n  Plugins are found among installed packages "
             f"(entry points {PROJECT!r}) and in plugins.path; see `luigi-traffic plugins list`."
         )
-
-
-def _lacking(provided: type, base: type) -> list[str]:
-    """What the contract wants and the class has not: attributes without default, methods."""
-    attributes = [name for name in base.__annotations__ if not hasattr(provided, name)]
-    methods: frozenset[str] = getattr(provided, "__abstractmethods__", frozenset())
-    return [*attributes, *(f"{name}()" for name in sorted(methods))]
 
 
 def _module(file: Path, name: str) -> ModuleType:

@@ -36,6 +36,9 @@ class PluginsSettings(Section):
 
     path: list[Path] = Field([], description="folders whose modules load as plugins too")
     disabled: list[str] = Field([], description="plugin or distribution names that do not load")
+    timeout_seconds: float = Field(
+        60.0, gt=0, description="how long a plugin may take to load, or to say what it provides"
+    )
 
 
 class LakeSettings(Section):

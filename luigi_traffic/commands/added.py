@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from luigi_traffic.errors import PluginError, TrafficError
+from luigi_traffic.isolation import Found
 from luigi_traffic.plugins import plugins
+from luigi_traffic.settings import settings
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -26,18 +29,15 @@ class Added:
 def added_commands() -> list[Added]:
     """All commands of plugins; a plugin whose hook fails is named in the log and left out."""
     found: list[Added] = []
-    for hook in plugins().manager.hook.luigi_traffic_commands.get_hookimpls():
+    known = plugins()
+    seconds = settings().plugins.timeout_seconds
+    for hook in known.manager.hook.luigi_traffic_commands.get_hookimpls():
         try:
-            functions: list[Callable[..., Any]] = list(hook.function())  # type: ignore[call-overload]
-            added = [
-                Added(f.__name__.strip("_").replace("_", "-"), hook.plugin_name, f)
-                for f in functions
-            ]
-        # A plugin is somebody else's code; one that fails must not take the others along.
-        except Exception as e:  # noqa: BLE001
-            logger.warning(
-                "plugin %s adds no commands: %s: %s", hook.plugin_name, e.__class__.__name__, e
-            )
+            origin = next(p for p in known.found if p.name == hook.plugin_name)
+            functions = known.ask(hook.plugin, "luigi_traffic_commands", origin, seconds)
+            added = [Added(_name(f, origin), hook.plugin_name, f) for f in functions]
+        except TrafficError as e:
+            logger.warning("plugin %s adds no commands: %s", hook.plugin_name, e)
             continue
         for command in added:
             first = next((c for c in found if c.name == command.name), None)
@@ -49,3 +49,9 @@ def added_commands() -> list[Added]:
             else:
                 found.append(command)
     return found
+
+
+def _name(function: Any, origin: Found) -> str:
+    if not callable(function) or not hasattr(function, "__name__"):
+        raise PluginError(f"{origin}: luigi_traffic_commands returned {function!r}, no function")
+    return str(function.__name__).strip("_").replace("_", "-")

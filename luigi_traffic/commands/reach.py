@@ -20,9 +20,10 @@ from luigi_traffic.commands.finding import NOTE, PROBLEM, Finding, Problem
 from luigi_traffic.commands.settings import masked
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SourceAbsent, TrafficError
+from luigi_traffic.isolation import Found
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import Found, plugins
+from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
 
 if TYPE_CHECKING:
@@ -302,7 +303,8 @@ def _dataset(name: str, deep: bool) -> Check:
 
 def _describe(name: str, deep: bool) -> str:
     dataset = plugins().dataset(name)
-    source, graph = dataset.source(), dataset.graph()
+    source = plugins().call(dataset, "source()", dataset.source)
+    graph = plugins().call(dataset, "graph()", dataset.graph)
     told = {k: v for k, v in source.recipe().items() if k != "kind" and isinstance(v, str)}
     terms = ", ".join(f"{key} {masked(key, value)}" for key, value in told.items())
     links = f"graph of {len(graph.edges)} edges" if graph else "no graph"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.errors import DataError, did_you_mean
@@ -26,16 +27,20 @@ OPTIONAL = frozenset({"flow", "occupancy"})
 BRONZE = {"reject_reason": "string", "raw_line": "string"}
 
 
-def canonical_silver(frame: DataFrame) -> DataFrame:
-    """The frame cut to the canonical columns and types. Raises `DataError` naming what lacks."""
+def canonical_silver(frame: DataFrame, extra: Sequence[str] = ()) -> DataFrame:
+    """The frame cut to the canonical columns, the dataset's extra ones at the end, and their types.
+
+    Raises `DataError` naming what lacks.
+    """
     from pyspark.sql import functions as F
 
     required = [name for name in SILVER if name not in OPTIONAL]
-    _require(frame, required, "silver")
+    _require(frame, [*required, *extra], "silver")
+    kinds = SILVER | dict.fromkeys(extra, "double")
     return frame.select(
         *[
             F.col(name).cast(kind).alias(name)
-            for name, kind in SILVER.items()
+            for name, kind in kinds.items()
             if name in frame.columns
         ]
     )

@@ -31,7 +31,11 @@ class Lineage:
     @cached_property
     def raw(self) -> Recipe:
         """What decides the bytes: the source alone."""
-        return Recipe("raw", self.dataset.name, {"source": self.dataset.source().recipe()})
+        source = plugins().call(self.dataset, "source()", self.dataset.source)
+        terms = {
+            "source": plugins().call(self.dataset, "source().recipe()", lambda: source.recipe())
+        }
+        return Recipe("raw", self.dataset.name, terms)
 
     @cached_property
     def announce(self) -> Recipe:
@@ -53,12 +57,14 @@ class Lineage:
             "interval_seconds": int(self.dataset.interval.total_seconds()),
             **self.dataset.recipe_terms("silver"),
         }
+        if self.dataset.extra_columns:
+            terms["extra_columns"] = list(self.dataset.extra_columns)
         return Recipe("silver", self.dataset.name, terms)
 
     @cached_property
     def gold(self) -> Recipe:
         """The graph and the meaning of the neighbour features."""
-        graph = self.dataset.graph()
+        graph = plugins().call(self.dataset, "graph()", self.dataset.graph)
         terms = {
             "version": neighbours.VERSION,
             "graph": graph.checksum if graph else None,

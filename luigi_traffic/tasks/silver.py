@@ -38,7 +38,7 @@ class Silver(DayStage):
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         kept, before = quality.observe_silver_input(good, dataset.settings.links)
-        frame = schemas.canonical_silver(dataset.silver(kept))
+        frame = schemas.canonical_silver(dataset.silver(kept), dataset.extra_columns)
         checks = dataset.checks()
         observed, after = quality.observe_silver(frame, self.date, dataset.interval, checks)
         prefix = catalog.attempt("silver", self.dataset, self.date)

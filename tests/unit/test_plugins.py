@@ -4,37 +4,10 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from plugin_sources import HEAD, hook, one, problem
 
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.plugins import plugins
-
-HEAD = """
-from datetime import timedelta
-import luigi_traffic as lt
-"""
-DATASET = """
-class {cls}(lt.Dataset):
-    name, version, interval = {name!r}, "1", timedelta(minutes=5)
-    timezone, speed_unit = "UTC", "km/h"
-    def source(self): ...
-    def bronze(self, spark, raw): ...
-    def silver(self, bronze): ...
-"""
-
-
-def one(name: str, cls: str = "Data") -> str:
-    """A plugin module with a dataset of that name."""
-    body = HEAD + DATASET.format(cls=cls, name=name)
-    return body + f"@lt.hookimpl\ndef luigi_traffic_datasets():\n    return [{cls}]\n"
-
-
-def hook(returned: str, kind: str = "datasets") -> str:
-    return HEAD + f"@lt.hookimpl\ndef luigi_traffic_{kind}():\n    return {returned}\n"
-
-
-def problem(name: str) -> str:
-    (found,) = [f for f in plugins().found if f.name == name]
-    return found.problem or ""
 
 
 def test_a_folder_plugin_provides_what_it_says(tiny) -> None:
@@ -64,7 +37,16 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         ("1 / 0", "ZeroDivisionError"),
         ("def broken(:", "SyntaxError"),
         (hook("1 / 0"), "ZeroDivisionError"),
-        (hook("None"), "TypeError"),
+        (hook("None"), "luigi_traffic_datasets returned None; it must return a list of classes"),
+        (hook("42"), "luigi_traffic_datasets returned 42; it must return a list of classes"),
+        (one("x").replace("@lt.hookimpl", ""), "decorate it with @luigi_traffic.hookimpl"),
+        ("raise SystemExit(3)", "import raised SystemExit: 3"),
+        (hook("exit()"), "luigi_traffic_datasets() raised SystemExit"),
+        ("luigi_traffic_api = 2\n" + one("x"), "version 2 of the plugin API, and luigi-traffic"),
+        ("luigi_traffic_api = 0\n" + one("x"), "has version 1: upgrade the plugin"),
+        ("luigi_traffic_api = '1'\n" + one("x"), "it must be a whole number"),
+        (one("x").replace("name,", "extra_columns = ('speed',)\n    name,"), "has 'speed'"),
+        (one("x").replace("name,", "extra_columns = 'rain'\n    name,"), "a tuple of names"),
         (hook("[42]"), "luigi_traffic_datasets returned 42, not a Dataset class"),
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),
@@ -104,7 +86,7 @@ def test_a_broken_entry_point_is_isolated_too(isolated, monkeypatch) -> None:
     isolated.plugin("good", one("good"))
     found = plugins().found[0]
     assert (found.name, found.distribution, found.version) == ("gone", "traffic-gone", "2.0")
-    assert found.problem == "ImportError: libtorch is missing"
+    assert found.problem == "import raised ImportError: libtorch is missing"
     assert list(plugins().datasets) == ["good"]
 
 
@@ -117,12 +99,15 @@ def test_a_disabled_plugin_is_not_even_imported(isolated) -> None:
         plugins().dataset("noisy")
 
 
-def test_a_dataset_provided_twice_names_both_and_keeps_the_first(isolated) -> None:
+def test_a_dataset_provided_twice_names_both_and_is_not_guessed(isolated) -> None:
     isolated.plugin("first", one("same", "First"))
     isolated.plugin("second", one("same", "Second"))
     assert "'same' is provided by" in problem("second")
     assert "first.py (first) already" in problem("second")
-    assert plugins().datasets["same"].__name__ == "First"
+    with pytest.raises(PluginError, match=r"first\.py \(first\) and by .*second\.py \(second\)"):
+        plugins().dataset("same")
+    isolated.set(PLUGINS__DISABLED="[first]")
+    assert type(plugins().dataset("same")).__name__ == "Second"
 
 
 def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:

@@ -108,6 +108,7 @@ def test_a_setting_makes_exactly_its_descendants_stale(tiny, setting, first_stal
     [
         ('version = "1"\n    interval', 'version = "2"\n    interval', "bronze"),
         ('speed_unit = "km/h"', 'speed_unit = "km/h"\n    silver_version = "2"', "silver"),
+        ('speed_unit = "km/h"', 'speed_unit = "km/h"\n    extra_columns = ("rain",)', "silver"),
         ('("b", "c")', '("b", "d")', "gold"),
     ],
 )

@@ -1,0 +1,77 @@
+"""What a plugin module may return from its hooks, and what is wrong with it where it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from luigi_traffic.dataset import Dataset
+from luigi_traffic.errors import PluginError
+from luigi_traffic.markers import PROJECT
+from luigi_traffic.version import API_VERSION, __version__
+
+#: Module attribute of a plugin: the version of the API it was written for. Without it: 1.
+STATED = "luigi_traffic_api"
+#: Columns of gold that are the framework's; extra columns need other names.
+_RESERVED = frozenset(
+    {"timestamp", "link_id", "speed", "flow", "occupancy", "n_obs", "t2", "t1", "f1", "f2",
+     "time_of_day", "day_of_week", "reject_reason", "raw_line"}
+)  # fmt: skip
+
+
+def check_api(plugin: Any) -> None:
+    """Raises `PluginError` where the plugin was written for another version of the API."""
+    stated = getattr(plugin, STATED, 1)
+    if stated == API_VERSION and not isinstance(stated, bool):
+        return
+    if not isinstance(stated, int) or isinstance(stated, bool):
+        raise PluginError(f"{STATED} is {stated!r}; it must be a whole number such as 1")
+    todo = "luigi-traffic" if stated > API_VERSION else "the plugin"
+    raise PluginError(
+        f"it was written for version {stated} of the plugin API, and luigi-traffic {__version__} "
+        f"has version {API_VERSION}: upgrade {todo}"
+    )
+
+
+def check_marked(plugin: Any, hooks: Iterable[str], marked: Iterable[str]) -> None:
+    """Raises `PluginError` for a function that is named as a hook and lacks its decorator."""
+    functions = vars(plugin) if isinstance(plugin, ModuleType) else {}
+    for name in sorted(set(hooks) - set(marked)):
+        if callable(functions.get(name)):
+            raise PluginError(f"{name} would never be called: decorate it with @{PROJECT}.hookimpl")
+
+
+def checked(hook: str, provided: Any, base: type) -> str:
+    """The name of a class that `hook` returned; raises `PluginError` for what is none."""
+    if not (isinstance(provided, type) and issubclass(provided, base)):
+        raise PluginError(f"{hook} returned {provided!r}, not a {base.__name__} class")
+    name = getattr(provided, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise PluginError(f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier")
+    if lacking := _lacking(provided, base):
+        raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
+    if issubclass(provided, Dataset):
+        _check_extra_columns(hook, provided)
+    return name
+
+
+def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:
+    extra: Any = provided.extra_columns
+    if isinstance(extra, str) or not all(isinstance(name, str) for name in extra):
+        raise PluginError(f"{hook}: {provided.__name__}.extra_columns must be a tuple of names")
+    for name in extra:
+        if name in _RESERVED or not name.isidentifier() or name != name.lower():
+            raise PluginError(
+                f"{hook}: {provided.__name__}.extra_columns has {name!r}; it must be a lower-case "
+                f"identifier other than {', '.join(sorted(_RESERVED))}"
+            )
+    if len(set(extra)) != len(extra):
+        raise PluginError(f"{hook}: {provided.__name__}.extra_columns names a column twice")
+
+
+def _lacking(provided: type, base: type) -> list[str]:
+    """What the contract wants and the class has not: attributes without default, methods."""
+    attributes = [name for name in base.__annotations__ if not hasattr(provided, name)]
+    methods: frozenset[str] = getattr(provided, "__abstractmethods__", frozenset())
+    return [*attributes, *(f"{name}()" for name in sorted(methods))]
