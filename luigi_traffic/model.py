@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
+
+    #: (x, y, mask): `(B, input_steps, N, channels)` float32, `(B, output_steps, N)` float32 and
+    #: bool. y is the scaled speed, 0 where the mask is False: nothing was observed there.
+    ArrayBatch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 
 #: Channels that the framework adds to the columns of gold.
 TIME_OF_DAY = "time_of_day"  # fraction of the day passed, in [0, 1)
@@ -99,3 +105,18 @@ class Model(ABC):
     @abstractmethod
     def build(self, config: Any, shape: ModelShape) -> torch.nn.Module:
         """The network: `(batch, input_steps, links, channels) -> (batch, output_steps, links)`."""
+
+    def fit(self, config: Any, network: torch.nn.Module, batches: Iterable[ArrayBatch]) -> None:
+        """For a model that is fitted in one go, without gradient steps: set what `network` holds.
+
+        Override it, and the training loop is not used. `batches` has `samples_per_epoch`
+        training samples, and may be walked more than once, in the same order. What the fit
+        finds must lie in parameters or buffers of `network`, since a model is stored as its
+        `state_dict`: a regression copies its coefficients there.
+        """
+        raise TypeError(f"{self.name} is trained by gradient steps; it has no fit() of its own")
+
+    @property
+    def fitted_in_one_go(self) -> bool:
+        """Whether this model has a `fit` of its own."""
+        return type(self).fit is not Model.fit

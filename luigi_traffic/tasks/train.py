@@ -18,7 +18,7 @@ from luigi_traffic.tasks.base import Stage
 from luigi_traffic.tasks.gold import Gold
 
 if TYPE_CHECKING:
-    from luigi_traffic.training.loop import Progress
+    from luigi_traffic.training.fitted import Progress
     from luigi_traffic.training.registry import Registered
 
 

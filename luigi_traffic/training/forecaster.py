@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Tensors
 from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.loop import choose_device, use_threads
+from luigi_traffic.training.device import choose_device, use_threads
 from luigi_traffic.training.series import Series
 
 #: Link windows a forward pass: enough to keep the cores busy, few enough for their caches.

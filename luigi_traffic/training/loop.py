@@ -10,68 +10,27 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from luigi_traffic.errors import DataError, SettingsError
-from luigi_traffic.model import Model, ModelConfig, ModelShape
-from luigi_traffic.training.batches import Batch, Samples, Tensors
+from luigi_traffic.errors import DataError
+from luigi_traffic.model import Model, ModelConfig
+from luigi_traffic.training.batches import Batch
 from luigi_traffic.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from luigi_traffic.training.direct import fit_in_one_go
+from luigi_traffic.training.fitted import Fit, Progress
+from luigi_traffic.training.prepared import Prepared
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
-from luigi_traffic.training.windows import Split, split, window_count
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two reports of progress within an epoch.
 PROGRESS_EVERY = 1.0
-#: More threads than this make small batches slower, not faster.
-MOST_THREADS = 8
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training is. `share` is of all epochs, which early stopping may cut short."""
-
-    epoch: int
-    epochs: int
-    share: float
-    loss: float
-    best_validation_mae: float | None
-    best_epoch: int | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A trained network and how it came about."""
-
-    network: torch.nn.Module
-    """On the training's device, with the weights of the best epoch, in eval mode."""
-    shape: ModelShape
-    scaler: Scaler
-    split: Split
-    history: list[dict[str, float]]
-    """One dict an epoch: epoch, train_loss, validation_mae, learning_rate, seconds, samples."""
-    best_epoch: int
-    resumed_at: int | None
-    """The first epoch after the last resume; None where the training ran in one go."""
-    stopped_early: bool
-    samples_total: int
-    """Training samples with something to forecast: windows, or (window, link) pairs."""
-    samples_drawn: int
-    """Over all epochs, repeats included."""
-    samples_seen: int
-    """Distinct ones among them."""
-    per_link: bool
-    device: str
-    seconds: float
 
 
 def fit(
@@ -91,25 +50,11 @@ def fit(
     ignored. Raises DataError where the loss is not a number or a split has no targets,
     SettingsError where a GPU is asked for and not there.
     """
-    device = choose_device(config.device)
-    use_threads()
     begun = time.monotonic()
-    t_in, t_out = config.input_steps, config.output_steps
-    parts = split(
-        window_count(len(series), t_in, t_out), config.train_share, config.validation_share
-    )
-    scaler = Scaler.fit(series, parts.training_rows(t_in))
-    channels = model.channels(config)
-    shape = ModelShape(
-        t_in, t_out, 1 if model.per_link else len(series.links), channels, series.steps_per_day
-    )
-    tensors = Tensors(series, scaler, channels, t_in, t_out, device)
-    train = Samples(series, parts.train, t_in, t_out, model.per_link)
-    validation = Samples(series, parts.validation, t_in, t_out, model.per_link)
-    validation_draw = validation.drawn(0, 0, config.validation_samples)
-
-    torch.manual_seed(config.seed)
-    network = model.build(config, shape).to(device)
+    prepared = Prepared.of(model, config, series)
+    if model.fitted_in_one_go:
+        return fit_in_one_go(model, prepared, progress)
+    network, train, device = prepared.network, prepared.train, prepared.device
     optimizer = torch.optim.Adam(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
@@ -129,11 +74,11 @@ def fit(
         positions = train.drawn(config.seed, epoch, config.samples_per_epoch)
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen, told = 0, since
-        for index, at in enumerate(train.batches(positions, config.batch_size)):
+        for index, batch in enumerate(prepared.batches(train, positions)):
             rate = _learning_rate(config, (epoch * batches + index) / (config.epochs * batches))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            loss = _loss(network, tensors.batch(*at), scaler, config.loss)
+            loss = _loss(network, batch, prepared.scaler, config.loss)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
@@ -149,7 +94,7 @@ def fit(
             if time.monotonic() - told > PROGRESS_EVERY:
                 told = time.monotonic()
                 progress(state.progress(config, index / batches, float(total) / seen, told - begun))
-        error = _validate(network, tensors, validation, validation_draw, config.batch_size, scaler)
+        error = prepared.validation_mae()
         if not math.isfinite(error):
             raise DataError(
                 f"The validation error of epoch {epoch + 1} is not a number: the last step of the "
@@ -174,9 +119,9 @@ def fit(
     drawn = size * state.epoch
     return Fit(
         network=network,
-        shape=shape,
-        scaler=scaler,
-        split=parts,
+        shape=prepared.shape,
+        scaler=prepared.scaler,
+        split=prepared.split,
         history=state.history,
         best_epoch=state.best_epoch,
         resumed_at=resumed_at,
@@ -248,27 +193,6 @@ class _State:
             torch.cuda.set_rng_state(found["rng_cuda"], device)
 
 
-def choose_device(wanted: str) -> torch.device:
-    """The GPU for "auto" where there is one. Raises SettingsError for a "cuda" that is not."""
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise SettingsError(
-            "The model's config asks for device 'cuda', but torch sees no GPU here. "
-            "Set device to 'auto' or 'cpu', or install a CUDA build of torch and a driver."
-        )
-    return torch.device("cuda" if there and wanted != "cpu" else "cpu")
-
-
-def use_threads() -> None:
-    """As many threads as this process has cores, unless OMP_NUM_THREADS says otherwise.
-
-    torch counts the machine's cores, not those that a container or taskset leaves us.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        torch.set_num_threads(min(cores or 1, MOST_THREADS))
-
-
 def masked_loss(
     forecast: torch.Tensor, actual: torch.Tensor, mask: torch.Tensor, kind: str, std: float
 ) -> torch.Tensor:
@@ -292,28 +216,6 @@ def _loss(network: torch.nn.Module, batch: Batch, scaler: Scaler, kind: str) -> 
     x, y, mask = batch
     mean, std = scaler.target
     return masked_loss(network(x) * std + mean, y, mask, kind, std)
-
-
-def _validate(
-    network: torch.nn.Module,
-    tensors: Tensors,
-    samples: Samples,
-    positions: Any,
-    batch_size: int,
-    scaler: Scaler,
-) -> float:
-    """MAE over observed targets of the drawn validation samples."""
-    network.eval()
-    mean, std = scaler.target
-    error = torch.zeros((), dtype=torch.float64, device=tensors.device)
-    count = torch.zeros((), dtype=torch.int64, device=tensors.device)
-    with torch.inference_mode():
-        for at in samples.batches(positions, batch_size):
-            x, y, mask = tensors.batch(*at)
-            off = torch.where(mask, network(x) * std + mean - y, 0.0)
-            error += off.abs().sum(dtype=torch.float64)
-            count += mask.sum()
-    return float(error / count)
 
 
 def _learning_rate(config: ModelConfig, share: float) -> float:

@@ -23,9 +23,10 @@ from luigi_traffic.recipe import Recipe, short_hash
 from luigi_traffic.training import champion, registry
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import Evaluation, compare, evaluate
+from luigi_traffic.training.fitted import Fit, Progress
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
-from luigi_traffic.training.loop import Fit, Progress, fit
+from luigi_traffic.training.loop import fit
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.registered import registered_name
 from luigi_traffic.training.report import Origin, write_report

@@ -18,7 +18,9 @@ from luigi_traffic.crashpoints import VARIABLE
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.checkpoint import FILE
-from luigi_traffic.training.loop import Fit, Progress, choose_device, fit, masked_loss
+from luigi_traffic.training.device import choose_device
+from luigi_traffic.training.fitted import Fit, Progress
+from luigi_traffic.training.loop import fit, masked_loss
 from luigi_traffic.training.series import Series
 
 KILLED = """
