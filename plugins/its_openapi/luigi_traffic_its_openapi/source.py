@@ -1,0 +1,47 @@
+"""The polls of a day as a source: what was not collected while it happened is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from luigi_traffic import Files, Source, SourceAbsent, SourceError, Stream
+
+#: How long after midnight items of the day before may still come in.
+LATE = timedelta(minutes=30)
+
+
+class CollectedPolls(Source):
+    """Files of JSON lines, one a poll, of a day that is over.
+
+    `now` gives the wall time of the dataset's zone.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
+        self.folder = folder
+        self._now = now
+
+    def recipe(self) -> dict[str, Any]:
+        """That it is this service; what a day holds shows in its content hash."""
+        return {"kind": "its_openapi"}
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream a poll, in order. `SourceAbsent` where nothing was collected,
+        `SourceError` where the day is not over."""
+        over = datetime.combine(day, time()) + timedelta(days=1) + LATE
+        if self._now().replace(tzinfo=None) < over:
+            # Not absent: that would be remembered, and the day is to be had tomorrow.
+            raise SourceError(f"polls of {day} come in until {over:%Y-%m-%d %H:%M} (Asia/Seoul)")
+        folder = str(self.folder).replace("{", "{{").replace("}", "}}")
+        try:
+            with Files(f"{folder}/{{date}}/*.jsonl").open(day) as streams:
+                yield streams
+        except SourceAbsent:
+            raise SourceAbsent(
+                f"no poll of {day} was collected in {self.folder}. The service has only the "
+                "present: `luigi-traffic its-openapi-collect --every 300` collects it"
+            ) from None

@@ -1,0 +1,117 @@
+"""A small server that speaks the recorded format, and a home of its own for each test."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from luigi_traffic.settings import Settings, SparkSettings
+from luigi_traffic.spark.session import properties
+
+KEY = "a+secret/key=1"
+
+
+class Service:
+    """The state of the server: links by area, and answers to give before the real ones."""
+
+    key = KEY
+
+    def __init__(self) -> None:
+        self.areas: dict[tuple[float, ...], list[dict[str, str]]] = {}
+        self.page = 1000
+        self.pages_work = True
+        self.first: list[Callable[[BaseHTTPRequestHandler], None]] = []
+        self.asked: list[dict[str, str]] = []
+        self.url = ""
+
+    def answer(self, query: dict[str, str]) -> dict[str, Any]:
+        if query["apiKey"] != KEY:
+            return {
+                "header": {"resultCode": 30, "resultMsg": "등록되지 않은 키 " + query["apiKey"]}
+            }
+        box = tuple(float(query[name]) for name in ("minX", "maxX", "minY", "maxY"))
+        items = self.areas.get(box, [])
+        size = int(query.get("numOfRows", self.page))
+        number = int(query.get("pageNo", 1)) if self.pages_work else 1
+        shown = items[(number - 1) * size : number * size]
+        return {
+            "header": {"resultCode": 0, "resultMsg": "success"},
+            "body": {"totalCount": len(items), "items": shown},
+        }
+
+    @staticmethod
+    def item(
+        link: str, speed: str = "57.0", at: str = "20240531100500", **more: str
+    ) -> dict[str, str]:
+        """As the service writes a link: all values text."""
+        return {
+            "roadName": "삼산로", "roadDrcType": "0", "linkNo": "1", "linkId": link,
+            "startNodeId": f"{link[:-2]}11", "endNodeId": f"{link[:-2]}22",
+            "speed": speed, "travelTime": "12.5", "createdDate": at, **more,
+        }  # fmt: skip
+
+    @staticmethod
+    def says(status: int, body: str, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+        """An answer whatever is asked."""
+
+        def give(handler: BaseHTTPRequestHandler) -> None:
+            data = body.encode()
+            handler.send_response(status)
+            for name, value in {"Content-Length": str(len(data)), **headers}.items():
+                handler.send_header(name, value)
+            handler.end_headers()
+            handler.wfile.write(data)
+
+        return give
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    state = Service()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
+            state.asked.append(query)
+            if state.first:
+                state.first.pop(0)(self)
+            else:
+                state.says(200, json.dumps(state.answer(query), ensure_ascii=False))(self)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        state.url = f"http://127.0.0.1:{server.server_port}/trafficInfo"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield state
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test writes into the home of whoever runs it."""
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    from pyspark.sql import SparkSession
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
+        builder = SparkSession.builder
+        chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
+        for key, value in properties(Settings(spark=chosen)).items():
+            builder = builder.config(key, value)
+        yield builder.getOrCreate()
