@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # Modules of ours that hold assertions.
-pytest.register_assert_rewrite("homes", "promises", "stack_home", "lake_contract", "s3_contract")
+pytest.register_assert_rewrite("homes", "promises", "stack_home", "s3_contract")
 
 from process_state import forget  # noqa: E402
 

@@ -7,14 +7,15 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from lake_contract import LARGE, LakeContract, fork
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.lake.s3 import S3Store, Unfinished
 from luigi_traffic.settings import LakeSettings
+from luigi_traffic.testing import LakeSuite
+from luigi_traffic.testing.lake_suite import LARGE, fork
 
 
-class S3Contract(LakeContract):
+class S3Contract(LakeSuite):
     """`lake` are the settings that `store` was made from."""
 
     #: A bucket that does not exist, in a name that the keys may ask for.

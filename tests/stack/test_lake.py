@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import minio.time
 import pytest
-from lake_contract import LARGE
 from minio import Minio
 from s3_contract import S3Contract, every_way, unfinished
 from stack_home import TEST_BUCKETS, Stack
@@ -18,6 +17,7 @@ from stack_home import TEST_BUCKETS, Stack
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake.s3 import S3Store
 from luigi_traffic.settings import LakeSettings
+from luigi_traffic.testing.lake_suite import LARGE
 
 _PREFIX = "LUIGI_TRAFFIC__LAKE__"
 

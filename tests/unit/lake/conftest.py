@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("lake_contract", "s3_contract")
+pytest.register_assert_rewrite("s3_contract")

@@ -13,7 +13,6 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from lake_contract import LARGE, MIB, LakeContract, fork, in_children, keys
 from s3_contract import S3Contract, every_way, unfinished
 from s3_servers import (
     ACCESS_KEY,
@@ -34,12 +33,12 @@ from luigi_traffic.commands import garbage
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake import s3_pool
 from luigi_traffic.lake.catalog import Catalog
-from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.s3 import S3Store
 from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.settings import LakeSettings
+from luigi_traffic.testing.lake_suite import LARGE, MIB, fork, in_children, keys
 
 DAY = date(2012, 3, 28)
 ALWAYS = 1_000_000
@@ -82,12 +81,6 @@ def impatient(between: Proxy) -> S3Store:
     made = S3Store(lake_at(between.port), patience_s=0.3)
     made._clients.prove()
     return made
-
-
-class TestLocal(LakeContract):
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> LocalStore:
-        return LocalStore(tmp_path / "lake")
 
 
 class TestMoto(S3Contract):

@@ -1,7 +1,4 @@
-"""What every object store of the lake must do. A test class inherits and names the store.
-
-`store` is any `ObjectStore`, `root` a prefix that is the test's own.
-"""
+"""The conformance tests of an object store of the lake."""
 
 from __future__ import annotations
 
@@ -11,6 +8,9 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -27,7 +27,7 @@ def keys(store: ObjectStore, prefix: str) -> list[str]:
     return [info.key.removeprefix(prefix) for info in store.list(prefix)]
 
 
-def in_children(count: int, work: Callable[[int], object]) -> list[object]:
+def in_children(count: int, work: Callable[[int], Any]) -> list[Any]:
     """What `work(number)` returned in each of `count` forked processes."""
     answers = fork.Queue()
     processes = [
@@ -42,18 +42,32 @@ def in_children(count: int, work: Callable[[int], object]) -> list[object]:
     return [told[number] for number in range(count)]
 
 
-class LakeContract:
-    """Inherited by one class a store."""
+class LakeSuite:
+    """Subclass it in a test file and make a store; see `luigi_traffic.lake.store.ObjectStore`.
+
+    class TestMyStore(LakeSuite):
+        def make_store(self, folder):
+            return MyStore(folder)
+    """
+
+    def make_store(self, folder: Path) -> ObjectStore:
+        """A store of the test's own; `folder` is empty, for what it keeps on this machine."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must say which store it tests: override make_store(folder)"
+        )
 
     @pytest.fixture
-    def store(self) -> ObjectStore:
-        raise NotImplementedError
+    def store(self, tmp_path: Path) -> ObjectStore:
+        """The store of a test, of this class alone."""
+        return self.make_store(tmp_path)
 
     @pytest.fixture
     def root(self) -> str:
-        return "contract/"
+        """A prefix of the test's own, in a store that others may use too."""
+        return f"luigi-traffic-test-{uuid4().hex}/"
 
     def test_create_takes_a_free_key_once(self, store: ObjectStore, root: str) -> None:
+        """The first to create a key wins; this is the commit of a partition."""
         assert store.create(f"{root}a/b", b"first")
         assert not store.create(f"{root}a/b", b"second")
         assert not store.create(f"{root}a/b", b"first")
@@ -61,6 +75,7 @@ class LakeContract:
         assert keys(store, root) == ["a/b"]
 
     def test_an_empty_object(self, store: ObjectStore, root: str) -> None:
+        """No byte is a content like any other."""
         assert store.create(f"{root}a", b"")
         assert not store.create(f"{root}a", b"x")
         with store.writer(f"{root}b"):
@@ -68,6 +83,7 @@ class LakeContract:
         assert [(store.read(i.key), i.size) for i in store.list(root)] == [(b"", 0)] * 2
 
     def test_of_many_processes_one_creates(self, store: ObjectStore, root: str) -> None:
+        """Of rivals in many processes exactly one wins, and its bytes stay."""
         racers, rounds = 6, 5
         barrier = fork.Barrier(racers)
 
@@ -86,6 +102,7 @@ class LakeContract:
             assert store.read(f"{root}{n}") == str(winners[0]).encode() * 1000
 
     def test_parent_and_children_do_not_mix_up_answers(self, store: ObjectStore, root: str) -> None:
+        """A fork shares no connection with its parent."""
         contents = {f"{root}{n}": str(n).encode() * (n * 1000) for n in range(5)}
         for key, content in contents.items():
             store.create(key, content)
@@ -99,6 +116,8 @@ class LakeContract:
             assert beside.result()
 
     def test_many_threads(self, store: ObjectStore, root: str) -> None:
+        """One store serves many threads."""
+
         def one(number: int) -> bool:
             content = str(number).encode() * 100
             with store.writer(f"{root}w{number}") as file:
@@ -111,6 +130,7 @@ class LakeContract:
             assert sum(pool.map(one, range(16))) == 4
 
     def test_a_writer_shows_nothing_before_its_end(self, store: ObjectStore, root: str) -> None:
+        """An object is absent or whole."""
         with store.writer(f"{root}p/x") as file:
             file.write(b"12")
             file.flush()
@@ -120,6 +140,7 @@ class LakeContract:
         assert store.read(f"{root}p/x") == b"123"
 
     def test_a_large_object(self, store: ObjectStore, root: str) -> None:
+        """Larger than memory buffers, and sealed by its sha256."""
         block, digest = os.urandom(MIB + 4321), hashlib.sha256()
         left = LARGE
         with store.writer(f"{root}large") as file:
@@ -135,6 +156,7 @@ class LakeContract:
         assert [info.size for info in store.list(root)] == [LARGE]
 
     def test_one_write_larger_than_all_buffers(self, store: ObjectStore, root: str) -> None:
+        """A single write may be of any size."""
         content = bytes(range(256)) * (LARGE // 256)
         with store.writer(f"{root}large") as file:
             file.write(content)
@@ -144,6 +166,8 @@ class LakeContract:
     def test_an_exception_in_the_writer_leaves_nothing(
         self, store: ObjectStore, root: str, size: int
     ) -> None:
+        """What was not finished is not there."""
+
         def fail() -> None:
             with store.writer(f"{root}p/x") as file:
                 file.write(bytes(size))
@@ -158,6 +182,8 @@ class LakeContract:
     def test_a_killed_writer_leaves_nothing_that_is_listed(
         self, store: ObjectStore, root: str
     ) -> None:
+        """Nor is it after SIGKILL."""
+
         def half() -> None:
             with store.writer(f"{root}p/x") as file:
                 file.write(bytes(LARGE))
@@ -172,6 +198,7 @@ class LakeContract:
             store.seal(f"{root}p/x")
 
     def test_listing_by_prefix_in_the_order_of_keys(self, store: ObjectStore, root: str) -> None:
+        """A prefix is text, not a folder; keys may hold any sign."""
         for name in ("a/z", "a/b/c", "a/b.txt", "ab", "b/ä", "b/B c+%41"):
             assert store.create(f"{root}{name}", name.encode())
         assert keys(store, f"{root}a") == ["/b.txt", "/b/c", "/z", "b"]
@@ -185,6 +212,7 @@ class LakeContract:
         assert first.modified.utcoffset() is not None
 
     def test_more_keys_than_a_page(self, store: ObjectStore, root: str) -> None:
+        """A listing goes on behind its first page, deletions too."""
         names = [f"{n % 7}/{n:04d}" for n in range(1050)]
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(lambda name: store.create(f"{root}{name}", b"x"), names))
@@ -193,6 +221,7 @@ class LakeContract:
         assert keys(store, root) == ["0/0000"]
 
     def test_what_is_not_there(self, store: ObjectStore, root: str) -> None:
+        """Reading it is a KeyError that names it; deleting it is nothing."""
         for ask in (store.read, store.seal):
             with pytest.raises(KeyError, match="no/such"):
                 ask(f"{root}no/such")
@@ -203,7 +232,8 @@ class LakeContract:
 
     @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", ".."])
     def test_a_key_never_leaves_the_lake(self, store: ObjectStore, key: str) -> None:
-        asks = [
+        """A key that climbs out is a ValueError."""
+        asks: list[Callable[[], object]] = [
             lambda: store.create(key, b""),
             lambda: store.read(key),
             lambda: store.seal(key),

@@ -1,0 +1,146 @@
+"""The same day gives the same rows wherever and however it runs; and how fast it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luigi_traffic.graph import LinkGraph
+from luigi_traffic.testing.lazy import only_plans
+from luigi_traffic.testing.pytest_plugin import SPEED
+from luigi_traffic.testing.sample import VERDICT, advised, checksum
+
+if TYPE_CHECKING:
+    from luigi_traffic.testing.sample import Sample
+
+#: Session zones that a wall time must not feel: one without, one before, one behind of UTC.
+_ZONES = ("UTC", "Asia/Seoul", "America/Los_Angeles")
+
+
+class RunChecks:
+    """Engines, layouts, speed."""
+
+    sample: Sample
+
+    def test_transforms_only_build_plans(self) -> None:
+        """No job in the driver, no RDD, no session of their own: it must run on Spark Connect."""
+        sample = self.sample
+        raw, spark, dataset = sample.raw, sample.spark, sample.dataset
+        with only_plans("bronze()"):
+            bronze = dataset.bronze(spark, raw)
+        good = bronze.where("reject_reason IS NULL").drop(*VERDICT)
+        with only_plans("silver()"):
+            dataset.silver(good)
+        with only_plans("checks()"):
+            dataset.checks()
+        with only_plans("graph()"):
+            dataset.graph()
+
+    def test_wall_time_in_every_session_zone(self) -> None:
+        """Timestamps are wall time: the zone of the session changes no row."""
+        sums = {}
+        for zone in _ZONES:
+            with _conf(self.sample, "spark.sql.session.timeZone", zone):
+                sums[zone] = self._checksums()
+        for zone in _ZONES[1:]:
+            assert sums[zone] == sums[_ZONES[0]], (
+                f"{_which(sums[zone], sums[_ZONES[0]])} differs between session time zones UTC and "
+                f"{zone}. Parse with try_cast('timestamp_ntz') and compare with "
+                "timestamp_ntz literals; leave alone from_unixtime, current_timestamp and "
+                "to_utc_timestamp, which read the session's zone."
+            )
+
+    def test_same_content_in_any_partitioning(self) -> None:
+        """Two runs of the same day have the same checksum, whatever the layout of the files."""
+        sample = self.sample
+        once = self._checksums()
+        lines = list(reversed(sample.lines))
+        with _conf(sample, "spark.sql.shuffle.partitions", "5"):
+            raw = sample.raw_of(lines, parts=min(3, len(lines)))
+            # The first line tells formats apart: it stays the one of the day.
+            raw = type(raw)(raw.day, raw.paths, raw.header, sample.raw.first_line, raw.lines)
+            other = (
+                checksum(sample.bronze_frame(raw)),
+                checksum(sample.silver_frame(raw)),
+            )
+        assert other == once, (
+            f"{_which(other, once)} of the same lines differs between two runs with other files "
+            "and partitions. Take means with luigi_traffic.exact_mean (a sum of doubles depends on "
+            "its order), and use nothing that depends on the order or place of rows or on chance: "
+            "first, last, monotonically_increasing_id, rand, dropDuplicates."
+        )
+
+    def test_graph_joins_links_of_silver(self) -> None:
+        """Edges between text ids, the same every time, of links that have speeds."""
+        graphs = [self.sample.suite.make_dataset(self.sample.folder).graph() for _ in range(2)]
+        graph, again = graphs
+        if graph is None or again is None:
+            pytest.skip("the dataset has no graph: gold's t2, t1, f1, f2 stay empty")
+        assert isinstance(graph, LinkGraph), (
+            f"graph() returns {type(graph).__name__}. Return LinkGraph.from_edges(…) or None."
+        )
+        loose: Any = [e for e in graph.edges if not all(isinstance(end, str) for end in e)]
+        assert not loose, (
+            f"the graph has ids that are not text, for example {loose[0]}. Make it by "
+            "LinkGraph.from_edges or from_nodes, which write ids as silver does."
+        )
+        assert graph.checksum == again.checksum, (
+            "two instances of the same settings have graphs of other checksums. Leave out chance, "
+            "and make it by LinkGraph.from_edges, which sorts."
+        )
+        links = {row["link_id"] for row in self.sample.silver.rows}
+        joined = [edge for edge in graph.edges if edge[0] in links and edge[1] in links]
+        example = graph.edges[0] if graph.edges else "none at all"
+        assert joined, (
+            f"none of the {len(graph):,} edges joins two links of silver: an edge is {example}, a "
+            f"link of silver is {min(links)!r}. Use the same ids in graph() and in link_id."
+        )
+
+    def test_speed_is_reported(self, record_property: Callable[[str, object], None]) -> None:
+        """Seconds per million rows, printed at the end of the run; no speed fails the test."""
+        sample = self.sample
+        lines = list(sample.lines)
+        lines *= -(-sample.suite.speed_lines // len(lines))
+        raw = sample.raw_of(lines, parts=2)
+        folder = sample.folder.as_uri()
+        seconds = {}
+        with advised("a large day", "Assume no number of rows."):
+            sample.bronze_frame(sample.raw).write.mode("overwrite").parquet(f"{folder}/warm")
+            begun = time.perf_counter()
+            sample.bronze_frame(raw).write.mode("overwrite").parquet(f"{folder}/bronze")
+            seconds["bronze"] = time.perf_counter() - begun
+            rows = sample.spark.read.parquet(f"{folder}/bronze")
+            good = rows.where("reject_reason IS NULL").drop(*VERDICT)
+            begun = time.perf_counter()
+            sample.dataset.silver(good).write.mode("overwrite").parquet(f"{folder}/silver")
+            seconds["silver"] = time.perf_counter() - begun
+        scale = 1e6 / len(lines)
+        told: dict[str, object] = {
+            stage: round(taken * scale, 2) for stage, taken in seconds.items()
+        }
+        where = "Spark Connect" if "connect" in type(sample.spark).__module__ else "Spark local"
+        told |= {"dataset": sample.dataset.name, "rows": len(lines), "where": where}
+        record_property(SPEED, json.dumps(told))
+
+    def _checksums(self) -> tuple[str, str]:
+        sample = self.sample
+        return checksum(sample.bronze_frame(sample.raw)), checksum(sample.silver_frame(sample.raw))
+
+
+@contextmanager
+def _conf(sample: Sample, key: str, value: str) -> Iterator[None]:
+    before = str(sample.spark.conf.get(key))
+    sample.spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        sample.spark.conf.set(key, before)
+
+
+def _which(one: tuple[str, str], other: tuple[str, str]) -> str:
+    return "bronze" if one[0] != other[0] else "silver"

@@ -1,0 +1,184 @@
+"""Silver: clean observations, one a link and interval, and what must hold of them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.spark import quality, schemas
+from luigi_traffic.testing.dataset_contract import SPEED_UNITS
+from luigi_traffic.testing.sample import advised
+
+if TYPE_CHECKING:
+    from luigi_traffic.testing.sample import Sample
+
+_REQUIRED = {"timestamp": "timestamp_ntz", "link_id": "string"}
+_NUMBERS = re.compile(r"double|float|decimal.*|bigint|int|smallint|tinyint")
+_WHOLE = ("bigint", "int", "smallint", "tinyint")
+#: How a header says the unit of a speed column; metres a second in one unit.
+_SPOKEN = {
+    "mph": re.compile(r"(^|[^a-z])(mph|miles?_?(per|an?)_?hour)([^a-z]|$)", re.I),
+    "km/h": re.compile(r"(^|[^a-z])(km/?h|kmph|kph|km_h)([^a-z]|$)", re.I),
+    "m/s": re.compile(r"(^|[^a-z])(m/s|mps|m_s)([^a-z]|$)", re.I),
+}
+_METRES_A_SECOND = {"mph": 0.44704, "km/h": 1 / 3.6, "m/s": 1.0}
+
+
+class SilverChecks:
+    """Clean observations of the good rows."""
+
+    sample: Sample
+
+    def test_silver_has_its_columns(self) -> None:
+        """The canonical columns, in types that cast without a loss of meaning."""
+        types = self.sample.silver.types
+        wanted = ["timestamp", "link_id", "speed", "n_obs"]
+        wanted += getattr(self.sample.dataset, "extra_columns", ())
+        for name in wanted:
+            assert name in types, (
+                f"silver has no column {name!r}; it has {', '.join(types)}. Select timestamp, "
+                "link_id, speed, n_obs, and each of extra_columns."
+            )
+        for name, kind in _REQUIRED.items():
+            assert types[name] == kind, f"silver's {name} is {types[name]}, expected {kind}. " + (
+                "Link ids are text: cast('string') in bronze."
+                if name == "link_id"
+                else "Keep wall time without a zone: window('timestamp', …).getField('start')."
+            )
+        for name in set(types) - set(_REQUIRED):
+            assert _NUMBERS.fullmatch(types[name]), (
+                f"silver's {name} is {types[name]}, expected a number. Cast it to double, or leave "
+                "it out."
+            )
+        assert types["n_obs"] in _WHOLE, (
+            f"silver's n_obs is {types['n_obs']}. Count rows: F.count(F.lit(1)).alias('n_obs')."
+        )
+
+    def test_silver_is_unique(self) -> None:
+        """One row a link and interval."""
+        seen = Counter((row["timestamp"], row["link_id"]) for row in self.sample.silver.rows)
+        twice = [key for key, count in seen.items() if count > 1]
+        assert not twice, (
+            f"silver has {len(twice):,} pairs of (timestamp, link_id) more than once, for example "
+            f"{twice[0]}. Group by both and take the mean: groupBy('timestamp', 'link_id')"
+            ".agg(exact_mean(…), F.count(…))."
+        )
+
+    def test_silver_lies_on_the_grid(self) -> None:
+        """Every timestamp is the start of an interval of the day, every row has a link."""
+        day, interval = self.sample.suite.day, self.sample.dataset.interval
+        midnight = datetime.combine(day, time())
+        rows = self.sample.silver.rows
+        at = [row["timestamp"] for row in rows]
+        wall = [t.replace(tzinfo=None) for t in at if t is not None]
+        outside = [t for t in wall if not midnight <= t < midnight + timedelta(days=1)]
+        assert len(wall) == len(at) and not outside, (
+            f"{len(outside) + len(at) - len(wall):,} rows of silver lie outside {day}, for example "
+            f"at {outside[0] if outside else None}. Keep the wall time of the file, without a "
+            "conversion between zones."
+        )
+        off = [t for t in wall if (t - midnight) % interval]
+        assert not off, (
+            f"{len(off):,} rows of silver are not on the grid of {interval}, for example at "
+            f"{off[0]}. Cut times down to the start of their interval: F.window('timestamp', "
+            f"'{int(interval.total_seconds())} seconds').getField('start')."
+        )
+        assert all(row["link_id"] for row in rows), (
+            "silver has rows without a link_id. Reject such rows in bronze, with a reason."
+        )
+
+    def test_silver_speeds_are_plausible(self) -> None:
+        """Neither missing nor NaN, and such as vehicles drive, in the declared unit."""
+        speeds = [row["speed"] for row in self.sample.silver.rows]
+        none = [s for s in speeds if s is None or math.isnan(s)]
+        assert not none, (
+            f"{len(none):,} of {len(speeds):,} rows of silver have no speed (NULL or NaN). Reject "
+            "them in bronze, with luigi_traffic.NO_OBSERVATION where nothing was measured; beware "
+            "that NaN is not NULL: test with F.isnan."
+        )
+        unit = self.sample.dataset.speed_unit
+        most = SPEED_UNITS.get(unit, math.inf)
+        wrong = [s for s in speeds if not 0 <= float(s) <= most]
+        assert not wrong, (
+            f"{len(wrong):,} speeds of silver lie outside 0 to {most:g} {unit}, for example "
+            f"{wrong[0]}. Reject them in bronze as implausible; if nearly all are too high, "
+            f"speed_unit = {unit!r} is not the unit of the source."
+        )
+
+    def test_silver_speed_is_in_the_declared_unit(self) -> None:
+        """Where the header names a unit, speeds come in it or are converted from it."""
+        sample, header = self.sample, self.sample.taken.header
+        if header is None:
+            pytest.skip("the files have no header that could name a unit")
+        names = sample.fields(header)
+        spoken = {n: unit for n, name in enumerate(names) for unit, r in _SPOKEN.items()
+                  if r.search(name)}  # fmt: skip
+        if not spoken:
+            pytest.skip("no column of the header names a unit of speed")
+        line = sample.good_lines[0]
+        rows = sample.silver_of(sample.raw_of([line])).rows
+        cells = sample.fields(line)
+        assert rows, "silver of a day of one good line is empty; see test_one_row_day"
+        speed, declared = rows[0]["speed"], sample.dataset.speed_unit
+        factors = {
+            n: _METRES_A_SECOND[unit] / _METRES_A_SECOND[declared] for n, unit in spoken.items()
+        }
+        values = {n: _number(cells[n]) for n in spoken if n < len(cells)}
+        right = any(math.isclose(v * factors[n], speed, rel_tol=0.02) for n, v in values.items())
+        column = next(iter(spoken))
+        assert right, (
+            f"the column {names[column]!r} says {values.get(column)} {spoken[column]}, silver says "
+            f"{speed} {declared}. Declare speed_unit = {spoken[column]!r}, or convert the speed in "
+            "bronze."
+        )
+
+    def test_silver_conserves_rows(self) -> None:
+        """`n_obs` says how many source rows went into each, and none is missing."""
+        from pyspark.sql import functions as F
+
+        read = self.sample.silver_input(self.sample.raw).agg(F.count(F.lit(1))).collect()[0][0]
+        total = sum(row["n_obs"] or 0 for row in self.sample.silver.rows)
+        assert total == read, (
+            f"silver read {read:,} good rows, but n_obs sums to {total:,}. Count the rows that are "
+            "merged, F.count(F.lit(1)).alias('n_obs'), and drop none: what is not wanted is "
+            "rejected in bronze, with a reason."
+        )
+
+    def test_checks_hold(self) -> None:
+        """The core judges the day as it does in a run: counts, grid and the dataset's checks."""
+        sample, folder = self.sample, self.sample.folder.as_uri()
+        dataset, day = sample.dataset, sample.suite.day
+        with advised(
+            "writing the day as the pipeline does",
+            "checks() must be plain aggregates of silver's columns (no DISTINCT, no window).",
+            DataError,
+        ):
+            kept, before = quality.observe_silver_input(
+                sample.bronze_frame(sample.raw)
+                .where("reject_reason IS NULL")
+                .drop("reject_reason", "raw_line"),
+                list(dataset.settings.links),
+            )
+            frame = schemas.canonical_silver(dataset.silver(kept))
+            checks = dataset.checks()
+            observed, after = quality.observe_silver(frame, day, dataset.interval, checks)
+            observed.write.mode("overwrite").parquet(f"{folder}/judged")
+            try:
+                quality.judge_silver(before, after, len(sample.bronze.good), checks)
+            except DataError as e:
+                pytest.fail(
+                    f"the core refuses the day: {e}\nMend the transform, or the bounds of checks()."
+                )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.strip().strip('"'))
+    except ValueError:
+        return math.nan

@@ -1,0 +1,82 @@
+"""A model trained on the toy road: it learns, and what is stored forecasts the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.model import Model
+from luigi_traffic.testing.toy import batch
+from luigi_traffic.training.baselines import Persistence
+from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.forecaster import Forecaster
+
+if TYPE_CHECKING:
+    from luigi_traffic.testing.trial import Trial
+
+#: A share of the baseline's error; a road without secrets is forecast far better than this.
+_CLEARLY = 0.7
+
+
+class TrainingChecks:
+    """The model after `fit`."""
+
+    model: type[Model]
+    trial: Trial
+
+    def test_it_learns(self) -> None:
+        """On a daily profile, a wave and noise it clearly beats both persistence and the mean."""
+        trial = self.trial
+        try:
+            done = trial.fitted
+        except DataError as e:
+            raise AssertionError(
+                f"training on the toy road fails: {e} If the defaults are made for much larger "
+                "data, set `training` of the suite, for example {'learning_rate': 0.003}."
+            ) from None
+        series, t_in, t_out = trial.series, done.shape.input_steps, done.shape.output_steps
+        windows = np.arange(done.split.test.start, done.split.test.stop)
+        actual = series.speed[windows[:, None] + t_in + np.arange(t_out)]
+        mean = np.nanmean(series.speed[done.split.training_rows(t_in)], axis=0)
+        persistence = Persistence.of(series, t_in, t_out, mean).predict(windows)
+        forecast = Forecaster(trial.bundle, "cpu").predict(series, windows)
+
+        def error(said: np.ndarray) -> float:
+            return float(np.nanmean(np.abs(said - actual)))
+
+        ours, theirs = error(forecast), {
+            "persistence": error(persistence),
+            "the mean of each link": error(np.broadcast_to(mean, actual.shape)),
+        }  # fmt: skip
+        for name, other in theirs.items():
+            assert ours < _CLEARLY * other, (
+                f"on the toy road the model's error is {ours:.2f} km/h, that of {name} "
+                f"{other:.2f}: it did not learn (best epoch {done.best_epoch} of "
+                f"{len(done.history)}). Check that the forecast depends on the inputs, that "
+                "nothing saturates, and that outputs are standard scores of the speed; if the "
+                "defaults are made for much larger data, set `training` of the suite."
+            )
+
+    def test_stored_and_loaded_it_forecasts_the_same(self) -> None:
+        """All that a forecast needs is in the state_dict and the config."""
+        trial = self.trial
+        bundle, folder = trial.bundle, trial.folder / "bundle"
+        x = batch(bundle.shape, 8, seed=5)
+        with torch.inference_mode():
+            expected = bundle.network.cpu()(x)
+            bundle.save(folder)
+            loaded = Bundle.load(folder, lambda _: self.model())
+            got = loaded.network(x)
+        assert torch.allclose(expected, got, rtol=1e-5, atol=1e-6), (
+            "a model that was saved and loaded forecasts otherwise (by up to "
+            f"{float((expected - got).abs().max()):.3g} standard deviations). Keep what training "
+            "changes in parameters or buffers (register_buffer, persistent), not in plain "
+            "attributes: only the state_dict is stored."
+        )
+        assert loaded.config == bundle.config, (
+            "the stored config comes back with other values. Use types that pydantic reads from "
+            "JSON as it wrote them."
+        )

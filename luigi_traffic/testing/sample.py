@@ -1,0 +1,263 @@
+"""One day of a dataset as the suites see it: taken in by the core's ingest, collected once."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luigi_traffic.dataset import Dataset, RawDay
+from luigi_traffic.ingest.download import Ingested, ingest
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.settings import IngestSettings
+from luigi_traffic.source import Source, Stream
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from luigi_traffic.testing.dataset_suite import DatasetSuite
+
+#: Columns of bronze that say nothing of the observation.
+VERDICT = ("reject_reason", "raw_line")
+DELIMITERS = ",;\t|"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A collected frame: Spark types by column, and the rows."""
+
+    types: dict[str, str]
+    rows: list[dict[str, Any]]
+
+    @property
+    def good(self) -> list[dict[str, Any]]:
+        """Rows of bronze that are not rejected."""
+        return [row for row in self.rows if row["reject_reason"] is None]
+
+    @property
+    def rejected(self) -> list[dict[str, Any]]:
+        """Rows of bronze that are."""
+        return [row for row in self.rows if row["reject_reason"] is not None]
+
+
+class Sample:
+    """The suite's dataset and day. What takes a source or Spark is made when asked for, once."""
+
+    def __init__(
+        self, suite: DatasetSuite, folder: Path, spark: Callable[[], SparkSession]
+    ) -> None:
+        self.suite, self.folder, self._spark = suite, folder, spark
+        self._files = 0
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session of this process."""
+        return self._spark()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset with the suite's settings."""
+        return self.suite.make_dataset(self.folder)
+
+    # Raw
+
+    def take(self, into: str) -> Ingested:
+        """The day through the core's ingest, from `text()` where the suite has one."""
+        dataset: Any = self.dataset
+        if (text := self.suite.text()) is not None:
+            dataset = _Given(self.dataset, text)
+        store = LocalStore(self.folder / into)
+        return ingest(
+            dataset, self.suite.day, Catalog(store), IngestSettings(attempts=2),
+            self.folder / "spool", lambda *_: None,
+        )  # fmt: skip
+
+    @cached_property
+    def taken(self) -> Ingested:
+        """The whole day in a lake of its own."""
+        found = self.take("lake")
+        if not found.lines:
+            pytest.fail(
+                f"the source sent no data row for {self.suite.day}: set `day` of the suite to a "
+                "day that the source has"
+            )
+        return found
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The data lines of the day; of a large day every second, third, … of them."""
+        every = -(-self.taken.lines // self.suite.most_lines)
+        root, found, number = self.folder / "lake", [], 0
+        for file in self.taken.files:
+            with gzip.open(root / file.key, "rt", encoding="utf-8", newline="\n") as text:
+                for line in text:
+                    if number % every == 0:
+                        found.append(line.removesuffix("\n"))
+                    number += 1
+        return found
+
+    @cached_property
+    def raw(self) -> RawDay:
+        """What bronze reads: the ingested pieces, or the lines that were drawn from a large day."""
+        if len(self.lines) < self.taken.lines:
+            return self.raw_of(self.lines)
+        store = LocalStore(self.folder / "lake")
+        paths = tuple(store.spark_url(file.key) for file in self.taken.files)
+        taken = self.taken
+        return RawDay(self.suite.day, paths, taken.header, taken.first_line, taken.lines)
+
+    def raw_of(
+        self,
+        lines: Sequence[str],
+        *,
+        header: str | None = "",
+        parts: int = 1,
+        end: str = "\n",
+    ) -> RawDay:
+        """A day of other lines, in `parts` files; `header` is the day's own where it is ""."""
+        paths = []
+        for part in range(parts):
+            self._files += 1
+            path = self.folder / f"text-{self._files}.csv"
+            text = "".join(line + end for line in lines[part::parts])
+            path.write_bytes(text.encode())
+            paths.append(path.as_uri())
+        first = lines[0] if lines else ""
+        named = self.taken.header if header == "" else header
+        return RawDay(self.suite.day, tuple(paths), named, first, len(lines))
+
+    # Bronze and silver
+
+    def bronze_frame(self, raw: RawDay) -> DataFrame:
+        """Bronze's plan."""
+        return self.dataset.bronze(self.spark, raw)
+
+    def silver_frame(self, raw: RawDay) -> DataFrame:
+        """Silver's plan: of bronze's good rows that pass the link filter, as the pipeline does."""
+        return self.dataset.silver(self.silver_input(raw))
+
+    def silver_input(self, raw: RawDay) -> DataFrame:
+        """What silver reads."""
+        from pyspark.sql import functions as F
+
+        good = self.bronze_frame(raw).where("reject_reason IS NULL").drop(*VERDICT)
+        links = self.dataset.settings.links
+        return good.where(F.col("link_id").isin(list(links))) if links else good
+
+    def bronze_of(self, raw: RawDay) -> Table:
+        """Bronze, collected."""
+        return collected(self.bronze_frame(raw))
+
+    def silver_of(self, raw: RawDay) -> Table:
+        """Silver, collected."""
+        return collected(self.silver_frame(raw))
+
+    @cached_property
+    def bronze(self) -> Table:
+        """Bronze of the day."""
+        return self.bronze_of(self.raw)
+
+    @cached_property
+    def silver(self) -> Table:
+        """Silver of the day."""
+        found = self.silver_of(self.raw)
+        if not found.rows:
+            pytest.fail(
+                "silver of the day is empty: bronze rejects all rows, or none passes the link "
+                "filter (give the suite settings = {'links': []})"
+            )
+        return found
+
+    @cached_property
+    def good_lines(self) -> list[str]:
+        """Up to 20 lines that bronze takes for good, of a link that silver has if there are."""
+        bad = Counter((row["raw_line"] or "").strip() for row in self.bronze.rejected)
+        good = [line for line in self.lines if line.strip() not in bad]
+        link = str(self.silver.rows[0]["link_id"])
+        of_link = [line for line in good if link in line]
+        found = of_link or good
+        if not found:
+            pytest.fail("bronze rejects every line of the day: no test can go on from a good one")
+        return found[:: max(1, len(found) // 20)][:20]
+
+    @cached_property
+    def junk(self) -> list[str]:
+        """Lines that are no row of any dataset."""
+        mark = self.delimiter or ","
+        width = self.good_lines[0].count(mark) + 1
+        cells = ("x", "\ufffd", "\x00", "1e999", "9" * 400, "-", '"')
+        whole = ["", "   ", ",,,,,,,,,,", "total: 12", "\x00" * 8, "\ufffd" * 5, '"', "'"]
+        whole.append("z" * 200_000)
+        return [*whole, mark * (width - 1), *(mark.join([cell] * width) for cell in cells)]
+
+    @cached_property
+    def junk_rows(self) -> Table:
+        """Bronze of them, between good lines."""
+        with advised("bronze of garbage lines", "See test_garbage_lines."):
+            return self.bronze_of(self.raw_of([*self.good_lines[:1], *self.junk]))
+
+    @cached_property
+    def delimiter(self) -> str | None:
+        """What stands between the fields, None where there is no table."""
+        line = self.taken.header or self.good_lines[0]
+        best = max(DELIMITERS, key=line.count)
+        return best if best in line else None
+
+    def fields(self, line: str) -> list[str]:
+        """The fields of a line; skips the test where the text is no table."""
+        if self.delimiter is None:
+            pytest.skip(f"the lines have no fields between any of {DELIMITERS!r}: nothing to cut")
+        return line.split(self.delimiter)
+
+
+class _Given(Source):
+    """Stands in for a dataset whose source needs a network: its text comes from the suite."""
+
+    def __init__(self, dataset: Dataset, text: str) -> None:
+        self.name, self.header, self._text = dataset.name, dataset.header, text
+
+    def source(self) -> Source:
+        return self
+
+    def recipe(self) -> dict[str, Any]:
+        return {}
+
+    @contextmanager
+    def open(self, day: Any) -> Iterator[Iterator[Stream]]:
+        yield iter([Stream("text", iter([self._text.encode()]))])
+
+
+def collected(frame: DataFrame) -> Table:
+    """All rows of a frame."""
+    arrow = frame.toArrow()
+    types = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    return Table(types, arrow.to_pylist())
+
+
+def checksum(frame: DataFrame) -> str:
+    """The content checksum that manifests hold: the same in any order and layout."""
+    from luigi_traffic.spark.quality import checksum_of
+
+    return str(frame.agg(checksum_of(frame.columns)).collect()[0][0])
+
+
+@contextmanager
+def advised(what: str, advice: str, *allowed: type[Exception]) -> Iterator[None]:
+    """Turn any error of the plugin but the `allowed` into a failure that says what to change."""
+    try:
+        yield
+    # Whatever the plugin, or Spark on its behalf, raises is the finding.
+    except Exception as e:
+        if isinstance(e, (AssertionError, *allowed)):
+            raise
+        said = str(e).strip().splitlines()
+        shown = said[0][:300] if said else ""
+        pytest.fail(f"{what} raised {e.__class__.__name__}: {shown}\n{advice}")

@@ -1,0 +1,81 @@
+"""A toy road whose traffic can be learnt: what a model is tried on, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import numpy as np
+import torch
+
+from luigi_traffic.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
+from luigi_traffic.training.series import Series
+
+#: Columns of gold, in the order of the road where they are neighbours.
+COLUMNS = ("speed", "t2", "t1", "f1", "f2", "flow", "occupancy", "n_obs")
+_SHIFTS = {"t2": 2, "t1": 1, "f1": -1, "f2": -2}
+_START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
+_MISSING = 0.1
+
+
+def toy_road(extra: Sequence[str] = (), links: int = 4, days: int = 24) -> Series:
+    """Hourly speeds in km/h: a daily profile of each link, a wave along the road, noise, gaps.
+
+    `extra` are more columns, each following the speed.
+    """
+    rng = np.random.default_rng(20)
+    hour = np.arange(days * 24)[:, None]
+    place = np.arange(links)
+    profile = 12 * np.sin(2 * np.pi * (hour / 24 - place / 10))
+    wave = 5 * np.sin(2 * np.pi * (hour / 17 - place / 6))
+    truth = 55 + 4 * place + profile + wave
+    seen = truth + rng.normal(0, 1.5, truth.shape)
+    seen[rng.random(seen.shape) < _MISSING] = np.nan
+    columns = {"speed": seen}
+    for name, shift in _SHIFTS.items():
+        columns[name] = np.full_like(seen, np.nan)
+        for link in range(links):
+            if 0 <= link - shift < links:
+                columns[name][:, link] = seen[:, link - shift]
+    columns["flow"] = 40 * (90 - seen) + rng.normal(0, 20, seen.shape)
+    columns["occupancy"] = (90 - seen) / 200
+    columns["n_obs"] = np.where(np.isnan(seen), np.nan, 1.0 + (hour + place) % 3)
+    for name in extra:
+        columns[name] = 0.5 * seen + rng.normal(0, 1, seen.shape)
+    values = np.stack(list(columns.values()), axis=-1).astype(np.float32)
+    names = tuple(f"link {n}" for n in place)
+    return Series(_START, timedelta(hours=1), names, tuple(columns), values)
+
+
+def batch(shape: ModelShape, size: int, *, links: int | None = None, seed: int = 0) -> torch.Tensor:
+    """Random inputs as the framework makes them: scaled, 0 where the flag says missing.
+
+    `(size, input_steps, links, channels)`; the calendar is that of a real moment.
+    """
+    made = torch.Generator().manual_seed(seed)
+    width = shape.links if links is None else links
+    steps = torch.randint(0, 7 * shape.steps_per_day, (size, 1), generator=made)
+    steps = steps + torch.arange(shape.input_steps)  # slots since Monday, midnight
+    whole = (size, shape.input_steps, width)
+    names = {channel.removesuffix(OBSERVED) for channel in shape.channels}
+    flags = {n: (torch.rand(whole, generator=made) < 0.8).float() for n in sorted(names)}
+    values = {n: torch.randn(whole, generator=made) * flags[n] for n in sorted(names)}
+    parts = []
+    for channel in shape.channels:
+        if channel == TIME_OF_DAY:
+            part = (steps % shape.steps_per_day) / shape.steps_per_day
+            parts.append(part[..., None].expand(whole))
+        elif channel == DAY_OF_WEEK:
+            part = (steps // shape.steps_per_day % 7).float()
+            parts.append(part[..., None].expand(whole))
+        elif channel.endswith(OBSERVED):
+            parts.append(flags[channel.removesuffix(OBSERVED)])
+        else:
+            parts.append(values[channel])
+    return torch.stack(parts, dim=-1)
+
+
+def nothing_observed(x: torch.Tensor, shape: ModelShape) -> torch.Tensor:
+    """The same moments without one observation: values and flags 0."""
+    calendar = [channel in (TIME_OF_DAY, DAY_OF_WEEK) for channel in shape.channels]
+    return torch.where(torch.tensor(calendar), x, 0.0)

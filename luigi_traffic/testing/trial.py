@@ -1,0 +1,113 @@
+"""A model as the suite tries it: built for any shape, and trained once on the toy road."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import ValidationError
+
+from luigi_traffic.model import Model, ModelConfig, ModelShape
+from luigi_traffic.testing.toy import toy_road
+from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.loop import Fit, fit
+from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.series import Series
+
+if TYPE_CHECKING:
+    from luigi_traffic.testing.model_suite import ModelSuite
+
+STEPS_PER_DAY = 288
+#: How the toy training differs from the model's defaults, which are made for large data.
+TOY_TRAINING = {
+    "epochs": 12, "patience": 12, "batch_size": 64, "samples_per_epoch": 1500,
+    "validation_samples": None, "evaluation_windows": None, "device": "cpu",
+}  # fmt: skip
+
+
+class Trial:
+    """The suite's model and config. What takes time is made when asked for, once."""
+
+    def __init__(self, suite: ModelSuite, folder: Path) -> None:
+        self.suite, self.folder = suite, folder
+        self.model: Model = suite.model()
+
+    @cached_property
+    def config(self) -> ModelConfig:
+        """The model's defaults with the suite's `config` laid over."""
+        return self.suite.model.Config.model_validate(self.suite.config)
+
+    def changed(self, **values: Any) -> ModelConfig | None:
+        """The config with other values; None where the model does not take them."""
+        try:
+            return self.suite.model.Config.model_validate(self.config.model_dump() | values)
+        except ValidationError:
+            return None
+
+    def shape(self, config: ModelConfig, links: int) -> ModelShape:
+        """What the network is built for; a `per_link` model is built for one link."""
+        built = 1 if self.model.per_link else links
+        channels = tuple(self.model.channels(config))
+        return ModelShape(config.input_steps, config.output_steps, built, channels, STEPS_PER_DAY)
+
+    def network(self, config: ModelConfig, shape: ModelShape, seed: int = 0) -> torch.nn.Module:
+        """A network with fresh weights, in eval mode."""
+        torch.manual_seed(seed)
+        made = self.model.build(config, shape)
+        assert isinstance(made, torch.nn.Module), (
+            f"build() returns {type(made).__name__}. Return a torch.nn.Module."
+        )
+        return made.eval()
+
+    @cached_property
+    def stirred(self) -> torch.nn.Module:
+        """The default network for five links, with weights away from where they begin.
+
+        A head that starts at zero would hide what lies before it.
+        """
+        network = self.network(self.config, self.shape(self.config, 5))
+        made = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.is_floating_point():
+                    parameter.add_(0.05 * torch.randn(parameter.shape, generator=made))
+        return network.eval()
+
+    @property
+    def fitted_at_once(self) -> bool:
+        """Whether the model is fitted in one go, without gradients."""
+        own, base = getattr(type(self.model), "fit", None), getattr(Model, "fit", None)
+        return own is not None and own is not base
+
+    # The toy road
+
+    @cached_property
+    def series(self) -> Series:
+        """The toy road."""
+        return toy_road(self.suite.extra_columns)
+
+    @cached_property
+    def toy_config(self) -> ModelConfig:
+        """The config of the toy training."""
+        values = self.config.model_dump() | TOY_TRAINING | self.suite.training
+        return self.suite.model.Config.model_validate(values)
+
+    @cached_property
+    def fitted(self) -> Fit:
+        """The model trained on the toy road by the framework's own loop."""
+        with torch.random.fork_rng(devices=[]):
+            return fit(
+                self.model, self.toy_config, self.series, checkpoint_dir=self.folder / "checkpoint"
+            )
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The same as it is stored."""
+        done, series = self.fitted, self.series
+        rows = done.split.training_rows(self.toy_config.input_steps)
+        return Bundle(
+            self.model, self.toy_config, done.shape, done.scaler, done.network, "toy", "km/h",
+            series.interval, series.links, free_flow(series.speed[rows]),
+        )  # fmt: skip

@@ -1,0 +1,134 @@
+"""A small dataset that does all as it should: what the broken ones are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+from luigi_traffic import (
+    NO_OBSERVATION,
+    Check,
+    DataError,
+    Dataset,
+    DatasetSettings,
+    LinkGraph,
+    RawDay,
+    Source,
+    Stream,
+    exact_mean,
+    setting,
+)
+
+HEADER = "time,link,speed_kmh,count"
+LINKS = ("101", "102", "103")
+
+
+class DemoSettings(DatasetSettings):
+    max_speed: float = setting(150.0, stage="bronze", gt=0, description="km/h, above: rejected")
+    token: str = setting("k3y-of-the-demo", stage=None, description="key of the source")
+
+
+class DemoSource(Source):
+    def recipe(self) -> dict[str, Any]:
+        return {"kind": "demo"}
+
+    def lines(self, day: date) -> list[str]:
+        rows = []
+        for slot in range(288):
+            hour, minute = divmod(slot * 5, 60)
+            for n, link in enumerate(LINKS):
+                speed = 30 + n * 10.1 + (slot % 37) * 0.7
+                rows.append(f"{day} {hour:02}:{minute:02}:{slot % 60:02},{link},{speed:.2f},{n}")
+        rows += [rows[0], f"{day} 12:00:00,101,999,1", f"{day} 12:05:00,102,,1"]
+        return rows
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        text = "\n".join([HEADER, *self.lines(day)]) + "\n"
+        yield iter([Stream(f"{day}.csv", iter([text.encode()]))])
+
+
+class DemoCity(Dataset):
+    name = "demo_city"
+    version = "1"
+    interval = timedelta(minutes=5)
+    timezone = "Asia/Seoul"
+    speed_unit = "km/h"
+    reject_reasons = (NO_OBSERVATION, "bad row", "other day", "implausible speed")
+    Settings = DemoSettings
+
+    def source(self) -> Source:
+        return DemoSource()
+
+    def header(self, first_line: str) -> bool:
+        if first_line == HEADER:
+            return True
+        if first_line[:2] == "20" and first_line.count(",") == 3:
+            return False
+        raise DataError(f"expected the header {HEADER!r}, found {first_line[:80]!r}")
+
+    def read(self, spark: Any, raw: RawDay) -> Any:
+        """Lines of the day as `value`."""
+        from pyspark.sql import functions as F
+
+        if not raw.paths:
+            return spark.range(0).select(F.lit("").alias("value"))
+        lines = spark.read.text(list(raw.paths), lineSep="\n")
+        return lines.select(F.rtrim("value", F.lit("\r")).alias("value"))
+
+    def time(self, text: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        return F.when(F.length(text) >= 16, text).try_cast("timestamp_ntz")
+
+    def bronze(self, spark: Any, raw: RawDay) -> Any:
+        from pyspark.sql import functions as F
+
+        cells = F.split("value", ",")
+        rows = self.read(spark, raw).select(
+            "value",
+            F.size(cells).alias("width"),
+            self.time(F.get(cells, F.lit(0))).alias("timestamp"),
+            F.get(cells, F.lit(1)).alias("link_id"),
+            F.get(cells, F.lit(2)).alias("text"),
+            F.get(cells, F.lit(2)).try_cast("double").alias("speed"),
+        )
+        speed = F.col("speed")
+        bad = (F.col("width") != 4) | F.col("timestamp").isNull() | (F.trim("link_id") == "")
+        reason = (
+            F.when(bad, "bad row")
+            .when(F.to_date("timestamp") != F.lit(raw.day), "other day")
+            .when(F.col("text") == "", NO_OBSERVATION)
+            .when(speed.isNull(), "bad row")
+            .when((speed <= 0) | (speed > self.settings.max_speed), "implausible speed")
+        )
+        return self.flagged(rows, reason)
+
+    def flagged(self, rows: Any, reason: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        return rows.withColumn("reject_reason", reason).select(
+            "timestamp",
+            "link_id",
+            "speed",
+            F.when(F.col("reject_reason").isNotNull(), F.col("value")).alias("raw_line"),
+            "reject_reason",
+        )
+
+    def silver(self, bronze: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        return bronze.groupBy(start, "link_id").agg(
+            exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
+        )
+
+    def graph(self) -> LinkGraph | None:
+        return LinkGraph.from_edges([("101", "102"), ("102", "103")])
+
+    def checks(self) -> list[Check]:
+        from pyspark.sql import functions as F
+
+        return [Check("highest speed", F.max("speed"), high=self.settings.max_speed)]
