@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -53,8 +54,8 @@ def only_plans(what: str) -> Iterator[None]:
         for owner, name, why in _refused():
             original = vars(owner).get(name)
             shown = f"{owner.__qualname__.replace('.Builder', '.builder')}.{name}"
-            if isinstance(original, property):
-                getter = original.fget
+            if isinstance(original, property | cached_property):
+                getter = original.fget if isinstance(original, property) else original.func
                 patch.setattr(owner, name, property(refusal(shown, why, getter)))
             elif isinstance(original, classmethod):
                 inner = original.__func__

@@ -163,12 +163,20 @@ class Sample:
     @cached_property
     def bronze(self) -> Table:
         """Bronze of the day."""
-        return self.bronze_of(self.raw)
+        with advised(
+            "bronze of the day",
+            "ANSI mode is on, so cast() raises on bad text: use try_cast, and flag NULL.",
+        ):
+            return self.bronze_of(self.raw)
 
     @cached_property
     def silver(self) -> Table:
         """Silver of the day."""
-        found = self.silver_of(self.raw)
+        with advised(
+            "silver of the day",
+            "Reject in bronze what silver cannot compute with; NaN is not NULL: test with F.isnan.",
+        ):
+            found = self.silver_of(self.raw)
         if not found.rows:
             pytest.fail(
                 "silver of the day is empty: bronze rejects all rows, or none passes the link "

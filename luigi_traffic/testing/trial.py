@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STEPS_PER_DAY = 288
 #: How the toy training differs from the model's defaults, which are made for large data.
 TOY_TRAINING = {
-    "epochs": 12, "patience": 12, "batch_size": 64, "samples_per_epoch": 1500,
+    "epochs": 8, "patience": 8, "batch_size": 64, "samples_per_epoch": 1500,
     "validation_samples": None, "evaluation_windows": None, "device": "cpu",
 }  # fmt: skip
 

@@ -66,13 +66,15 @@ class MetrLa(Dataset):
         from pyspark.sql import functions as F
 
         fields = F.split("value", ",")
-        rows = spark.read.text(list(raw.paths)).select(
+        # The default line ends include a lone CR, which the core does not count as one.
+        rows = spark.read.text(list(raw.paths), lineSep="\n").select(
             F.try_to_timestamp(F.get(fields, F.lit(0))).cast("timestamp_ntz").alias("timestamp"),
             F.get(fields, F.lit(1)).alias("link_id"),
             F.get(fields, F.lit(2)).try_cast("double").alias("speed"),
             F.col("value").alias("raw_line"),
         )
-        bad = F.col("timestamp").isNull() | F.col("link_id").isNull() | F.col("speed").isNull()
+        unnamed = F.coalesce(F.trim("link_id") == "", F.lit(True))
+        bad = F.col("timestamp").isNull() | unnamed | F.col("speed").isNull()
         reason = (
             F.when(bad, "bad row")
             .when(F.to_date("timestamp") != F.lit(raw.day), "other day")

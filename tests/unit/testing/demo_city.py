@@ -41,7 +41,8 @@ class DemoSource(Source):
             for n, link in enumerate(LINKS):
                 speed = 30 + n * 10.1 + (slot % 37) * 0.7
                 rows.append(f"{day} {hour:02}:{minute:02}:{slot % 60:02},{link},{speed:.2f},{n}")
-        rows += [rows[0], f"{day} 12:00:00,101,999,1", f"{day} 12:05:00,102,,1"]
+        rows += [rows[0], f"{day} 00:00:30,102,44.4,1"]  # two that are averaged
+        rows += [f"{day} 12:00:00,101,999,1", f"{day} 12:05:00,102,,1"]
         return rows
 
     @contextmanager
