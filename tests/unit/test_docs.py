@@ -50,3 +50,13 @@ def test_links_between_the_documents_lead_somewhere() -> None:
     for page in [REPOSITORY / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links {target}"
+
+
+def test_every_check_of_the_kit_is_explained() -> None:
+    from luigi_traffic.testing import DatasetSuite, LakeSuite, ModelSuite
+
+    page = (DOCS / "testing-a-plugin.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `(test_\w+)` \| \S", page, re.MULTILINE)
+    suites = (DatasetSuite, ModelSuite, LakeSuite)
+    there = [name for suite in suites for name in dir(suite) if name.startswith("test_")]
+    assert sorted(named) == sorted(there)

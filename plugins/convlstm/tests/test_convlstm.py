@@ -72,16 +72,6 @@ def test_a_layer_computes_the_equations_of_the_paper() -> None:
     torch.testing.assert_close(layer(x)[-1], h)
 
 
-def test_links_are_forecast_one_by_one() -> None:
-    net, x = trained_like(network()), batch()
-    whole = net(x)
-    assert whole.shape == (3, 12, 4)
-    for link in range(4):
-        torch.testing.assert_close(
-            net(x[:, :, link : link + 1])[..., 0], whole[..., link], rtol=1e-4, atol=1e-5
-        )
-
-
 def test_it_begins_as_persistence_of_the_last_observed_speed() -> None:
     x = batch(1, 3)
     x[0, :, :, 7] = 1

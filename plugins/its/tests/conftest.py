@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,24 +14,18 @@ from luigi_traffic import RawDay
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings, Settings, SparkSettings
-from luigi_traffic.spark.session import properties
+from luigi_traffic.settings import IngestSettings
 from luigi_traffic_its import Its
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 DAY = date(2024, 1, 1)
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    from pyspark.sql import SparkSession
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
-        builder = SparkSession.builder
-        chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
-        for key, value in properties(Settings(spark=chosen)).items():
-            builder = builder.config(key, value)
-        yield builder.getOrCreate()
+def spark(luigi_traffic_spark: SparkSession) -> SparkSession:
+    return luigi_traffic_spark
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from luigi_traffic import RawDay, SourceError
-from luigi_traffic.ingest.download import ingest
-from luigi_traffic.lake.catalog import Catalog
-from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings
-from luigi_traffic.spark.quality import bronze_counts, judge_bronze, observe_bronze
+from luigi_traffic import SourceError
 from luigi_traffic_its_sim import ItsSim, files
 from luigi_traffic_its_sim.dataset import town_folder
 
@@ -91,28 +86,3 @@ def test_an_up_to_date_run_imports_no_numpy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.spark
-def test_it_is_read_back_by_its_own_bronze(spark, tmp_path) -> None:
-    its_sim = dataset(links_count=40)
-    store = LocalStore(tmp_path / "lake")
-    got = ingest(
-        its_sim, DAY, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
-    )
-    paths = tuple(store.spark_url(file.key) for file in got.files)
-    raw = RawDay(DAY, paths, got.header, got.first_line, got.lines)
-    frame, observation = observe_bronze(its_sim.bronze(spark, raw), its_sim.reject_reasons)
-    good = frame.where("reject_reason IS NULL").collect()
-    counts = bronze_counts(observation, its_sim.reject_reasons)
-    judge_bronze(counts, raw.lines, 0.005)
-    assert counts.rows == raw.lines == len(lines(archive(links_count=40))) - 1
-    assert set(counts.rejected) == {"implausible speed"}
-    assert {row.link_id for row in good} == set(files.Town(its_sim.settings).network.link_id)
-
-    bronze = its_sim.bronze(spark, raw).where("reject_reason IS NULL")
-    silver = its_sim.silver(bronze).collect()
-    assert sum(row.n_obs for row in silver) == len(good)
-    assert max(row.n_obs for row in silver) == 2
-    assert len({(row.timestamp, row.link_id) for row in silver}) == len(silver)
-    assert all(5 <= row.speed <= 110 for row in silver)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import os
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.testing import LakeSuite
 
 fork = get_context("fork")
 
@@ -28,16 +28,17 @@ def keys(store: LocalStore, prefix: str) -> list[str]:
     return [info.key for info in store.list(prefix)]
 
 
+class TestLocal(LakeSuite):
+    def make_store(self, folder: Path) -> LocalStore:
+        return LocalStore(folder / "lake")
+
+
+# What the disk shows besides.
+
+
 def put(store: LocalStore, *names: str) -> None:
     for name in names:
         assert store.create(name, name.encode())
-
-
-def test_create_takes_a_free_key_once(store: LocalStore) -> None:
-    assert store.create("a/b", b"first")
-    assert not store.create("a/b", b"second")
-    assert store.read("a/b") == b"first"
-    assert files(store) == ["a/b"]
 
 
 def test_of_many_processes_one_creates(store: LocalStore) -> None:
@@ -63,16 +64,6 @@ def test_of_many_processes_one_creates(store: LocalStore) -> None:
     assert len(files(store)) == rounds  # the losers' temporary files are gone
 
 
-def test_a_writer_shows_nothing_before_its_end(store: LocalStore) -> None:
-    with store.writer("p/x") as file:
-        file.write(b"12")
-        assert len(files(store)) == 1
-        assert keys(store, "") == keys(store, "p/") == []
-        file.write(b"3")
-    assert keys(store, "p/") == ["p/x"]
-    assert store.read("p/x") == b"123"
-
-
 def test_an_exception_in_the_writer_leaves_nothing(store: LocalStore) -> None:
     def fail() -> None:
         with store.writer("p/x") as file:
@@ -84,56 +75,11 @@ def test_an_exception_in_the_writer_leaves_nothing(store: LocalStore) -> None:
     assert files(store) == []
 
 
-def test_listing_by_prefix_in_the_order_of_keys(store: LocalStore) -> None:
-    put(store, "a/z", "a/b/c", "a/b.txt", "ab", "b/a")
-    assert keys(store, "a") == ["a/b.txt", "a/b/c", "a/z", "ab"]
-    assert keys(store, "a/") == ["a/b.txt", "a/b/c", "a/z"]
-    assert keys(store, "a/b") == ["a/b.txt", "a/b/c"]
-    assert keys(store, "") == ["a/b.txt", "a/b/c", "a/z", "ab", "b/a"]
-    assert keys(store, "none/") == []
-    (info,) = store.list("b/")
-    assert info.size == 3
-    assert info.modified.utcoffset() is not None
-
-
-def test_seal_tells_size_and_checksum(store: LocalStore) -> None:
-    put(store, "a/b")
-    sealed = store.seal("a/b")
-    assert (sealed.key, sealed.size) == ("a/b", 3)
-    assert sealed.checksum == "sha256:" + hashlib.sha256(b"a/b").hexdigest()
-
-
-def test_what_is_not_there(store: LocalStore) -> None:
-    for ask in (store.read, store.seal):
-        with pytest.raises(KeyError, match="no/such"):
-            ask("no/such")
-    store.delete(["no/such"])
-
-
 def test_delete_takes_sparks_checksum_file_too(store: LocalStore) -> None:
     put(store, "a/t/x.parquet", "a/t/.x.parquet.crc", "a/u/y")
     store.delete(["a/t/x.parquet"])
     assert files(store) == ["a/u/y"]
     assert not (store.root / "a/t").exists()
-
-
-@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", ".."])
-def test_a_key_never_leaves_the_lake(store: LocalStore, key: str) -> None:
-    outside = store.root.parent / "x"
-    outside.write_text("kept")
-    asks = [
-        lambda: store.create(key, b""),
-        lambda: store.read(key),
-        lambda: store.seal(key),
-        lambda: store.delete([key]),
-        lambda: store.spark_url(key),
-        lambda: list(store.list(key + "/")),
-        lambda: store.writer(key).__enter__(),
-    ]
-    for ask in asks:
-        with pytest.raises(ValueError, match="not a key"):
-            ask()
-    assert outside.read_text() == "kept"
 
 
 def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
