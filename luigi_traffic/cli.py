@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -55,6 +56,10 @@ plugins_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Plugins: datasets, models, commands."
 )
 app.add_typer(plugins_app, name="plugins")
+new_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="A package for a dataset or model of yours."
+)
+app.add_typer(new_app, name="new")
 
 
 def _added() -> dict[str, Any]:
@@ -208,6 +213,39 @@ def plugins_list(as_json: Json = False) -> None:
     from luigi_traffic.commands.output import show
 
     show(plugins.rows(), as_json, plugins.draw)
+
+
+Name = Annotated[str, typer.Argument(help="small letters, digits, _: demo_city")]
+Folder = Annotated[
+    Path | None, typer.Option(help="folder of the package; ./NAME. New or empty", metavar="DIR")
+]
+
+
+@new_app.command("dataset")
+def new_dataset(name: Name, folder: Folder = None) -> None:
+    """Make an installable dataset plugin: a working example, tests, a README.
+
+    \b
+    luigi-traffic new dataset demo_city
+    luigi-traffic new dataset demo_city --folder plugins/demo_city
+    """
+    from luigi_traffic.commands import new
+    from luigi_traffic.commands.output import console
+
+    new.draw(new.new("dataset", name, folder), console())
+
+
+@new_app.command("model")
+def new_model(name: Name, folder: Folder = None) -> None:
+    """Make an installable model plugin: a working example, tests, a README.
+
+    \b
+    luigi-traffic new model demo_model
+    """
+    from luigi_traffic.commands import new
+    from luigi_traffic.commands.output import console
+
+    new.draw(new.new("model", name, folder), console())
 
 
 @app.command()
