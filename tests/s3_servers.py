@@ -174,7 +174,7 @@ def proxy(upstream: int, certificate: Path | None = None) -> Iterator[Proxy]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    places: dict[int, tuple[Proxy, int]] = {}  # noqa: RUF012
+    places: dict[int, tuple[Proxy, int]] = {}
 
     def setup(self) -> None:
         super().setup()

@@ -255,7 +255,7 @@ class Step(luigi.Task):
     date = luigi.DateParameter()
     last = luigi.BoolParameter(default=True)
     dataset = luigi.Parameter(positional=False)
-    ran: list[tuple[date, bool]] = []  # noqa: RUF012 - all of them write to it
+    ran: list[tuple[date, bool]] = []
 
     def requires(self):
         return [Step(self.date, last=False, dataset=self.dataset)] if self.last else []

@@ -27,7 +27,7 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), SimpleHTTPRequestHandler).s
 class Pages(Server):
     name = "pages"
     variable = "PAGES"
-    default_ports = {"pages": 0}  # noqa: RUF012
+    default_ports = {"pages": 0}
     program = PROGRAM
     finished = 0
     stop_timeout_s = 10
@@ -44,7 +44,7 @@ class Pages(Server):
 
 class More(Pages):
     name = "more"
-    default_ports = {"more": 0}  # noqa: RUF012
+    default_ports = {"more": 0}
     needs = ("pages",)
 
 
