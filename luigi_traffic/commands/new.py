@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["dataset", "model"]
 #: Python, PostgreSQL, pip and environment variables (`__` parts their words) take it as it is.
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_LONGEST = 63  # bytes of a PostgreSQL name: gold.<name>
+_LONGEST = 28  # so that lines of the package stay within 100, and tables are named in full
 #: Folders of the package itself, and those that building it makes.
 _OURS = frozenset({"tests", "build", "dist"})
 
@@ -101,7 +101,7 @@ def _why_not(name: str) -> str | None:
     if not _NAME.fullmatch(name):
         return "it takes small letters, digits and single underscores, and begins with a letter"
     if len(name) > _LONGEST:
-        return f"it is longer than {_LONGEST} characters, and tables are named by it"
+        return f"it is longer than {_LONGEST} characters"
     if keyword.iskeyword(name):
         return "it is a keyword of Python"
     if (value := yaml.safe_load(name)) != name:

@@ -23,6 +23,8 @@ from small import SMALL
 
 from luigi_traffic import scaffold
 
+#: The suites and the run are a minute's work each, and more where others share the cores.
+pytestmark = pytest.mark.timeout(600)
 #: Without a network: what builds a package is here already.
 INSTALL = "pip install --quiet --disable-pip-version-check --no-build-isolation"
 RUN = (
@@ -44,7 +46,7 @@ class Desk:
         """Exit code and output of a line as a user types it."""
         ours = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")}
         done = subprocess.run(
-            ["bash", "-c", script], cwd=self.folder, text=True, timeout=300,
+            ["bash", "-c", script], cwd=self.folder, text=True, timeout=550,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=ours | SMALL | {
                 "LUIGI_TRAFFIC_HOME": str(self.home.path),

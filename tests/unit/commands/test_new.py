@@ -34,7 +34,7 @@ def everything(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("name", ["demo_city", "a", "x2", "pems_bay_7", "m" * 63])
+@pytest.mark.parametrize("name", ["demo_city", "a", "x2", "pems_bay_7", "m" * 28])
 def test_names_that_do(name) -> None:
     check_name("dataset", name)
 
@@ -57,7 +57,7 @@ def test_names_that_do(name) -> None:
         ("class", "a keyword of Python", "dataset_class"),
         ("tests", "the folder tests", "dataset_tests"),
         ("off", "in a settings file is False", "dataset_off"),
-        ("m" * 64, "longer than 63", "m" * 63),
+        ("m" * 29, "longer than 28", "m" * 28),
     ],
 )
 def test_names_that_do_not_and_one_that_does(name, why, instead) -> None:
@@ -197,7 +197,7 @@ def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["a_city", "zoo"])  # before and after luigi_traffic in an import
+@pytest.mark.parametrize("name", ["a_city", "zoo", "m" * 28])  # around luigi_traffic; long
 @pytest.mark.parametrize("own_rules", [True, False])
 def test_what_is_made_passes_ruff(here, kind, name, own_rules) -> None:
     made = new(kind, name)
