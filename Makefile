@@ -12,7 +12,7 @@ DATE ?=
 TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup run stack stack-down test test-stack lint unit e2e bench clean constraints
+.PHONY: help setup run stack stack-down test test-stack lint docs unit e2e bench clean constraints
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -47,12 +47,17 @@ test-stack: setup  ## the tests against real servers, which are started and stop
 	  -u LUIGI_TRAFFIC_LUIGID LUIGI_TRAFFIC_STACK=$(CURDIR)/.luigi_traffic/test-stack \
 	  python docker/native run pytest tests/stack
 
-lint: setup  ## ruff, mypy, the layers of the design
+lint: setup docs  ## ruff, mypy, the layers of the design, the documentation site
 	ruff check .
 	ruff format --check .
 	mypy
 	MYPYPATH=docker/native mypy docker/native/*.py
 	lint-imports
+
+# A warning (a link that leads nowhere, a page in no menu) is an error. The theme's notice about
+# its own successor is none.
+docs: setup  ## the documentation site: site/index.html
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 unit: setup  ## the unit tests
 	pytest -n 2 --dist loadfile tests/unit plugins
@@ -71,4 +76,4 @@ clean:  ## stop what runs, remove environment and local state
 	-[ -x $(BIN)/luigi-traffic ] && luigi-traffic down
 	-for stack in .luigi_traffic/stack .luigi_traffic/test-stack; do \
 	  [ ! -d $$stack ] || LUIGI_TRAFFIC_STACK=$$stack python docker/native down --delete; done
-	rm -rf $(VENV) .luigi_traffic .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) site .luigi_traffic .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -44,7 +44,7 @@ class ModelConfig(BaseModel):
     validation_share: float = Field(
         0.1, gt=0, lt=1, description="share of the windows that follows"
     )
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=1, description="passes over the drawn samples, at most")
     batch_size: int = Field(64, ge=1, description="windows a batch")
     samples_per_epoch: int | None = Field(
         None, ge=1, description="training samples drawn an epoch, by seed; empty: all of them"
@@ -55,18 +55,22 @@ class ModelConfig(BaseModel):
     evaluation_windows: int | None = Field(
         None, ge=1, description="hold-out windows scored at most, by seed; empty: all of them"
     )
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam, at the first step")
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="learning rate over all epochs: half a cosine to 0, or none"
     )
-    weight_decay: float = Field(0.0, ge=0)
-    gradient_clip: float = Field(5.0, gt=0)
-    loss: Literal["mae", "mse", "huber"] = "mae"
+    weight_decay: float = Field(0.0, ge=0, description="of Adam")
+    gradient_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
+    loss: Literal["mae", "mse", "huber"] = Field(
+        "mae", description="over observed speeds, in the dataset's unit"
+    )
     patience: int = Field(
         5, ge=1, description="epochs without a better validation error before stopping"
     )
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(0, description="of the first weights and of what an epoch draws")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
 
 
 @dataclass(frozen=True)

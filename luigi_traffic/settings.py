@@ -69,12 +69,14 @@ class WarehouseSettings(Section):
     kind: Literal["embedded", "server"] = Field(
         "embedded", description="embedded: from the pip wheel, started by this tool"
     )
-    host: str = "127.0.0.1"
-    port: int = Field(5432, ge=1, le=65535)
-    dbname: str = "luigi_traffic"
-    user: str = "luigi_traffic"
+    host: str = Field("127.0.0.1", description="kind server: name, as its certificate has it")
+    port: int = Field(5432, ge=1, le=65535, description="kind server")
+    dbname: str = Field("luigi_traffic", description="kind server: database")
+    user: str = Field("luigi_traffic", description="kind server: role that logs in")
     password: SecretStr | None = Field(None, description="kind server only; environment only")
-    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "prefer", description="kind server: how much TLS, as libpq has it"
+    )
     ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
 
     def secret(self) -> str:
@@ -90,8 +92,12 @@ class EventsSettings(Section):
     servers: list[str] = Field(["127.0.0.1:9092"], description="kind kafka: host:port of brokers")
     partitions: int = Field(3, ge=1, description="kind kafka: of a topic that is created")
     replication: int = Field(1, ge=1, description="kind kafka: of a topic that is created")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="kind kafka: TLS, a password, both or none"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="kind kafka with SASL: how the password is shown"
+    )
     user: str = Field("", description="kind kafka with SASL")
     password: SecretStr | None = Field(None, description="kind kafka with SASL; environment only")
     ca_file: Path | None = Field(None, description="kind kafka with SSL: CA, PEM; empty: system's")
@@ -120,14 +126,14 @@ class TrackingSettings(Section):
 class SparkSettings(Section):
     """The compute engine of bronze, silver and gold."""
 
-    master: str = "local[*]"
+    master: str = Field("local[*]", description="threads of this process, or spark://host:7077")
     remote: str = Field(
         "", description="Spark Connect, as sc://host:15002; given, spark.master is not used"
     )
     token: SecretStr | None = Field(None, description="of a Connect server; environment only")
     jars: Path | None = Field(None, description="folder of jars for s3a; see docs/stack.md")
     driver_memory: str = Field("3g", description="heap of the driver's JVM")
-    shuffle_partitions: int = Field(4, ge=1)
+    shuffle_partitions: int = Field(4, ge=1, description="tasks after a shuffle")
     conf: dict[str, str] = Field({}, description="more Spark properties, as Spark names them")
 
 

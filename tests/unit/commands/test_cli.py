@@ -55,15 +55,13 @@ def test_docs_have_a_section_for_every_command_and_for_no_other(commands):
     text = DOCS.read_text(encoding="utf-8")
     sections = re.findall(r"^## `luigi-traffic ([a-z -]+?)`$", text, re.MULTILINE)
     assert len(sections) == len(set(sections))
-    # The test's own plugin is documented nowhere.
+    # The test's own plugin is documented nowhere; others' commands only while they are installed.
     assert set(commands) - {"greet-people"} - OF_PLUGINS == set(sections) - OF_PLUGINS
-    for name, command in commands.items():
-        if name in sections:
-            section = text.split(f"## `luigi-traffic {name}`")[1].split("\n## ")[0]
-            for parameter in command.params:
-                for option in parameter.opts:
-                    if option.startswith("--"):
-                        assert f"`{option}`" in section, f"{name} {option} is not documented"
+    for name in sections:  # what it does and its options: tests/unit/test_docs_site.py
+        assert f"## `luigi-traffic {name}`
+
+<!-- command: {name} -->
+" in text
 
 
 @pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
