@@ -7,6 +7,7 @@ from typing import Any
 
 import luigi
 import typer
+from markdown_table import plain, table
 
 from luigi_traffic import run
 from luigi_traffic.cli import app
@@ -35,10 +36,9 @@ def command(name: str) -> str:
     # Below \b stand the examples, which the page has with what they mean.
     text = inspect.cleandoc(one.help or "").split("\b")[0].strip()
     lines = [text, "", "```text", usage, "```", ""]
-    rows = [(_argument(p).strip("[]"), p) for p in arguments] + [(_option(p), p) for p in options]
-    if rows:
-        lines += ["| option | default | |", "| --- | --- | --- |"]
-        lines += [f"| `{shown}` | {_default(p)} | {p.help or ''} |" for shown, p in rows]
+    shown = [(_argument(p).strip("[]"), p) for p in arguments] + [(_option(p), p) for p in options]
+    rows = [[f"`{name}`", _default(p), plain(p.help or "")] for name, p in shown]
+    lines += table(["option", "default", "what it says"], rows) if rows else []
     return "\n".join(lines)
 
 
@@ -59,7 +59,7 @@ def _default(parameter: Any) -> str:
 
 def tasks() -> str:
     """A table of the tasks that `luigi --module luigi_traffic.run` knows, and of parameters."""
-    lines = ["| task | makes | parameters |", "| --- | --- | --- |"]
+    rows = []
     parameters: dict[str, str] = {}
     for name in run.__all__:
         task: type[luigi.Task] = getattr(run, name)
@@ -71,7 +71,11 @@ def tasks() -> str:
             if name == "FullPipeline":  # says the defaults too
                 parameters[option] = how.description or ""
         first = inspect.cleandoc(task.__doc__ or "").splitlines()[0]
-        lines.append(f"| `{name}` | {first} | {', '.join(options)} |")
-    lines += ["", "| parameter | |", "| --- | --- |"]
-    lines += [f"| `{option}` | {text} |" for option, text in parameters.items()]
-    return "\n".join(lines)
+        rows.append([f"`{name}`", plain(first), ", ".join(options)])
+    told = [[f"`{option}`", plain(text)] for option, text in parameters.items()]
+    return "\n".join(
+        [
+            *table(["task", "what it does", "parameters"], rows),
+            *table(["parameter", "what it says"], told),
+        ]
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+from markdown_table import plain, table
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -83,12 +84,12 @@ def settings() -> str:
         staged = any(row.stage for row in group.rows)
         head = ["setting, variable", "type", "default", "description"]
         head += ["makes stale"] if staged else []
-        parts += [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-        for row in group.rows:
-            cells = [f"`{row.key}`<br>`{row.variable}`", row.type, row.default, row.description]
-            cells += [row.stage] if staged else []
-            parts.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
-        parts.append("")
+        rows = [
+            [f"`{row.key}`<br>`{row.variable}`", row.type, row.default, plain(row.description)]
+            + ([row.stage] if staged else [])
+            for row in group.rows
+        ]
+        parts += table(head, rows)
     return "\n".join(parts)
 
 
@@ -117,8 +118,7 @@ def _description(model: type[BaseModel], name: str) -> str:
     for cls in model.__mro__:
         field = getattr(cls, "model_fields", {}).get(name)
         if field is not None and field.description:
-            # Braces and stars of file templates are no Markdown.
-            return str(field.description).replace("*", r"\*").replace("<", "&lt;")
+            return str(field.description)
     return ""
 
 

@@ -87,6 +87,7 @@ def test_every_setting_has_its_key_variable_and_description(site: Path) -> None:
     ]
     told = {html.unescape(re.findall(r"<code>([^<]+)", row[0])[0]): row[3] for row in rows if row}
     assert {key for key in wanted if not told[key].strip()} == set()
+    assert "{date}" in html.unescape(told["datasets.its.url_template"])
 
 
 def test_every_command_and_task_has_all_its_options(site: Path) -> None:
@@ -114,6 +115,7 @@ def test_every_command_and_task_has_all_its_options(site: Path) -> None:
         assert task in tasks
         for parameter, _ in getattr(run, task).get_params():
             assert f"--{parameter.replace('_', '-')}" in tasks
+    assert 'for example {"epochs": 5}' in html.unescape(text)
 
 
 def test_every_hook_and_decision_has_a_page(site: Path) -> None:
