@@ -23,7 +23,8 @@ DOCS = REPOSITORY / "docs"
 TUTORIALS = [DOCS / "write-a-dataset.md", DOCS / "write-a-model.md"]
 README = REPOSITORY / "README.md"
 TINY = (
-    '{"epochs": 1, "samples_per_epoch": 500, "validation_samples": 200, "evaluation_windows": 20}'
+    '{"epochs": 1, "samples_per_epoch": 500, "validation_samples": 200, "evaluation_windows": 20,'
+    ' "hidden": [4, 8], "head": 8}'
 )
 
 
