@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from luigi_traffic import yaml_lines
 from luigi_traffic.errors import SettingsError, did_you_mean
 
 PREFIX = "LUIGI_TRAFFIC__"
@@ -34,7 +35,10 @@ def profile() -> str:
 
 @dataclass
 class Layers:
-    """The merged values, which place set each key, and every place that was looked in."""
+    """The merged values, which place set each key, and every place that was looked in.
+
+    A place in `origin` is `<file>:<line>` or `environment <variable>`.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
@@ -72,9 +76,11 @@ class Layers:
             return
         self.places.append(str(file))
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content, lines = yaml_lines.read(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as e:
             raise SettingsError(f"{file} is not valid YAML: {e}") from e
+        except SettingsError as e:
+            raise SettingsError(f"{file}, {e}") from None
         if content is None:
             return
         if not isinstance(content, dict):
@@ -83,7 +89,8 @@ class Layers:
             )
         for name in reversed(under):
             content = {name: content}
-        self._merge(content, str(file))
+        above = "".join(f"{name}." for name in under)
+        self._merge(content, str(file), {above + key: line for key, line in lines.items()})
 
     def _environment(self, environ: Mapping[str, str]) -> None:
         self.places.append(f"environment {PREFIX}…")
@@ -94,17 +101,31 @@ class Layers:
                     content = {name: content}
                 self._merge(content, f"environment {variable}")
 
-    def _merge(self, content: dict[Any, Any], place: str) -> None:
+    def _merge(
+        self, content: dict[Any, Any], place: str, lines: Mapping[str, int] | None = None
+    ) -> None:
+        def at(path: str) -> str:
+            line = lines.get(path) if lines else None
+            return f"{place}:{line}" if line else place
+
         def into(target: dict[str, Any], more: dict[Any, Any], path: str) -> None:
             for key, value in more.items():
                 here = f"{path}.{key}" if path else str(key)
                 if isinstance(value, dict) and isinstance(target.get(str(key)), dict):
                     into(target[str(key)], value, here)
                 else:
+                    # What was below it in an earlier layer is gone with it.
+                    for gone in [known for known in self.origin if known.startswith(f"{here}.")]:
+                        del self.origin[gone]
                     target[str(key)] = {} if isinstance(value, dict) else value
-                    self.origin[here] = place
+                    self.origin[here] = at(here)
                     if isinstance(value, dict):
                         into(target[str(key)], value, here)
+                    elif isinstance(value, list):
+                        self.origin |= {
+                            f"{here}.{number}": at(f"{here}.{number}")
+                            for number in range(len(value))
+                        }
 
         into(self.values, content, "")
 
@@ -157,7 +178,8 @@ def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -
         text = f"setting {path!r} is missing. Set {Layers.variable(path)} or write it in a file."
     else:
         shown = "" if "password" in path else f" to {problem['input']!r}"
-        text = f"setting {path!r} is set{shown} in {place}: {problem['msg']}"
+        said = str(problem["msg"]).removeprefix("Value error, ")
+        text = f"setting {path!r} is set{shown} in {place}: {said}"
     return f"{text}\n  looked in, last wins:{found.looked_in()}"
 
 

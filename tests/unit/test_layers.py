@@ -21,15 +21,16 @@ class Outer(BaseModel):
 
 
 def test_every_value_knows_where_it_was_set(isolated) -> None:
-    base = isolated.write("base.yml", "a: {b: 1, c: 2}\n")
-    data = isolated.write("datasets/tiny.yml", "x: 1\n")
+    base = isolated.write("base.yml", "# of all\na: {b: 1,\n    c: 2}\n")
+    data = isolated.write("datasets/tiny.yml", "x:\n- 1\n- 2\n")
     isolated.set(A__C="3")
     found = Layers.read()
-    assert found.values == {"a": {"b": 1, "c": "3"}, "datasets": {"tiny": {"x": 1}}}
-    assert found.place_of("a.b") == str(base)
+    assert found.values == {"a": {"b": 1, "c": "3"}, "datasets": {"tiny": {"x": [1, 2]}}}
+    assert found.place_of("a.b") == f"{base}:2"
     assert found.place_of("a.c") == "environment LUIGI_TRAFFIC__A__C"
-    assert found.place_of("datasets.tiny.x") == str(data)
-    assert found.place_of("a.b.deeper") == str(base)
+    assert found.place_of("datasets.tiny.x") == f"{data}:1"
+    assert found.place_of("datasets.tiny.x.1") == f"{data}:3"
+    assert found.place_of("a.b.deeper") == f"{base}:2"
     assert found.place_of("never.set") is None
 
 
@@ -51,6 +52,21 @@ def test_a_mapping_over_a_value_and_a_value_over_a_mapping(isolated) -> None:
     isolated.write("base.yml", "a: 1\nb: {c: 1}\nkeep: {x: 1, y: 2}\n")
     isolated.write("local.yml", "a: {d: 2}\nb: 3\nkeep: {y: 3}\n")
     assert Layers.read().values == {"a": {"d": 2}, "b": 3, "keep": {"x": 1, "y": 3}}
+
+
+def test_what_an_earlier_layer_set_below_a_value_is_forgotten(isolated) -> None:
+    isolated.write("base.yml", "a: [1, 2]\nb: {c: 1}\n")
+    local = isolated.write("local.yml", "a: 3\nb: 4\n")
+    found = Layers.read()
+    assert found.place_of("a.1") == f"{local}:1"
+    assert found.place_of("b.c") == f"{local}:2"
+
+
+def test_a_key_given_twice_is_told_with_both_lines(isolated) -> None:
+    file = isolated.write("base.yml", "spark:\n  master: a\n  remote: b\n  master: c\n")
+    with pytest.raises(SettingsError) as caught:
+        Layers.read()
+    assert str(caught.value) == f"{file}, line 4: 'spark.master' is given in line 2 already"
 
 
 def test_the_variable_of_a_key() -> None:

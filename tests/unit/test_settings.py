@@ -89,7 +89,7 @@ def test_text_of_the_environment_is_typed_by_its_setting(isolated) -> None:
 def test_an_unknown_key_names_itself_its_place_and_the_nearest(isolated) -> None:
     file = isolated.write("base.yml", "pipeline:\n  window_day: 3\n")
     refused(
-        f"unknown setting 'pipeline.window_day', set in {file}.",
+        f"unknown setting 'pipeline.window_day', set in {file}:2.",
         "Did you mean 'window_days'?",
         f"- {isolated.conf / 'local.yml'} (absent)",
         "- packaged defaults",
@@ -108,8 +108,8 @@ def test_an_unknown_key_names_itself_its_place_and_the_nearest(isolated) -> None
 def test_a_bad_value_names_key_value_place_and_what_is_expected(isolated) -> None:
     file = isolated.write("local.yml", "pipeline: {window_days: many}\nwarehouse: {port: 99999}\n")
     refused(
-        f"setting 'pipeline.window_days' is set to 'many' in {file}: Input should be a valid int",
-        f"setting 'warehouse.port' is set to 99999 in {file}: Input should be less than or equal",
+        f"setting 'pipeline.window_days' is set to 'many' in {file}:1: Input should be a valid int",
+        f"setting 'warehouse.port' is set to 99999 in {file}:2: Input should be less than or equal",
     )
     isolated.write("local.yml", "warehouse: {kind: mysql}\n")
     refused("'warehouse.kind'", "'embedded' or 'server'")

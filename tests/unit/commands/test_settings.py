@@ -16,7 +16,7 @@ def test_values_and_where_they_were_set(empty, monkeypatch, anew):
     rows = by_key(settings.rows())
     assert rows["spark.master"]["set_in"] == "environment LUIGI_TRAFFIC__SPARK__MASTER"
     assert rows["pipeline.dataset"] == {
-        "key": "pipeline.dataset", "value": "tiny", "set_in": str(empty.conf / "base.yml"),
+        "key": "pipeline.dataset", "value": "tiny", "set_in": f"{empty.conf}/base.yml:1",
         "description": "dataset plugin of a run that names none",
     }  # fmt: skip
     # The section is in the file, this key of it is not.
