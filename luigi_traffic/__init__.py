@@ -32,7 +32,7 @@ from luigi_traffic.model import (
     ModelShape,
 )
 from luigi_traffic.source import Source, Stream
-from luigi_traffic.sources import Files, HttpZip
+from luigi_traffic.sources import Files, Http, HttpZip
 from luigi_traffic.version import API_VERSION, __version__
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Dataset",
     "DatasetSettings",
     "Files",
+    "Http",
     "HttpZip",
     "LinkGraph",
     "Model",

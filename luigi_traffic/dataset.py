@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luigi_traffic.graph import LinkGraph
 from luigi_traffic.source import Source
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Stages whose recipe a setting of a dataset may belong to.
 SettingStage = Literal["raw", "bronze", "silver", "gold"]
+
+_LAKE_STAGES = ("raw", "announce", "bronze", "silver")
 
 #: A `reject_reason` of bronze for rows that say "nothing was measured". They are
 #: counted and kept like any rejected row, but not held against `max_rejected_share`.
@@ -52,6 +54,29 @@ class DatasetSettings(BaseModel):
         le=1,
         description="share of a day's rows that bronze may reject before the stage fails",
     )
+    topic: str | None = setting(
+        # No stage: the recipe of the announcement has the topic that comes out of it.
+        None,
+        stage=None,
+        pattern=r"^([A-Za-z0-9._-]|\{dataset\}){1,200}$",
+        description="topic of its announcements; empty: events.topic",
+    )
+    lake_prefix: str | None = setting(
+        None,
+        stage=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$",
+        description="folder of the lake that its data lie in; empty: none. Manifests stay",
+    )
+
+    @field_validator("lake_prefix")
+    @classmethod
+    def _no_stage(cls, given: str | None) -> str | None:
+        if given and given.partition("/")[0] in _LAKE_STAGES:
+            raise ValueError(
+                f"{given.partition('/')[0]!r} is where data without a prefix lie; expected "
+                "another name"
+            )
+        return given
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,14 @@ class Layers:
             path = path.rpartition(".")[0]
         return None
 
+    def told(self, path: str, what: str) -> str:
+        """The line about a key whose value does not fit the other keys."""
+        return f"setting {path!r}, set in {self.place_of(path)}: {what}"
+
+    def with_places(self, told: list[str]) -> str:
+        """A line for each wrong key, and below them every place that was looked in."""
+        return "\n".join([*told, f"  looked in, last wins:{self.looked_in()}"])
+
     def looked_in(self) -> str:
         """Every place, one a line."""
         return "".join(f"\n    - {place}" for place in self.places)
@@ -155,32 +163,32 @@ def _environment_value(text: str) -> Any:
 
 
 def validated(model: type[M], values: Mapping[str, Any], prefix: str, found: Layers) -> M:
-    """`values` as `model`, or a `SettingsError` with one paragraph for each wrong key.
+    """`values` as `model`, or a `SettingsError` with one line for each wrong key.
 
     `prefix` is the dotted key that `values` lies under.
     """
     try:
         return model.model_validate(dict(values))
     except ValidationError as e:
-        raise SettingsError(
-            "\n".join(_explain(problem, model, prefix, found) for problem in e.errors())
-        ) from None
+        # An unknown key may be the missing one, misspelt: it is told first.
+        problems = sorted(e.errors(), key=lambda problem: problem["type"] == "missing")
+        told = [_explain(problem, model, prefix, found) for problem in problems]
+        raise SettingsError(found.with_places(told)) from None
 
 
 def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location = [str(part) for part in problem["loc"] if part != "[key]"]
     path = ".".join([prefix, *location] if prefix else location)
     place = found.place_of(path)
     if problem["type"] == "extra_forbidden":
         known = _fields(model, location[:-1])
-        text = f"unknown setting {path!r}, set in {place}.{did_you_mean(location[-1], known)}"
-    elif problem["type"] == "missing":
-        text = f"setting {path!r} is missing. Set {Layers.variable(path)} or write it in a file."
-    else:
-        shown = "" if "password" in path else f" to {problem['input']!r}"
-        said = str(problem["msg"]).removeprefix("Value error, ")
-        text = f"setting {path!r} is set{shown} in {place}: {said}"
-    return f"{text}\n  looked in, last wins:{found.looked_in()}"
+        return f"unknown setting {path!r}, set in {place}.{did_you_mean(location[-1], known)}"
+    if problem["type"] == "missing":
+        where = f"below {place}" if place else "in a file"
+        return f"setting {path!r} is missing. Set {Layers.variable(path)} or write it {where}."
+    shown = "" if "password" in path else f" to {problem['input']!r}"
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    return f"setting {path!r} is set{shown} in {place}: {said}"
 
 
 def _fields(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Finding plugins: entry points, then folders; one that fails is named and stops nobody.
 
 Order: entry points of the group `luigi_traffic` by distribution and name, then the modules
-of each folder of `plugins.path` by name. A name provided twice is an error naming both.
+of each folder of `plugins.path` by name, then the datasets that files of settings declare
+(`luigi_traffic.declared`). A name provided twice is an error naming both.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pydantic import ValidationError
 from luigi_traffic import hookspecs
 from luigi_traffic.contract import check_api, check_marked, checked
 from luigi_traffic.dataset import Dataset
+from luigi_traffic.declared import loading
 from luigi_traffic.errors import PluginError, SettingsError, TrafficError, did_you_mean
 from luigi_traffic.isolation import Found, guarded
 from luigi_traffic.layers import validated
@@ -48,6 +50,8 @@ class Plugins:
     provider: dict[str, Found] = field(default_factory=dict)
     #: dataset or model name → plugins that provide it, where they are several
     contested: dict[str, list[Found]] = field(default_factory=dict)
+    #: name of a dataset that a file declares wrongly → what is wrong with it
+    refused: dict[str, TrafficError] = field(default_factory=dict)
 
     @classmethod
     def load(cls, wanted: PluginsSettings) -> Plugins:
@@ -70,7 +74,34 @@ class Plugins:
                 name = file.parent.name if file.name == "__init__.py" else file.stem
                 origin = Found(name, str(file), "in a folder")
                 plugins._register(origin, partial(_module, file, name), wanted)
+        for name, values in settings().datasets.items():
+            if loading.declares(values):
+                plugins._declare(name, values, wanted)
         return plugins
+
+    def _declare(self, name: str, values: dict[str, Any], wanted: PluginsSettings) -> None:
+        """A dataset of a file of settings; a wrong one is told when it is asked for."""
+        file = loading.file_of(name, layers())
+        origin = Found(name, file, "declared")
+        if {name, file} & set(wanted.disabled):
+            self.found.append(replace(origin, disabled=True))
+            return
+        try:
+            if name in self.datasets or name in self.models:
+                other = self.provider[name]
+                raise PluginError(
+                    f"{name!r} is declared by {file} and provided by {other.distribution} "
+                    f"({other.name}). Rename the file, take its key {loading.KEY!r} out, or name "
+                    "the plugin in plugins.disabled."
+                )
+            self.datasets[name] = loading.declared(name, values, layers())
+        except TrafficError as e:
+            self.refused[name] = e
+            self.found.append(replace(origin, problem=f"{e.__class__.__name__}: {e}"))
+            logger.warning("dataset %s (%s) is left out: %s", name, file, e)
+        else:
+            self.found.append(origin)
+            self.provider[name] = origin
 
     def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
         if {origin.name, origin.distribution} & set(wanted.disabled):
@@ -140,6 +171,8 @@ class Plugins:
 
         Raises `PluginError` (nothing provides it) or `SettingsError` (its settings are wrong).
         """
+        if name in self.refused:
+            raise self.refused[name]
         cls = self._wanted("dataset", name, self.datasets)
         values = settings().datasets.get(name, {})
         return cls(validated(cls.Settings, values, f"datasets.{name}", layers()))

@@ -7,11 +7,14 @@ Hashing, retries, size caps, safe unzipping and the write to the lake are the co
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
+
+#: How the text of a day is packed; see `Stream`.
+Packing = Literal["zip", "gzip", "parquet", "none"]
 
 
 @dataclass(frozen=True)
@@ -21,15 +24,19 @@ class Stream:
     name      for people and manifests (a file name, the last part of a URL)
     chunks    the bytes, in order, each chunk at most a few MiB
     size      bytes announced by the source, None where it does not say
-    packing   "zip": an archive with exactly one text file inside; "none": text as it is
+    packing   "zip": an archive with exactly one text file inside; "gzip"; "parquet": a table,
+              unpacked to comma-separated lines below a header; "none": text as it is
     origin    where it came from (a URL without credentials): for messages and lineage
+    edit      what is done to the unpacked text on its way, chunks to chunks, None: nothing.
+              It cuts one day out of a file of many, or turns another encoding into UTF-8
     """
 
     name: str
     chunks: Iterator[bytes]
     size: int | None = None
-    packing: Literal["zip", "none"] = "none"
+    packing: Packing = "none"
     origin: str = ""
+    edit: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
 
 
 class Source(ABC):

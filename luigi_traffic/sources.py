@@ -1,4 +1,4 @@
-"""The sources that come with the framework: one archive a day by URL, files by glob."""
+"""The sources that come with the framework: one file a day by URL, files by glob."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ from luigi_traffic.errors import (
     TransientError,
     did_you_mean,
 )
-from luigi_traffic.source import Source, Stream
+from luigi_traffic.source import Packing, Source, Stream
 
 CHUNK_BYTES = 1 << 20
 PLACEHOLDERS = ("year", "month", "day", "date")
 _TRY_AGAIN = {408, 425, 429}
 _ABSENT = {404, 410}
+_PACKINGS: dict[str, Packing] = {
+    ".zip": "zip", ".gz": "gzip", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+
+
+def packing_of(name: str) -> Packing:
+    """How a file of that name is packed: zip, gzip, parquet, or text as it is."""
+    return _PACKINGS.get(Path(name).suffix.lower(), "none")
 
 
 def fill(template: str, day: date) -> str:
@@ -57,23 +65,31 @@ def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-class HttpZip(Source):
-    """One ZIP archive a day, with one text file inside, behind a URL template.
+class Http(Source):
+    """One file a day behind a URL template: text, .zip with one text file inside, .gz, .parquet.
 
-    `url_template` may use http, https or file, with {year}, {month}, {day}, {date}.
+    `url_template` may use http, https or file, with {year}, {month}, {day}, {date}. `packing`
+    is told by the end of the URL's path where it is not given.
     """
 
-    def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self, url_template: str, *, packing: Packing | None = None, timeout: float = 60.0
+    ) -> None:
         self.url_template = url_template
         self.timeout = timeout
+        self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
 
     def recipe(self) -> dict[str, Any]:
-        """The template, without credentials."""
-        return {"kind": "http_zip", "url_template": without_credentials(self.url_template)}
+        """The template, without credentials and query, and how its files are packed."""
+        return {
+            "kind": "http",
+            "url_template": without_credentials(self.url_template),
+            "packing": self.packing,
+        }
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
-        """One stream: the day's archive. 404 and 410 (a missing file) are `SourceAbsent`."""
+        """One stream: the day's file. 404 and 410 (a missing file) are `SourceAbsent`."""
         url = fill(self.url_template, day)
         scheme = urlsplit(url).scheme
         if scheme == "file":
@@ -99,7 +115,7 @@ class HttpZip(Source):
             raise SourceError(f"cannot read {path}: {e.strerror}") from e
         with file:
             size = path.stat().st_size
-            yield Stream(path.name, read_chunks(file), size, packing="zip", origin=url)
+            yield Stream(path.name, read_chunks(file), size, packing=self.packing, origin=url)
 
     @contextmanager
     def _open_http(self, url: str) -> Iterator[Stream]:
@@ -120,7 +136,8 @@ class HttpZip(Source):
                 raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
             length = answer.headers.get("Content-Length", "")
             # A content encoding changes the length on the way; then the size is not known.
-            encoded = "Content-Encoding" in answer.headers
+            encoding = answer.headers.get("Content-Encoding")
+            encoded = encoding is not None
             size = int(length) if length.isdigit() and not encoded else None
 
             def chunks() -> Iterator[bytes]:
@@ -130,23 +147,40 @@ class HttpZip(Source):
                     raise TransientError(f"{shown} broke off: {_reason(e)}") from e
 
             name = Path(urlsplit(url).path).name or "download"
-            yield Stream(name, chunks(), size, packing="zip", origin=shown)
+            # Some servers take the .gz of a file for the encoding of the answer: then requests
+            # has unpacked it.
+            unpacked = self.packing == "gzip" and encoding in ("gzip", "x-gzip")
+            packing: Packing = "none" if unpacked else self.packing
+            yield Stream(name, chunks(), size, packing=packing, origin=shown)
+
+
+class HttpZip(Http):
+    """One ZIP archive a day, with one text file inside, behind a URL template (see `Http`)."""
+
+    def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
+        super().__init__(url_template, packing="zip", timeout=timeout)
+
+    def recipe(self) -> dict[str, Any]:
+        """The template, without credentials."""
+        return {"kind": "http_zip", "url_template": without_credentials(self.url_template)}
 
 
 class Files(Source):
     """Text files of a day in a folder: `glob` is a path with {year}, {month}, {day}, {date},
     and `*` in its last part."""
 
-    def __init__(self, glob: str) -> None:
+    def __init__(self, glob: str, *, packing: Packing | None = None) -> None:
         self.glob = glob
+        self.packing = packing
 
     def recipe(self) -> dict[str, Any]:
-        """The glob."""
-        return {"kind": "files", "glob": self.glob}
+        """The glob, and how its files are packed where their names do not say it."""
+        packed = {"packing": self.packing} if self.packing else {}
+        return {"kind": "files", "glob": self.glob, **packed}
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
-        """One stream a file, in the order of their names; ZIP files are unpacked."""
+        """One stream a file, in the order of their names; .zip, .gz and .parquet are unpacked."""
         pattern = Path(fill(self.glob, day)).expanduser()
         paths = sorted(p for p in pattern.parent.glob(pattern.name) if p.is_file())
         if not paths:
@@ -155,12 +189,11 @@ class Files(Source):
         def streams() -> Iterator[Stream]:
             for path in paths:
                 with path.open("rb") as file:
-                    packing = "zip" if path.suffix.lower() == ".zip" else "none"
                     yield Stream(
                         path.name,
                         read_chunks(file),
                         path.stat().st_size,
-                        packing=packing,  # type: ignore[arg-type]
+                        packing=self.packing or packing_of(path.name),
                         origin=path.as_uri() if path.is_absolute() else str(path),
                     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import SettingsError, TrafficError
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import ROOT, folder, parse_key
 from luigi_traffic.layers import home
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _STAGES = ("raw", "bronze", "silver")
 _REGISTERED = "-registered"
+#: What `Catalog.attempt` makes, below a `lake_prefix` or not.
+_ATTEMPT = re.compile(r"/?(raw|bronze|silver)/[^/]+/\d{4}-\d{2}-\d{2}/[0-9a-f]{12}/")
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,11 @@ def _attempts(older_than: timedelta) -> Iterator[Garbage]:
     """Prefixes of the lake that no manifest names."""
     store, before = parts().store, datetime.now(UTC) - older_than
     seen: dict[str, tuple[int, datetime]] = {}
-    for stage in _STAGES:
-        for info in store.list(f"{stage}/"):
-            pieces = info.key.split("/")
-            if len(pieces) > 4:
-                prefix = "/".join(pieces[:4]) + "/"
+    places = _places()
+    for place in places:
+        for info in store.list(f"{place}/"):
+            if found := _ATTEMPT.match(info.key, len(place.rpartition("/")[0])):
+                prefix = info.key[: found.end()]
                 count, newest = seen.get(prefix, (0, info.modified))
                 seen[prefix] = count + info.size, max(newest, info.modified)
     old = {prefix: held for prefix, held in seen.items() if held[1] <= before}
@@ -109,7 +112,21 @@ def _attempts(older_than: timedelta) -> Iterator[Garbage]:
     if isinstance(store, LocalStore):
         yield from _temporary_files(store, before)
     elif parts().settings.lake.kind == "s3":
-        yield from _uploads(before)
+        yield from _uploads(places, before)
+
+
+def _places() -> list[str]:
+    """Where data lie: each stage's folder, below nothing and below each `lake_prefix`.
+
+    Known are the prefixes of the settings as they are and those of every manifest.
+    """
+    below = {""}
+    for name in plugins().datasets:
+        with suppress(TrafficError):  # its settings are wrong: it cannot have written anything
+            below.add(plugins().dataset(name).settings.lake_prefix or "")
+    for prefix in _named(f"{ROOT}/"):
+        below.add("/".join(prefix.split("/")[:-5]))
+    return sorted(f"{b}/{stage}" if b else stage for b in below for stage in _STAGES)
 
 
 def _named(prefix: str) -> set[str]:
@@ -121,7 +138,7 @@ def _named(prefix: str) -> set[str]:
 
 def _attempt_remover(prefix: str) -> Callable[[], bool]:
     def remove() -> bool:
-        stage, dataset, day, _ = prefix.rstrip("/").split("/")
+        stage, dataset, day, _ = prefix.rstrip("/").split("/")[-4:]
         if prefix in _named(folder(stage, dataset, day)):
             return False
         parts().catalog.discard(prefix)
@@ -140,7 +157,7 @@ def _temporary_files(store: LocalStore, before: datetime) -> Iterator[Garbage]:
                 yield Garbage("temporary file", str(path), info.st_size, modified, _unlinker(path))
 
 
-def _uploads(before: datetime) -> Iterator[Garbage]:
+def _uploads(places: list[str], before: datetime) -> Iterator[Garbage]:
     """Multipart uploads of a writer that was killed; no listing of objects shows them."""
     from luigi_traffic.lake.s3 import S3Store, Unfinished
 
@@ -155,7 +172,7 @@ def _uploads(before: datetime) -> Iterator[Garbage]:
         return remove
 
     for upload in store.unfinished():
-        ours = upload.key.startswith(tuple(f"{stage}/" for stage in _STAGES))
+        ours = upload.key.startswith(tuple(f"{place}/" for place in places))
         if ours and upload.begun and upload.begun <= before:
             yield Garbage("upload", upload.key, upload.size, upload.begun, remover(upload))
 

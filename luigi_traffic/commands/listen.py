@@ -11,6 +11,7 @@ from datetime import date as Date
 from luigi.task_register import Register
 
 from luigi_traffic.errors import SettingsError, did_you_mean
+from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.events.dead_letters import DeadLetters
 from luigi_traffic.events.listener import Listener, Wanted
 from luigi_traffic.events.received import DayWanted
@@ -51,9 +52,8 @@ def listen(options: Options) -> None:
         )
     check_task(options.task, options.first)
     datasets = list(options.datasets) or sorted(plugins().datasets)
-    for name in datasets:
-        plugins().dataset(name)  # a name that no plugin provides is told here
-    topics = sorted({chosen.events.topic.format(dataset=name) for name in datasets})
+    # A name that no plugin provides is told here.
+    topics = sorted({topic_of(plugins().dataset(name), chosen.events) for name in datasets})
     group = options.group or chosen.listen.group
     parts().warehouse.migrate()
     ensure_topics(chosen.events, topics)

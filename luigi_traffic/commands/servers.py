@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from luigi_traffic.commands.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
+from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.layers import Layers, profile
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import EventsSettings, settings
@@ -88,8 +89,9 @@ def _silent(addresses: Sequence[str], setting: str) -> list[Problem]:
 
 def _topics(chosen: EventsSettings) -> list[str]:
     try:
-        return [chosen.topic.format(dataset=name) for name in sorted(plugins().datasets)]
-    except TrafficError:  # told by the check of plugins
+        loaded = plugins()
+        return sorted({topic_of(loaded.dataset(name), chosen) for name in loaded.datasets})
+    except TrafficError:  # told by the checks of plugins and datasets
         return []
 
 

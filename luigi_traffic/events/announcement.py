@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import short_hash
+
+if TYPE_CHECKING:
+    from luigi_traffic.dataset import Dataset
+    from luigi_traffic.settings import EventsSettings
 
 TYPE = "io.luigi-traffic.raw.committed.v1"
 
@@ -37,6 +41,11 @@ class Announcement:
 def event_id(dataset: str, day: str, partition_id: str) -> str:
     """The id of the announcement of that raw partition."""
     return short_hash(TYPE, dataset, day, partition_id, length=32)
+
+
+def topic_of(dataset: Dataset, events: EventsSettings) -> str:
+    """The topic of a dataset's announcements: its own, or the one of all."""
+    return (dataset.settings.topic or events.topic).format(dataset=dataset.name)
 
 
 def announce(manifest: Manifest, manifest_url: str, topic: str) -> Announcement:

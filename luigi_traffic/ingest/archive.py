@@ -13,7 +13,7 @@ from luigi_traffic.errors import SourceError
 
 CHUNK_BYTES = 1 << 20
 #: Below this many bytes no ratio is suspicious: a small file of zeros is no bomb.
-_RATIO_FLOOR = 16 << 20
+RATIO_FLOOR = 16 << 20
 _ENCRYPTED = 0x1
 
 
@@ -92,7 +92,7 @@ def _limited(
     file: IO[bytes], member: zipfile.ZipInfo, name: str, limits: Limits
 ) -> Iterator[bytes]:
     # The sizes an archive declares may lie: count what really comes out.
-    most = min(limits.max_bytes, max(_RATIO_FLOOR, int(member.compress_size * limits.max_ratio)))
+    most = min(limits.max_bytes, max(RATIO_FLOOR, int(member.compress_size * limits.max_ratio)))
     seen = 0
     while chunk := file.read(CHUNK_BYTES):
         seen += len(chunk)

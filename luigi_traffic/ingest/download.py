@@ -7,6 +7,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,8 @@ from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import TrafficError, TransientError
 from luigi_traffic.ingest.archive import Limits, only_member
+from luigi_traffic.ingest.gzipped import gunzipped
+from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
@@ -39,7 +42,8 @@ Progress = Callable[[int, int | None, str], None]
 class Ingested:
     """A day in the lake, not committed yet.
 
-    `archives` are {"name", "origin", "bytes", "sha256"}.
+    `archives` are {"name", "origin", "bytes", "sha256"}, and "kept_sha256" of the text that is
+    left where a source edits it: one day of a file that holds many.
     """
 
     prefix: str
@@ -52,8 +56,8 @@ class Ingested:
 
     @property
     def content_hash(self) -> str:
-        """One hash over the sha256 of all archives in order."""
-        joined = "\n".join(a["sha256"] for a in self.archives)
+        """One hash over the sha256 of all archives, of what was kept of them, in order."""
+        joined = "\n".join(a.get("kept_sha256", a["sha256"]) for a in self.archives)
         return joined if len(self.archives) == 1 else hashlib.sha256(joined.encode()).hexdigest()
 
 
@@ -96,7 +100,7 @@ def _once(
     spool: Path,
     progress: Progress,
 ) -> Ingested:
-    prefix = catalog.attempt("raw", dataset.name, day)
+    prefix = catalog.attempt("raw", dataset.name, day, dataset.settings.lake_prefix)
     writer = PieceWriter(catalog.store, prefix, limits.piece_bytes, dataset.header)
     archives: list[dict[str, Any]] = []
     try:
@@ -121,31 +125,49 @@ def _stream(
 ) -> dict[str, Any]:
     digest = hashlib.sha256()
     counted = _Counted(stream, digest.update, progress)
-    if stream.packing == "zip":
-        # A ZIP's directory is at its end: spool it, under no name, so that a crash leaves nothing.
+    kept = hashlib.sha256()
+
+    def write(text: Iterator[bytes]) -> None:
+        if stream.edit is None:
+            writer.write(stream.name, text)
+        else:
+            writer.write(stream.name, _hashed(stream.edit(text), kept.update))
+
+    caps = Limits(limits.max_bytes, limits.max_ratio)
+    if stream.packing in ("zip", "parquet"):
+        # The directory is at the end: spool it, under no name, so that a crash leaves nothing.
         with tempfile.TemporaryFile(dir=spool) as archive:
             for chunk in counted:
                 archive.write(chunk)
             crash_point(CrashPoint.RAW_DOWNLOADED)
-            _unpack(archive, stream, writer, limits, progress)
+            with _opened(archive, stream, caps) as chunks:
+                unpacked = Stream(f"unpacking {stream.name}", chunks)
+                write(iter(_Counted(unpacked, lambda _: None, progress)))
+    elif stream.packing == "gzip":
+        write(gunzipped(counted, stream.name, caps))
     else:
-        writer.write(stream.name, iter(counted))
-    return {
+        write(iter(counted))
+    archive_of_day = {
         "name": stream.name,
         "origin": stream.origin,
         "bytes": counted.seen,
         "sha256": digest.hexdigest(),
     }
+    return archive_of_day | ({"kept_sha256": kept.hexdigest()} if stream.edit else {})
 
 
-def _unpack(
-    archive: IO[bytes], stream: Stream, writer: PieceWriter, limits: IngestSettings,
-    progress: Progress,
-) -> None:  # fmt: skip
-    caps = Limits(limits.max_bytes, limits.max_ratio)
-    with only_member(archive, stream.name, caps) as chunks:
-        unpacked = Stream(f"unpacking {stream.name}", chunks)
-        writer.write(stream.name, iter(_Counted(unpacked, lambda _: None, progress)))
+def _opened(
+    archive: IO[bytes], stream: Stream, caps: Limits
+) -> AbstractContextManager[Iterator[bytes]]:
+    if stream.packing == "parquet":
+        return nullcontext(parquet_lines(archive, stream.name, caps))
+    return only_member(archive, stream.name, caps)
+
+
+def _hashed(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        update(chunk)
+        yield chunk
 
 
 class _Counted:

@@ -85,9 +85,10 @@ class Catalog:
             self._manifests[entry.key] = Manifest.from_json(self.store.read(entry.key))
         return self._manifests[entry.key]
 
-    def attempt(self, stage: str, dataset: str, day: date) -> str:
-        """A fresh prefix for data that no manifest names yet."""
-        return f"{stage}/{dataset}/{day.isoformat()}/{uuid.uuid4().hex[:12]}/"
+    def attempt(self, stage: str, dataset: str, day: date, below: str | None = None) -> str:
+        """A fresh prefix for data that no manifest names yet, `below` a folder of the lake."""
+        place = f"{stage}/{dataset}/{day.isoformat()}/{uuid.uuid4().hex[:12]}/"
+        return f"{below}/{place}" if below else place
 
     def commit(self, manifest: Manifest) -> bool:
         """Commit: True for the one runner whose manifest it is, False where it existed.

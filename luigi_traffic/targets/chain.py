@@ -7,6 +7,7 @@ from functools import cache, cached_property
 
 from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.lake.manifest import Entry
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
@@ -40,7 +41,7 @@ class Lineage:
     @cached_property
     def announce(self) -> Recipe:
         """The topic."""
-        topic = parts().settings.events.topic.format(dataset=self.dataset.name)
+        topic = topic_of(self.dataset, parts().settings.events)
         return Recipe("announce", self.dataset.name, {"topic": topic})
 
     @cached_property

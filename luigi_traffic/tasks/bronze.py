@@ -43,7 +43,8 @@ class Bronze(DayStage):
         )
         frame = schemas.checked_bronze(dataset.bronze(session(), day))
         observed, counting = quality.observe_bronze(frame, dataset.reject_reasons)
-        prefix = catalog.attempt("bronze", self.dataset, self.date)
+        below = dataset.settings.lake_prefix
+        prefix = catalog.attempt("bronze", self.dataset, self.date, below)
         files = schemas.write_partition(observed, catalog.store, prefix)
         counts = quality.bronze_counts(counting, dataset.reject_reasons)
         try:

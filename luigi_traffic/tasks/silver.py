@@ -41,7 +41,8 @@ class Silver(DayStage):
         frame = schemas.canonical_silver(dataset.silver(kept), dataset.extra_columns)
         checks = dataset.checks()
         observed, after = quality.observe_silver(frame, self.date, dataset.interval, checks)
-        prefix = catalog.attempt("silver", self.dataset, self.date)
+        below = dataset.settings.lake_prefix
+        prefix = catalog.attempt("silver", self.dataset, self.date, below)
         files = schemas.write_partition(observed, catalog.store, prefix)
         try:
             counts = quality.judge_silver(before, after, bronze.rows_out, checks)

@@ -9,7 +9,9 @@ import pytest
 
 from luigi_traffic.commands import garbage
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
+from luigi_traffic.recipe import Recipe
 from luigi_traffic.warehouse.tables import forecast_table, gold_table
 
 DAY = date(2024, 5, 1)
@@ -67,6 +69,32 @@ def test_an_attempt_committed_meanwhile_stays(empty):
     named = next(iter(garbage._named("_manifests/silver/")))
     assert garbage._attempt_remover(named)() is False
     assert (parts().settings.lake_path / named / "part-0").exists()
+
+
+def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatch):
+    monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LAKE_PREFIX", "cities/now")
+    anew()
+    catalog, lake = parts().catalog, parts().settings.lake_path
+    garbage_of = {}
+    for below in (None, "cities/now", "then", "never/heard/of"):
+        kept, dropped = (catalog.attempt("silver", "tiny", DAY, below) for _ in range(2))
+        for prefix in (kept, dropped):
+            with catalog.store.writer(f"{prefix}part-0") as file:
+                file.write(b"12345")
+        recipe = Recipe("silver", "tiny", {"below": below})
+        if below != "never/heard/of":
+            catalog.commit(Manifest.start(recipe, DAY, "a" * 32, inputs=[], prefix=kept))
+        garbage_of[below] = dropped
+    # Looks like an attempt of the prefix `then`, and is none.
+    with catalog.store.writer("then/raw/x/notes/0123456789ab/part-0") as file:
+        file.write(b"12345")
+    empty.commit_day(DAY)
+    grow_old(lake)
+    said = garbage.rows(AGE, dry_run=False)
+    assert {r["what"] for r in said} == {garbage_of[b] for b in (None, "cities/now", "then")}
+    assert all(r["removed"] for r in said)
+    assert garbage.rows(AGE, dry_run=False) == []
+    assert (lake / "then/raw/x/notes/0123456789ab/part-0").exists()
 
 
 def test_superseded_partitions_stay(empty, anew, monkeypatch):
