@@ -223,10 +223,15 @@ class Plugins:
                   for p in self.found if p.problem]  # fmt: skip
         off = [f"\n  plugin {p.name} ({p.distribution}) is disabled by plugins.disabled"
                for p in self.found if p.disabled]  # fmt: skip
+        declare = ""
+        if kind == "dataset":
+            has = "has no key" if name in settings().datasets else "may declare it by the key"
+            declare = f"\n  conf/datasets/{name}.yml {has} {loading.KEY!r}: docs/yaml-dataset.md."
         raise PluginError(
             f"no plugin provides the {kind} {name!r}.{did_you_mean(name, known)}"
             f"{''.join(broken + off)}\n  Plugins are found among installed packages "
             f"(entry points {PROJECT!r}) and in plugins.path; see `luigi-traffic plugins list`."
+            f"{declare}"
         )
 
 

@@ -109,7 +109,12 @@ def _node_links(path: Path, graph: Graph) -> list[tuple[str, str, str]]:
 
 def _matrix(path: Path, graph: Graph) -> Iterator[tuple[str, str]]:
     rows = _rows(path, graph)
-    ids = next(rows)[1][1:]
+    corner, *ids = next(rows)[1]
+    if _is_number(corner) or len(ids) != len(set(ids)):
+        raise DataError(
+            f"{path}, line 1: expected an empty field and then the link ids, each once (the first "
+            f"column holds them too), found {corner!r}, {', '.join(map(repr, ids[:3]))} …"
+        )
     seen = set()
     for number, (link, *cells) in rows:
         if len(cells) != len(ids):
@@ -134,14 +139,18 @@ def _counts(weight: float, least: float | None) -> bool:
     return weight >= least if least is not None else weight != 0
 
 
-def _weight(path: Path, line: int, text: str) -> float:
+def _is_number(text: str) -> bool:
     try:
-        value = float(text)
+        float(text)
     except ValueError:
-        value = math.nan
-    if math.isnan(value):
+        return False
+    return True
+
+
+def _weight(path: Path, line: int, text: str) -> float:
+    if not _is_number(text) or math.isnan(float(text)):
         raise DataError(f"{path}, line {line}: {text!r} is not a number, expected a weight")
-    return value
+    return float(text)
 
 
 def _position(path: Path, name: str, column: Any, header: list[str] | None) -> int:

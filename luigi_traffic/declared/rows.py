@@ -105,8 +105,11 @@ def _timestamp(moment: Column, table: Table) -> Column:
         known = F.when(scaled.between(0, times.UNIX_MOST), scaled)
         return wall(F.timestamp_seconds(known))
     if table.time_format is None:
+        # Spark reads no offset behind a time without seconds. The type must be spelt out:
+        # "timestamp" is TIMESTAMP_NTZ in our sessions, which passes over an offset.
+        full = F.regexp_replace(moment, r"([T ]\d{2}:\d{2})( ?(?:Z|[+-]))", "$1:00$2")
         return F.when(moment.rlike(times.ISO), moment.try_cast("timestamp_ntz")).when(
-            moment.rlike(times.ISO_OFFSET), wall(moment.try_cast("timestamp"))
+            moment.rlike(times.ISO_OFFSET), wall(full.try_cast("timestamp_ltz"))
         )
     parsed = F.try_to_timestamp(moment, F.lit(table.time_format))
     return parsed.cast("timestamp_ntz")

@@ -31,6 +31,14 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
     )  # fmt: skip
 
 
+def test_a_file_without_a_table_is_told_what_it_lacks(isolated) -> None:
+    isolated.write("datasets/my_city.yml", "links: []\n")
+    with pytest.raises(PluginError, match=r"conf/datasets/my_city\.yml has no key 'table'"):
+        plugins().dataset("my_city")
+    with pytest.raises(PluginError, match=r"conf/datasets/other\.yml may declare it by the key"):
+        plugins().dataset("other")
+
+
 def test_the_environment_is_laid_over_the_file(isolated) -> None:
     isolated.write("datasets/my_city.yml", GOOD)
     isolated.set(

@@ -62,6 +62,8 @@ class Web:
                     self.wfile.write(b"0\r\n\r\n")
                     return
                 more = 500 if how == "broken" else 0
+                if how.startswith("encoded"):
+                    self.send_header("Content-Encoding", how.partition(" ")[2])
                 self.send_header("Content-Length", str(len(body) + more))
                 self.end_headers()
                 self.wfile.write(body)
@@ -97,7 +99,7 @@ class Web5Minutes(lt.Dataset):
     name, version, interval, timezone, speed_unit = "web", "1", timedelta(minutes=5), "UTC", "km/h"
 
     def __init__(self, source: lt.Source) -> None:
-        super().__init__(None)
+        super().__init__(self.Settings())
         self._source = source
 
     def source(self) -> lt.Source:
@@ -127,6 +129,41 @@ def fetch(
 
 def of(web: Web, more: str = "") -> lt.HttpZip:
     return lt.HttpZip(f"http://127.0.0.1:{web.port}/{{year}}/{{date}}.zip{more}", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "how"),
+    [
+        ("{date}.csv", TEXT, ""),
+        ("{date}.csv", gzip.compress(TEXT), "encoded gzip"),
+        ("{date}.csv.zip", packed(), ""),
+        ("{date}.csv.gz", gzip.compress(TEXT), ""),
+        ("{date}.csv.gz", gzip.compress(TEXT), "chunked"),
+        # What some servers make of a .gz: requests has unpacked it when it comes to us.
+        ("{date}.csv.gz", gzip.compress(TEXT), "encoded gzip"),
+        ("{date}.csv.gz", gzip.compress(TEXT), "encoded x-gzip"),
+        ("day?of={date}&as=.zip", TEXT, ""),
+    ],
+)
+def test_the_end_of_the_name_says_how_it_is_packed(
+    web: Web, catalog: Catalog, tmp_path: Path, name: str, body: bytes, how: str
+) -> None:
+    web.answers = [(200, body, how)]
+    day = fetch(catalog, tmp_path, lt.Http(f"http://127.0.0.1:{web.port}/{name}", timeout=5))
+    text = b"".join(gzip.decompress(catalog.store.read(file.key)) for file in day.files)
+    assert text == TEXT.partition(b"\n")[2]
+    assert web.paths == ["/" + name.format(date="20120328")]
+
+
+def test_data_lie_below_the_lake_prefix_of_their_dataset(
+    web: Web, catalog: Catalog, tmp_path: Path
+) -> None:
+    web.answers = [(200, packed(), "")]
+    dataset = Web5Minutes(of(web))
+    dataset.settings = lt.DatasetSettings(lake_prefix="korea/roads")
+    day = ingest(dataset, DAY, catalog, QUICK, tmp_path / "tmp", lambda *_: None)
+    assert day.prefix.startswith("korea/roads/raw/web/2012-03-28/")
+    assert all(file.key.startswith(day.prefix) for file in day.files)
 
 
 def left(tmp_path: Path) -> list[Path]:

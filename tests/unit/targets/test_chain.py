@@ -83,7 +83,9 @@ def test_each_stage_has_an_id_of_its_own_and_exists_when_committed(tiny) -> None
         ({"DATASETS__TINY__MAX_SPEED": "90"}, "bronze"),
         ({"DATASETS__TINY__UNDECLARED": "9"}, "bronze"),
         ({"DATASETS__TINY__LINKS": "[a]"}, "silver"),
+        ({"DATASETS__TINY__LAKE_PREFIX": "elsewhere"}, None),
         ({"EVENTS__TOPIC": "other"}, "announce"),
+        ({"DATASETS__TINY__TOPIC": "mine.{dataset}"}, "announce"),
         ({"DATASETS__TINY__GLOB": "/elsewhere/{date}"}, "raw"),
     ],
 )
@@ -122,6 +124,17 @@ def test_a_version_makes_exactly_its_descendants_stale(tiny, old, new, first_sta
     order = ["raw", "bronze", "silver", "gold"]
     stale = {stage for stage in STAGES if before[stage] != after[stage]}
     assert stale == set(order[order.index(first_stale) :])
+
+
+def test_a_dataset_may_have_a_topic_of_its_own(tiny) -> None:
+    def topic() -> str:
+        return DayChain("tiny", DAY).lineage.announce.terms["topic"]
+
+    assert topic() == "traffic.tiny.raw"
+    tiny.set(EVENTS__TOPIC="all.raw")
+    assert topic() == "all.raw"
+    tiny.set(DATASETS__TINY__TOPIC="mine.{dataset}.v2")
+    assert topic() == "mine.tiny.v2"
 
 
 def test_new_content_makes_all_stale(tiny) -> None:
