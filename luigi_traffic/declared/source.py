@@ -18,6 +18,7 @@ from luigi_traffic.source import Source, Stream
 from luigi_traffic.sources import Files, Http
 
 _BOM = b"\xef\xbb\xbf"
+_LONGEST_LINE = 1 << 20
 
 
 class TableSource(Source):
@@ -163,5 +164,10 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if newline:
             yield head
         rest = tail
+        if len(rest) > _LONGEST_LINE:
+            raise DataError(
+                f"no line end within {_LONGEST_LINE:,} bytes: expected a text table with one row a "
+                "line"
+            )
     if rest:
         yield rest

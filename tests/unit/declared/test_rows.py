@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from declared_tables import declared
 
 from luigi_traffic.dataset import RawDay
+from luigi_traffic.ingest.download import ingest
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.settings import IngestSettings
 from luigi_traffic.spark.quality import bronze_counts, judge_bronze, observe_bronze
 
 pytestmark = pytest.mark.spark
@@ -171,6 +177,38 @@ def test_a_number_that_nobody_measured_in_an_interval_is_null(spark, raw) -> Non
     day = raw("2024-01-01 08:05,a,50,", header=f"{HEAD},q")
     (row,) = dataset.silver(dataset.bronze(spark, day)).collect()
     assert (row.speed, row.flow) == (50.0, None)
+
+
+@pytest.mark.parametrize("name", ["{date}.parquet", "{year}.parquet"])
+def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> None:
+    # Instants in UTC, as pandas writes them: the day is the one of Seoul.
+    start = datetime(2023, 12, 31, 15, tzinfo=UTC)
+    hours = [start + timedelta(hours=n) for n in range(24 if "date" in name else 48)]
+    table = pa.table(
+        {
+            "t": pa.array(hours, pa.timestamp("ns", tz="UTC")),
+            "road": ['을지로, "동"'] * len(hours),
+            "kmh": [float(n) for n in range(len(hours))],
+            "q": pa.array([None, *range(1, len(hours))], pa.int64()),
+        }
+    )
+    pq.write_table(table, tmp_path / name.format(date="20240101", year="2024"), row_group_size=7)
+    dataset = declared(
+        glob=f"{tmp_path}/{name}", format="parquet", interval="2 h", timezone="Asia/Seoul",
+        columns={"timestamp": "t", "link_id": "road", "speed": "kmh", "flow": "q"},
+    )  # fmt: skip
+    store = LocalStore(tmp_path / "lake")
+    got = ingest(
+        dataset, DAY, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
+    )
+    paths = tuple(store.spark_url(file.key) for file in got.files)
+    bronze = dataset.bronze(spark, RawDay(DAY, paths, got.header, got.first_line, got.lines))
+    assert [r.reject_reason for r in bronze.collect()] == [None] * 24
+    rows = dataset.silver(bronze).orderBy("timestamp").collect()
+    assert [(r.timestamp, r.link_id, r.speed, r.n_obs) for r in rows] == [
+        (at(n), '을지로, "동"', n + 0.5, 2) for n in range(0, 24, 2)
+    ]
+    assert [r.flow for r in rows] == [1.0, *[n + 0.5 for n in range(2, 24, 2)]]
 
 
 @pytest.mark.parametrize(

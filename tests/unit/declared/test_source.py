@@ -117,6 +117,14 @@ def test_a_large_file_of_many_days_is_cut_in_flat_memory(tmp_path: Path) -> None
     assert sum(map(len, chunks)) > 4e6 > 1e6 > peak
 
 
+def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory() -> None:
+    source = declared(glob="all.csv").source()
+    zeros = (bytes(1 << 16) for _ in range(10_000))
+    stream = next(source._edited(iter([Stream("all.csv", zeros)]), DAY))
+    with pytest.raises(DataError, match="no line end within 1,048,576 bytes"):
+        list(stream.edit(stream.chunks))
+
+
 def test_other_encodings_become_utf8(tmp_path: Path, raw) -> None:
     (tmp_path / "20240102.csv").write_text(HEAD + rows(2, "울산 1"), encoding="cp949")
     _, text = raw(declared(glob=f"{tmp_path}/{{date}}.csv", encoding="cp949"))
