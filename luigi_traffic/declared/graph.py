@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import math
 from collections.abc import Collection, Iterator
@@ -74,8 +75,6 @@ def _edges(path: Path, graph: Graph) -> Iterator[tuple[str, str]]:
     }
     if columns.weight is not None:
         wanted["weight"] = columns.weight
-    elif graph.min_weight is not None:
-        raise SettingsError(f"graph of {path}: min_weight needs the column graph.columns.weight")
     at = {name: _position(path, name, column, header) for name, column in wanted.items()}
     for number, row in rows:
         if len(row) <= max(at.values()):
@@ -156,10 +155,7 @@ def _weight(path: Path, line: int, text: str) -> float:
 def _position(path: Path, name: str, column: Any, header: list[str] | None) -> int:
     if isinstance(column, int) or (header is None and str(column).isdecimal()):
         return int(column)
-    if header is None:
-        raise SettingsError(
-            f"graph.columns.{name} is {column!r}, but header is false: expected a position from 0"
-        )
+    header = header or []
     if column not in header:
         raise DataError(
             f"{path}, line 1: no column {column!r} (graph.columns.{name})."
@@ -179,11 +175,14 @@ def _rows(path: Path, graph: Graph) -> Iterator[Row]:
         ) from e
     except OSError as e:
         raise SettingsError(f"the graph's file {path} cannot be read: {e.strerror}") from e
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=graph.delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=graph.delimiter)
     empty = True
-    for row in reader:
-        if any(field.strip() for field in row):
-            empty = False
-            yield reader.line_num, [field.strip() for field in row]
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                empty = False
+                yield reader.line_num, [field.strip() for field in row]
+    except csv.Error as e:
+        raise DataError(f"{path}, line {reader.line_num}: no row of fields: {e}") from e
     if empty:
         raise DataError(f"{path} is empty: expected a table of the road graph")

@@ -11,9 +11,18 @@ _LONGEST_SHOWN = 200
 
 
 def fields(line: str, delimiter: str) -> list[str]:
-    """The fields of one line, quoted as RFC 4180 says, without blanks around them."""
+    """The fields of one line, quoted as RFC 4180 says, without blanks around them.
+
+    Raises `DataError` for a line that has another line break within.
+    """
     reader = csv.reader([line.rstrip("\r\n")], delimiter=delimiter, skipinitialspace=True)
-    return [field.strip() for field in next(reader, [])]
+    try:
+        return [field.strip() for field in next(reader, [])]
+    except csv.Error as e:
+        raise DataError(
+            f"the first line is no row of fields: {e}: {line[:_LONGEST_SHOWN]!r}. Lines must end "
+            "with LF or CRLF"
+        ) from e
 
 
 def delimiter_of(table: Table) -> str:

@@ -220,3 +220,17 @@ def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
     if len(named) != 1:
         said = f"it names {' and '.join(named) or 'no file'}"
         yield "graph", f"{said}; expected exactly one of {', '.join(GRAPH_FILES)}"
+        return
+    columns = graph.columns
+    if graph.min_weight is not None and graph.node_link_csv is not None:
+        yield "graph.min_weight", "a node-link table has no weights; expected another file"
+    if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
+        yield "graph.min_weight", "expected `weight` under `columns`, the column that it is of"
+    if graph.edges_csv is not None and not graph.header:
+        for name in ("upstream", "downstream", "weight"):
+            column = getattr(columns, name)
+            if column is not None and not str(column).isdecimal():
+                yield (
+                    f"graph.columns.{name}",
+                    f"{column!r} is a name, but header is false; expected a position from 0",
+                )

@@ -19,6 +19,7 @@ from luigi_traffic.sources import Files, Http
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 20
+Edit = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 class TableSource(Source):
@@ -57,13 +58,15 @@ class TableSource(Source):
         if cut and cut.absent:
             raise SourceAbsent(f"no row is of {day}; the rows are of {cut.first} to {cut.last}")
 
-    def _edit(self, name: str, cut: _Cut | None) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    def _edit(self, name: str, cut: _Cut | None) -> Edit | None:
+        encoding = self.table.encoding
+
         def edit(chunks: Iterator[bytes]) -> Iterator[bytes]:
-            if self.table.encoding != "utf-8":
-                chunks = _as_utf8(name, chunks, self.table.encoding)
+            if encoding != "utf-8":
+                chunks = _as_utf8(name, chunks, encoding)
             return cut.lines(chunks) if cut else chunks
 
-        return edit
+        return edit if cut or encoding != "utf-8" else None
 
 
 def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -143,8 +146,7 @@ class _Cut:
 
         def day_of(line: bytes) -> date | None:
             if b'"' in line:
-                text = line.decode(errors="replace")
-                row = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True), [])
+                row = _quoted(line.decode(errors="replace"), delimiter)
                 parts = [row[n] for n in wanted] if len(row) > last else []
             else:
                 cells = line.split(sign, last + 1)
@@ -154,6 +156,14 @@ class _Cut:
             return read(" ".join(part.strip() for part in parts))
 
         return day_of
+
+
+def _quoted(line: str, delimiter: str) -> list[str]:
+    """The fields of a line with quotes in it, none where they are not RFC 4180's."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:  # a line break within, a field of more than 128 KiB
+        return []
 
 
 def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from luigi_traffic.declared.times import pattern_problem
 from luigi_traffic.errors import SettingsError, did_you_mean
 from luigi_traffic.sources import fill
 
+_LARGEST_SPEED = 1_000_000
 _DAY = timedelta(days=1)
 _UNITS = {
     "s": 1, "sec": 1, "second": 1, "seconds": 1,
@@ -104,6 +105,8 @@ def _range(given: tuple[float, float]) -> tuple[float, float]:
     low, high = given
     if not low < high:
         raise ValueError(f"the lower bound {low:g} is not below the upper bound {high:g}")
+    if max(-low, high) > _LARGEST_SPEED:
+        raise ValueError(f"expected bounds up to {_LARGEST_SPEED:,}")
     return given
 
 

@@ -74,11 +74,14 @@ def _fits_a_line(kind: object) -> bool:
 
 def _one_line(column: object) -> object:
     """The column, text without line breaks in it."""
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
 
     if t.is_dictionary(column.type):  # type: ignore[attr-defined]
         column = column.dictionary_decode()  # type: ignore[attr-defined]
+    if t.is_string_view(column.type):  # type: ignore[attr-defined]
+        column = column.cast(pa.large_string())  # type: ignore[attr-defined]
     if t.is_string(column.type) or t.is_large_string(column.type):  # type: ignore[attr-defined]
         return pc.replace_substring_regex(column, r"[\r\n]+", " ")
     return column

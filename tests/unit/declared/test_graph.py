@@ -102,8 +102,3 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_graph_that_knows_none_of_the_links(file) -> None:
     with pytest.raises(DataError, match=r"has none of the 1 links .* 'z'; it has '1', '2'"):
         graph(file("a,b\n1,2\n"), links=("z",))
-
-
-def test_a_weight_that_is_asked_for_and_not_named(file) -> None:
-    with pytest.raises(SettingsError, match=r"min_weight needs the column graph\.columns\.weight"):
-        graph(file("a,b,w\n1,2,3\n"), min_weight=0.5)

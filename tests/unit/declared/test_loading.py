@@ -158,6 +158,13 @@ WRONG = [
     ("  interval:", "  graph: {edge_csv: x}\n  interval:", 7, "graph.edge_csv", "'edges_csv'"),
     ("  interval:", "  graph:\n    edges_csv: a\n    adjacency_csv: b\n  interval:", 7, "graph",
      "it names edges_csv and adjacency_csv"),
+    ("  interval:", "  graph: {edges_csv: a, min_weight: 0.5}\n  interval:", 7,
+     "graph.min_weight", "expected `weight` under `columns`"),
+    ("  interval:", "  graph:\n    node_link_csv: a\n    min_weight: 1\n  interval:", 9,
+     "graph.min_weight", "a node-link table has no weights"),
+    ("  interval:", "  graph:\n    edges_csv: a\n    header: false\n    columns:\n"
+     "      upstream: a\n  interval:", 11, "graph.columns.upstream", "header is false"),
+    ("  interval:", "  speed_range: [0, .inf]\n  interval:", 7, "speed_range", "1,000,000"),
     ("  interval:", "  graph: {edges_csv: a, columns: {up: 1}}\n  interval:", 7,
      "graph.columns.up", "Known: downstream, end, link_id, start, upstream, weight."),
 ]  # fmt: skip

@@ -53,6 +53,8 @@ def test_several_files_of_a_day_are_one_text(tmp_path: Path, raw) -> None:
     got, text = raw(declared(glob=f"{tmp_path}/{{date}}_*.csv"))
     assert text == rows(2, "a") + rows(2, "b")
     assert (got.header, got.lines, len(got.archives)) == ("time,sensor,v", 2, 2)
+    # Nothing is edited: what makes the id is the files as they came.
+    assert [set(archive) for archive in got.archives] == [{"name", "origin", "bytes", "sha256"}] * 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -93,6 +95,16 @@ def test_a_line_without_a_readable_time_is_kept_to_be_rejected(tmp_path: Path, r
     (tmp_path / "all.csv").write_text(HEAD + rows(1, "a") + "soon,b,50\n" + rows(2, "a") + "x\n")
     _, text = raw(declared(glob=f"{tmp_path}/all.csv"))
     assert text == "soon,b,50\n" + rows(2, "a") + "x\n"
+
+
+def test_lines_that_no_reader_of_csv_takes_are_kept_too(tmp_path: Path, raw) -> None:
+    odd = ['a\rb"', '"' + "x" * 200_000 + '",b,5']
+    (tmp_path / "all.csv").write_bytes((HEAD + rows(2, "a") + "\n".join(odd)).encode())
+    _, text = raw(declared(glob=f"{tmp_path}/all.csv"))
+    assert text == rows(2, "a") + "".join(f"{line}\n" for line in odd)
+    (tmp_path / "all.csv").write_bytes(b"time,sensor\rv,x\r1,2,3\n")
+    with pytest.raises(DataError, match="Lines must end with LF or CRLF"):
+        raw(declared(glob=f"{tmp_path}/all.csv"))
 
 
 def test_a_day_that_no_file_has_is_absent(tmp_path: Path, raw) -> None:
