@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from luigi_traffic.errors import SettingsError, did_you_mean
 
 PREFIX = "LUIGI_TRAFFIC__"
 M = TypeVar("M", bound=BaseModel)
+_URL = re.compile(r"""(\w+://)([^\s'"/]*@)?([^\s'"?]*)(\?[^\s'"]*)?""")
 
 
 def home() -> Path:
@@ -142,8 +144,12 @@ class Layers:
         return f"setting {path!r}, set in {self.place_of(path)}: {what}"
 
     def with_places(self, told: list[str]) -> str:
-        """A line for each wrong key, and below them every place that was looked in."""
-        return "\n".join([*told, f"  looked in, last wins:{self.looked_in()}"])
+        """A line for each wrong key, and below them every place that was looked in.
+
+        Addresses among the values are shown without user, password and query.
+        """
+        safe = [_URL.sub(lambda url: f"{url[1]}{url[3]}{'?…' if url[4] else ''}", t) for t in told]
+        return "\n".join([*safe, f"  looked in, last wins:{self.looked_in()}"])
 
     def looked_in(self) -> str:
         """Every place, one a line."""

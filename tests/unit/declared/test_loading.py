@@ -207,6 +207,22 @@ def test_a_wrong_line_beside_the_table(isolated, line: str, told: str) -> None:
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  url_template: ftp://me:hush@hush@host/{date}.csv?key=hush",
+        "  url_template: https://me:hush@host/{dat}.csv?key=hush&of={date}",
+        "  glob: {x: 'https://me:hush@host/?key=hush'}",
+    ],
+)
+def test_an_address_is_told_without_its_credentials(isolated, line: str, caplog) -> None:
+    isolated.write("datasets/my_city.yml", GOOD.replace("  glob: /data/{date}*.csv", line))
+    with pytest.raises(SettingsError) as caught:
+        plugins().dataset("my_city")
+    assert "hush" not in str(caught.value)
+    assert "host/" in str(caught.value)
+
+
 def test_a_key_given_twice(isolated) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD.replace("speed: v", "timestamp: v"))
     with pytest.raises(SettingsError) as caught:
