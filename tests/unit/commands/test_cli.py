@@ -58,10 +58,7 @@ def test_docs_have_a_section_for_every_command_and_for_no_other(commands):
     # The test's own plugin is documented nowhere; others' commands only while they are installed.
     assert set(commands) - {"greet-people"} - OF_PLUGINS == set(sections) - OF_PLUGINS
     for name in sections:  # what it does and its options: tests/unit/test_docs_site.py
-        assert f"## `luigi-traffic {name}`
-
-<!-- command: {name} -->
-" in text
+        assert f"## `luigi-traffic {name}`\n\n<!-- command: {name} -->\n" in text
 
 
 @pytest.mark.parametrize("words", READING, ids=lambda words: words[0])
