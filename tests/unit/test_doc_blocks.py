@@ -29,6 +29,8 @@ from doc_blocks import (
 )  # fmt: skip
 from process_state import forget
 
+from luigi_traffic.dataset import Dataset
+from luigi_traffic.declared import loading as declared
 from luigi_traffic.layers import Layers, validated
 from luigi_traffic.plugins import Plugins
 from luigi_traffic.settings import PluginsSettings, Settings
@@ -127,6 +129,9 @@ def _as_settings(block: Block, values: dict, plugins: Plugins) -> None:
         validated(Settings, values, "", Layers())
         return
     _, kind, name = parts
+    if kind == "datasets" and declared.declares(values):
+        assert issubclass(declared.declared(name, values, Layers()), Dataset)
+        return
     known = {"datasets": plugins.datasets, "models": plugins.models}[kind]
     assert name in known, f"{block}: no plugin provides {name}"
     model = known[name].Settings if kind == "datasets" else known[name].Config
@@ -177,7 +182,7 @@ def test_commands_named_in_the_text_exist(folder: Path) -> None:
     named = set()
     for page in pages():
         text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-        named |= set(re.findall(r"`luigi-traffic ([a-z]+(?: list)?)\b", text))
+        named |= set(re.findall(r"`luigi-traffic ([a-z-]+(?: list)?)\b", text))
     assert {"status", "plugins list"} <= named
     given = {name: problem(["luigi-traffic", *name.split()]) or "" for name in named}
     assert [name for name, why in given.items() if "there is no command" in why] == []
