@@ -149,4 +149,6 @@ def _chatter() -> Chatter:
         ours = Chatter()
         theirs.addHandler(ours)
         theirs.propagate = False
+        # "Task … ran for 0.157s": on a busy machine every command would say so.
+        logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
         return ours

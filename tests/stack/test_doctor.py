@@ -27,7 +27,13 @@ def examined(home: StackHome, **variables: str) -> tuple[int, dict[str, dict[str
     """Exit code, check → row, and all it has said."""
     settings = {f"LUIGI_TRAFFIC__{key}": value for key, value in variables.items()}
     code, output = home.run("luigi-traffic", "doctor", "--json", **settings)
-    return code, {row["check"]: row for row in json.loads(output)}, output
+    return code, told(output), output
+
+
+def told(output: str) -> dict[str, dict[str, str]]:
+    """Check → row, of the JSON that stands below what went to standard error."""
+    rows = json.loads(output[output.index("[\n") :])
+    return {row["check"]: row for row in rows}
 
 
 def problems(rows: dict[str, dict[str, str]]) -> set[str]:
@@ -125,7 +131,7 @@ def test_the_clock_of_this_machine(home: StackHome, tmp_path) -> None:
     """All clocks at once: the machine's own is ten minutes slow for that one command."""
     (tmp_path / "sitecustomize.py").write_text(SLOW)
     code, output = home.run("luigi-traffic", "doctor", "--json", PYTHONPATH=str(tmp_path))
-    rows = {row["check"]: row for row in json.loads(output)}
+    rows = told(output)
     assert code == 1
     assert problems(rows) == {"lake clock", "warehouse clock", "MLflow clock"}, output
     for name in problems(rows):
