@@ -31,10 +31,12 @@ class RunChecks:
         """No job in the driver, no RDD, no session of their own: it must run on Spark Connect."""
         sample = self.sample
         raw, spark, dataset = sample.raw, sample.spark, sample.dataset
-        with only_plans("bronze()"):
+        # On Spark Connect some of what is refused is not there at all.
+        advice = "Use the session that bronze() is given, and DataFrame expressions alone."
+        with advised("bronze()", advice), only_plans("bronze()"):
             bronze = dataset.bronze(spark, raw)
         good = bronze.where("reject_reason IS NULL").drop(*VERDICT)
-        with only_plans("silver()"):
+        with advised("silver()", advice), only_plans("silver()"):
             dataset.silver(good)
         with only_plans("checks()"):
             dataset.checks()
