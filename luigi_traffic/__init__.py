@@ -21,6 +21,7 @@ from luigi_traffic.errors import (
     TransientError,
 )
 from luigi_traffic.graph import LinkGraph
+from luigi_traffic.installed import installed_dataset
 from luigi_traffic.layers import home
 from luigi_traffic.markers import hookimpl
 from luigi_traffic.model import (
@@ -64,5 +65,6 @@ __all__ = [
     "exact_mean",
     "home",
     "hookimpl",
+    "installed_dataset",
     "setting",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from luigi_traffic import yaml_lines
 from luigi_traffic.errors import SettingsError, did_you_mean
@@ -171,8 +171,15 @@ def _environment_value(text: str) -> Any:
 def validated(model: type[M], values: Mapping[str, Any], prefix: str, found: Layers) -> M:
     """`values` as `model`, or a `SettingsError` with one line for each wrong key.
 
-    `prefix` is the dotted key that `values` lies under.
+    `prefix` is the dotted key that `values` lies under. A secret that a file holds is refused.
     """
+    for path in secrets(model, f"{prefix}." if prefix else ""):
+        place = found.origin.get(path, "")
+        if place and not place.startswith("environment"):
+            raise SettingsError(
+                f"{path} is set in {place}: secrets come from the environment only. "
+                f"Remove it there and set {found.variable(path)}."
+            )
     try:
         return model.model_validate(dict(values))
     except ValidationError as e:
@@ -180,6 +187,17 @@ def validated(model: type[M], values: Mapping[str, Any], prefix: str, found: Lay
         problems = sorted(e.errors(), key=lambda problem: problem["type"] == "missing")
         told = [_explain(problem, model, prefix, found) for problem in problems]
         raise SettingsError(found.with_places(told)) from None
+
+
+def secrets(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted keys of the settings that are secret: their type is `SecretStr`."""
+    found: list[str] = []
+    for name, info in model.model_fields.items():
+        if info.annotation in (SecretStr, SecretStr | None):
+            found.append(prefix + name)
+        elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found += secrets(info.annotation, f"{prefix}{name}.")
+    return found
 
 
 def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -> str:
@@ -192,7 +210,8 @@ def _explain(problem: Any, model: type[BaseModel], prefix: str, found: Layers) -
     if problem["type"] == "missing":
         where = f"below {place}" if place else "in a file"
         return f"setting {path!r} is missing. Set {Layers.variable(path)} or write it {where}."
-    shown = "" if "password" in path else f" to {problem['input']!r}"
+    secret = path in secrets(model, f"{prefix}." if prefix else "")
+    shown = "" if secret else f" to {problem['input']!r}"
     said = str(problem["msg"]).removeprefix("Value error, ")
     return f"setting {path!r} is set{shown} in {place}: {said}"
 

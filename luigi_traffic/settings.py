@@ -197,13 +197,6 @@ def settings() -> Settings:
     Raises `SettingsError` that names the key, the place it was set and what was expected there.
     """
     found = layers()
-    for path in secrets(Settings):
-        place = found.origin.get(path, "")
-        if place and not place.startswith("environment"):
-            raise SettingsError(
-                f"{path} is set in {place}: secrets come from the environment only. "
-                f"Remove it there and set {found.variable(path)}."
-            )
     chosen = validated(Settings, found.values, "", found)
     for path, reason in _needed(chosen):
         section, _, key = path.partition(".")
@@ -214,17 +207,6 @@ def settings() -> Settings:
                 f"  looked in, last wins:{found.looked_in()}"
             )
     return chosen
-
-
-def secrets(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """Dotted keys of the settings that are secret: their type is `SecretStr`."""
-    found: list[str] = []
-    for name, field in model.model_fields.items():
-        if field.annotation == SecretStr | None:
-            found.append(prefix + name)
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += secrets(field.annotation, f"{prefix}{name}.")
-    return found
 
 
 def _needed(chosen: Settings) -> list[tuple[str, str]]:

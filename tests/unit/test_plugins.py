@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from plugin_sources import HEAD, hook, one, problem
 
+import luigi_traffic as lt
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.plugins import plugins
 
@@ -147,6 +148,30 @@ def test_a_dataset_gets_its_settings_and_their_errors_say_where(tiny) -> None:
         plugins().dataset("tiny")
     assert f"unknown setting 'datasets.tiny.max_sped', set in {file}" in str(caught.value)
     assert "Did you mean 'max_speed'?" in str(caught.value)
+
+
+def test_a_secret_of_a_dataset_comes_from_the_environment_and_is_not_shown(isolated) -> None:
+    source = "from pydantic import SecretStr\n" + one("keyed").replace(
+        "class Data",
+        "class Keyed(lt.DatasetSettings):\n    key: SecretStr | None = None\nclass Data",
+    ).replace("    name,", "    Settings = Keyed\n    name,")
+    isolated.plugin("keyed", source)
+    file = isolated.write("datasets/keyed.yml", "key: hush-hush\n")
+    with pytest.raises(
+        SettingsError, match=r"datasets\.keyed\.key is set in .*environment"
+    ) as caught:
+        plugins().dataset("keyed")
+    assert "hush-hush" not in str(caught.value)
+    assert f"{file}:1" in str(caught.value)
+    file.unlink()
+    isolated.set(DATASETS__KEYED__KEY="[hush-hush]")
+    with pytest.raises(
+        SettingsError, match=r"'datasets\.keyed\.key' is set in environment"
+    ) as caught:
+        plugins().dataset("keyed")
+    assert "hush-hush" not in str(caught.value)
+    isolated.set(DATASETS__KEYED__KEY="hush-hush")
+    assert lt.installed_dataset("keyed").settings.key.get_secret_value() == "hush-hush"
 
 
 def test_training_is_laid_over_the_models_file(tiny) -> None:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
-from luigi_traffic import SettingsError
+from luigi_traffic import SettingsError, installed_dataset
 from luigi_traffic_its_openapi.api import Api
 from luigi_traffic_its_openapi.collector import Collector, stop_on_signals
 from luigi_traffic_its_openapi.dataset import ItsOpenApi
 from luigi_traffic_its_openapi.polls import Polls
-from luigi_traffic_its_openapi.settings import KEY_VARIABLE, ItsOpenApiSettings
-
-_SECTION = "datasets.its_openapi."
-_SETTINGS = "from luigi_traffic.cli import main; main()"
+from luigi_traffic_its_openapi.settings import KEY_VARIABLE
 
 
 def its_openapi_collect(
@@ -39,14 +31,13 @@ def its_openapi_collect(
     luigi-traffic its-openapi-collect
     luigi-traffic its-openapi-collect --every 300
     """
-    settings = in_force()
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if not key:
+    settings = installed_dataset(ItsOpenApi.name).settings
+    if not (settings.api_key and settings.api_key.get_secret_value().strip()):
         raise SettingsError(
             f"there is no key for {settings.url}: set {KEY_VARIABLE} (keys are handed out at "
             "www.its.go.kr/opendata; it is a secret and comes from the environment only)"
         )
-    api = Api(settings.url, SecretStr(key), settings.timeout)
+    api = Api(settings.url, settings.api_key, settings.timeout)
     polls = Polls(settings.polls_folder)
     with polls.claimed(), stop_on_signals() as stop:
         collector = Collector(api, settings, polls, ItsOpenApi.now, stop)
@@ -54,25 +45,3 @@ def its_openapi_collect(
             typer.echo(collector.poll())
         else:
             collector.run(every)
-
-
-def in_force() -> ItsOpenApiSettings:
-    """This dataset's settings as `luigi-traffic settings` gives them.
-
-    A dataset is handed its settings, a command is not; so the command line, which is public,
-    is asked for all layers with all their checks. The key comes masked and is left out.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", _SETTINGS, "settings", "--json"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SettingsError(done.stderr.rpartition("luigi-traffic: ")[2].strip())
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    values = {
-        row["key"].removeprefix(_SECTION): row["value"]
-        for row in rows
-        if row["key"].startswith(_SECTION) and row["value"] is not None
-    }
-    values.pop("api_key", None)
-    return ItsOpenApiSettings.model_validate(values)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
-from luigi_traffic import SettingsError, home, setting
+from luigi_traffic import home, setting
 from luigi_traffic_its import ItsFileSettings
 
 URL = "https://openapi.its.go.kr:9443/trafficInfo"
@@ -69,19 +68,6 @@ class ItsOpenApiSettings(ItsFileSettings):
                     "before latitudes, the smaller before the larger"
                 )
         return areas
-
-    @field_validator("api_key", mode="before")
-    @classmethod
-    def _from_the_environment(cls, key: object) -> object:
-        # SettingsError and not ValueError, and before the type is looked at: an error of
-        # pydantic's shows the value.
-        text = key.get_secret_value() if isinstance(key, SecretStr) else key
-        if text is not None and text != os.environ.get(KEY_VARIABLE):
-            raise SettingsError(
-                "datasets.its_openapi.api_key is set in a file: secrets come from the environment "
-                f"only. Remove it there and set {KEY_VARIABLE}."
-            )
-        return key
 
     @property
     def polls_folder(self) -> Path:
