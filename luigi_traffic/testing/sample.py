@@ -231,6 +231,7 @@ class _Given(Source):
 
     def __init__(self, dataset: Dataset, text: str) -> None:
         self.name, self.header, self._text = dataset.name, dataset.header, text
+        self.settings = dataset.settings
 
     def source(self) -> Source:
         return self

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -21,8 +23,6 @@ MAX_BYTES = 256 << 20
 _CHUNK = 1 << 20
 _SHOWN = 100
 _TRY_AGAIN = {408, 425, 429}
-# At level DEBUG urllib3 logs the address with all its parameters, the key among them.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 
 class Refused(SourceError):
@@ -86,7 +86,7 @@ class Api:
         }  # fmt: skip
         try:
             # A redirect would carry the key to another address.
-            with requests.get(
+            with _address_not_logged(), requests.get(
                 self.url, params=parameters, timeout=(10, self.timeout), stream=True,
                 allow_redirects=False,
             ) as answer:  # fmt: skip
@@ -164,6 +164,18 @@ class Api:
         for form in (key, quote(key, safe=""), quote_plus(key)):
             text = text.replace(form, "********")
         return text
+
+
+@contextmanager
+def _address_not_logged() -> Iterator[None]:
+    """At level DEBUG urllib3 logs the address with all its parameters, the key among them."""
+    chatter = logging.getLogger("urllib3.connectionpool")
+    level = chatter.level
+    chatter.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        chatter.setLevel(level)
 
 
 def _links(page: Page) -> set[str]:

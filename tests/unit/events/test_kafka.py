@@ -115,8 +115,7 @@ def test_errors_in_our_words(error, kind, named):
     assert len(str(told)) < 1500
 
 
-def test_a_broker_that_is_away_is_a_line_now_and_then(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+def test_a_broker_that_is_away_is_a_line_now_and_then(caplog):
     theirs = logging.getLogger("chatty")
     theirs.addHandler(Chatter())
     for n in range(50):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
-from demo_city import HEADER, DemoCity, DemoSettings, DemoSource
+from kit_city import HEADER, DemoCity, DemoSettings, DemoSource
 
 from luigi_traffic import Check, DatasetSettings, LinkGraph, RawDay, Source, Stream, setting
 

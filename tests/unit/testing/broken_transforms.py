@@ -8,7 +8,7 @@ from datetime import date
 from functools import reduce
 from typing import Any
 
-from demo_city import HEADER, DemoCity, DemoSource
+from kit_city import HEADER, DemoCity, DemoSource
 
 from luigi_traffic import RawDay, Source, Stream, exact_mean
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import broken_datasets as made
 import broken_transforms as turned
 import pytest
-from demo_city import DemoCity, DemoSettings
+from kit_city import DemoCity, DemoSettings
 
 from luigi_traffic.testing import DatasetSuite
 from luigi_traffic.testing.sample import Sample

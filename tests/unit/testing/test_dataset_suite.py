@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from demo_city import DemoCity
+from kit_city import DemoCity
 
 from luigi_traffic.testing import DatasetSuite
 

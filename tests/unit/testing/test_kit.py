@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from demo_city import DemoCity
+from kit_city import DemoCity
 
 from luigi_traffic.testing import DatasetSuite
 from luigi_traffic.testing.sample import Sample
