@@ -130,6 +130,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{a}`" for a in arguments)
     if origin is list:
         return f"list of {_type(arguments[0])}"
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return f"list of {_type(arguments[0])}"
     if origin is tuple:
         return f"list of {len(arguments)}: {_type(arguments[0])}"
     if origin is dict:

@@ -28,15 +28,21 @@ BRONZE = {"reject_reason": "string", "raw_line": "string"}
 
 
 def canonical_silver(frame: DataFrame, extra: Sequence[str] = ()) -> DataFrame:
-    """The frame cut to the canonical columns, the dataset's extra ones at the end, and their types.
+    """The frame in the canonical order and types, the dataset's extra columns at the end.
 
-    Raises `DataError` naming what lacks.
+    Raises `DataError` naming a column that lacks, or one that nobody declared.
     """
     from pyspark.sql import functions as F
 
     required = [name for name in SILVER if name not in OPTIONAL]
     _require(frame, [*required, *extra], "silver")
     kinds = SILVER | dict.fromkeys(extra, "double")
+    for name in frame.columns:
+        if name not in kinds:
+            raise DataError(
+                f"the dataset plugin's silver() gave the column {name!r}, which would get lost: "
+                "name it in extra_columns of the dataset, or leave it out."
+            )
     return frame.select(
         *[
             F.col(name).cast(kind).alias(name)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError, TransientError
+from luigi_traffic.training.batches import check_channels
 from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger, partitions
 from luigi_traffic.warehouse.binary import Coded, copy_out
@@ -39,6 +40,7 @@ def read_gold(
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         # A snapshot alone would find a day empty whose partition is replaced after it.
         partitions.freeze(connection, "gold", dataset)
+        _check_columns(connection, dataset, columns)
         live = ledger.current_ids(connection, "gold", dataset)
         changed = [day for day, wanted in ids.items() if live.get(day) != wanted]
         if changed:
@@ -71,3 +73,14 @@ def read_gold(
         np.datetime64(end, "us"),
         interval,
     )
+
+
+def _check_columns(connection: Any, dataset: str, columns: Sequence[str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) "
+            "AND attnum > 0 AND NOT attisdropped",
+            (f'gold."{dataset}"',),
+        )
+        there = [name for (name,) in cursor.fetchall()]
+    check_channels(columns, there)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from luigi_traffic.errors import DataError
 from luigi_traffic.model import Model, ModelConfig, ModelShape
 from luigi_traffic.training.batches import Batch, Samples, Tensors
 from luigi_traffic.training.device import choose_device, use_threads
@@ -39,9 +40,13 @@ class Prepared:
         device = choose_device(config.device)
         use_threads()
         t_in, t_out = config.input_steps, config.output_steps
-        parts = split(
-            window_count(len(series), t_in, t_out), config.train_share, config.validation_share
-        )
+        windows = window_count(len(series), t_in, t_out)
+        if not windows:
+            raise DataError(
+                f"{len(series)} intervals do not hold one window of {t_in} + {t_out} (input_steps "
+                "and output_steps). Take more days, or shorter windows."
+            )
+        parts = split(windows, config.train_share, config.validation_share)
         scaler = Scaler.fit(series, parts.training_rows(t_in))
         channels = model.channels(config)
         links = 1 if model.per_link else len(series.links)

@@ -83,7 +83,7 @@ class Trainer:
         report = write_report(
             self.folder
             / "reports"
-            / f"{self.dataset.name}-{self.end}-{self.partition_id[:8]}.html",
+            / f"{self.dataset.name}-{max(self.gold_ids)}-{self.partition_id[:8]}.html",
             self._origin(decision.reason),
             trained,
             scores,

@@ -14,6 +14,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 
+import luigi_traffic
 from luigi_traffic import hookspecs, run
 from luigi_traffic.cli import app
 from luigi_traffic.markers import PROJECT
@@ -144,3 +145,9 @@ def test_no_mark_is_left_and_nothing_comes_from_another_host(site: Path) -> None
         assert [one for one in fetched if "//" in one] == [], page
     for sheet in site.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
+
+
+def test_the_page_of_the_python_api_has_every_public_name(site: Path) -> None:
+    shown = " ".join(codes(site / "api.html"))
+    assert [name for name in luigi_traffic.__all__ if name not in shown] == []
+    assert "Model.fit(config, network, batches)" in shown

@@ -95,10 +95,12 @@ def test_the_exact_mean_does_not_depend_on_the_order(spark) -> None:
 def test_extra_columns_are_kept_as_numbers_behind_the_canonical_ones(spark) -> None:
     frame = spark.sql(
         "SELECT timestamp_ntz '2012-03-28 00:00:00' AS timestamp, 'a' AS link_id, 50 AS speed,"
-        " 3 AS rain, 1 AS n_obs, 'x' AS note"
+        " 3 AS rain, 1 AS n_obs"
     )
     kept = schemas.canonical_silver(frame, ("rain",))
     assert kept.columns == ["timestamp", "link_id", "speed", "n_obs", "rain"]
     assert kept.schema["rain"].dataType.simpleString() == "double"
     with pytest.raises(DataError, match=r"no column 'rian'\. Did you mean 'rain'\?"):
         schemas.canonical_silver(frame, ("rian",))
+    with pytest.raises(DataError, match=r"'rain', which would get lost: name it in extra_columns"):
+        schemas.canonical_silver(frame)
