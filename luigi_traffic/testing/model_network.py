@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from luigi_traffic.model import Model
-from luigi_traffic.testing.toy import batch, nothing_observed
+from luigi_traffic.testing.toy import batch, far_from_the_mean, nothing_observed
 
 if TYPE_CHECKING:
     from luigi_traffic.testing.trial import Trial
@@ -59,7 +59,7 @@ class NetworkChecks:
         for what, given in (
             ("a window", x),
             ("a window without one observation", nothing_observed(x, shape)),
-            ("a window with values far from the mean", x * 8),
+            ("a window with values far from the mean", far_from_the_mean(x, shape)),
         ):
             with torch.inference_mode():
                 got = trial.stirred(given)

@@ -79,3 +79,9 @@ def nothing_observed(x: torch.Tensor, shape: ModelShape) -> torch.Tensor:
     """The same moments without one observation: values and flags 0."""
     calendar = [channel in (TIME_OF_DAY, DAY_OF_WEEK) for channel in shape.channels]
     return torch.where(torch.tensor(calendar), x, 0.0)
+
+
+def far_from_the_mean(x: torch.Tensor, shape: ModelShape) -> torch.Tensor:
+    """The same moments with values eight times as far off; flags and calendar stay."""
+    kept = [c in (TIME_OF_DAY, DAY_OF_WEEK) or c.endswith(OBSERVED) for c in shape.channels]
+    return torch.where(torch.tensor(kept), x, 8 * x)
