@@ -9,10 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.s3 import S3Store, Unfinished
 from luigi_traffic.settings import LakeSettings
 from luigi_traffic.testing import LakeSuite
 from luigi_traffic.testing.lake_suite import LARGE, fork
+
+ATTEMPT = Attempt("raw/contract/2012-03-28/0123456789ab/")
 
 
 class S3Contract(LakeSuite):
@@ -87,6 +90,6 @@ def every_way(store: S3Store) -> list[Callable[[], object]]:
         lambda: store.read("a/x"),
         lambda: store.seal("a/x"),
         lambda: list(store.list("a/")),
-        lambda: store.delete(["a/x"]),
+        lambda: store.delete(ATTEMPT, [ATTEMPT.key("x")]),
         lambda: list(store.unfinished()),
     ]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError, TrafficError
+from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import ROOT, folder, parse_key
 from luigi_traffic.layers import home
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_STAGES = ("raw", "bronze", "silver")
 _REGISTERED = "-registered"
-#: What `Catalog.attempt` makes, below a `lake_prefix` or not.
-_ATTEMPT = re.compile(r"/?(raw|bronze|silver)/[^/]+/\d{4}-\d{2}-\d{2}/[0-9a-f]{12}/")
 
 
 @dataclass(frozen=True)
@@ -95,20 +93,20 @@ def draw(rows: Sequence[Row], console: Console, dry_run: bool) -> None:
 def _attempts(older_than: timedelta) -> Iterator[Garbage]:
     """Prefixes of the lake that no manifest names."""
     store, before = parts().store, datetime.now(UTC) - older_than
-    seen: dict[str, tuple[int, datetime]] = {}
+    seen: dict[Attempt, tuple[int, datetime]] = {}
     places = _places()
     for place in places:
         for info in store.list(f"{place}/"):
-            if found := _ATTEMPT.match(info.key, len(place.rpartition("/")[0])):
-                prefix = info.key[: found.end()]
-                count, newest = seen.get(prefix, (0, info.modified))
-                seen[prefix] = count + info.size, max(newest, info.modified)
-    old = {prefix: held for prefix, held in seen.items() if held[1] <= before}
+            if found := Attempt.holding(info.key, place.rpartition("/")[0]):
+                count, newest = seen.get(found, (0, info.modified))
+                seen[found] = count + info.size, max(newest, info.modified)
+    old = {attempt: held for attempt, held in seen.items() if held[1] <= before}
     # Read after the data was listed: what was committed in between is named by now.
     named = _named(f"{ROOT}/") if old else set()
-    for prefix, (count, newest) in sorted(old.items()):
-        if prefix not in named:
-            yield Garbage("attempt", prefix, count, newest, _attempt_remover(prefix))
+    for attempt in sorted(old, key=lambda a: a.prefix):
+        if attempt.prefix not in named:
+            count, newest = old[attempt]
+            yield Garbage("attempt", attempt.prefix, count, newest, _attempt_remover(attempt))
     if isinstance(store, LocalStore):
         yield from _temporary_files(store, before)
     elif parts().settings.lake.kind == "s3":
@@ -125,8 +123,8 @@ def _places() -> list[str]:
         with suppress(TrafficError):  # its settings are wrong: it cannot have written anything
             below.add(plugins().dataset(name).settings.lake_prefix or "")
     for prefix in _named(f"{ROOT}/"):
-        below.add("/".join(prefix.split("/")[:-5]))
-    return sorted(f"{b}/{stage}" if b else stage for b in below for stage in _STAGES)
+        below.add(Attempt(prefix).below if prefix else "")
+    return sorted(f"{b}/{stage}" if b else stage for b in below for stage in DATA_STAGES)
 
 
 def _named(prefix: str) -> set[str]:
@@ -136,12 +134,11 @@ def _named(prefix: str) -> set[str]:
     return {catalog.manifest(entry).prefix for entry in entries if entry}
 
 
-def _attempt_remover(prefix: str) -> Callable[[], bool]:
+def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
     def remove() -> bool:
-        stage, dataset, day, _ = prefix.rstrip("/").split("/")[-4:]
-        if prefix in _named(folder(stage, dataset, day)):
+        if attempt.prefix in _named(folder(*attempt.place)):
             return False
-        parts().catalog.discard(prefix)
+        parts().catalog.discard(attempt)
         return True
 
     return remove

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from luigi_traffic.commands.settings import masked
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SourceAbsent, TrafficError
 from luigi_traffic.isolation import Found
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
@@ -37,11 +37,13 @@ Check = Callable[[], Finding]
 def lake() -> Finding:
     """Whether objects can be written, and created only where there is none: the commit."""
     store = _store()
-    key = f"_doctor/{uuid.uuid4().hex}"
+    # An attempt, so that gc finds what a doctor that was killed has left.
+    attempt = Attempt.fresh("raw", "_doctor", datetime.now(UTC).date())
+    key = attempt.key("probe")
     try:
         first, second = store.create(key, b"1"), store.create(key, b"2")
         kept = store.read(key)
-        store.delete([key])
+        store.delete(attempt, [key])
     except OSError as e:
         raise Problem(
             f"{store.describe()} cannot be written: {e}", "Set lake.path to a folder of yours."

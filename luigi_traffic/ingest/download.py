@@ -28,6 +28,7 @@ from luigi_traffic.ingest.archive import Limits, only_member
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.pieces import PieceWriter
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
 from luigi_traffic.settings import IngestSettings
@@ -46,7 +47,7 @@ class Ingested:
     left where a source edits it: one day of a file that holds many.
     """
 
-    prefix: str
+    attempt: Attempt
     files: list[Sealed]
     header: str | None
     first_line: str
@@ -100,8 +101,8 @@ def _once(
     spool: Path,
     progress: Progress,
 ) -> Ingested:
-    prefix = catalog.attempt("raw", dataset.name, day, dataset.settings.lake_prefix)
-    writer = PieceWriter(catalog.store, prefix, limits.piece_bytes, dataset.header)
+    attempt = catalog.attempt("raw", dataset.name, day, dataset.settings.lake_prefix)
+    writer = PieceWriter(catalog.store, attempt, limits.piece_bytes, dataset.header)
     archives: list[dict[str, Any]] = []
     try:
         with dataset.source().open(day) as streams:
@@ -111,12 +112,12 @@ def _once(
         sealed = [catalog.store.seal(key) for key in writer.keys]
     except BaseException as e:
         writer.abandon()
-        catalog.discard(prefix)
+        catalog.discard(attempt)
         if isinstance(e, TrafficError):
             raise type(e)(f"{dataset.name} {day}: {e}") from e
         raise
     return Ingested(
-        prefix, sealed, writer.header, writer.first_line, writer.lines, writer.text_bytes, archives
+        attempt, sealed, writer.header, writer.first_line, writer.lines, writer.text_bytes, archives
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import IO
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.store import ObjectStore
 
 _BOM = b"\xef\xbb\xbf"
@@ -16,17 +17,21 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class PieceWriter:
-    """Cuts the text of one or several files into pieces under `prefix`.
+    """Cuts the text of one or several files into pieces of an attempt.
 
     Header lines (as `is_header` decides of the first line of each file) are taken out
     and kept in `header`; `lines` counts the data lines, `text_bytes` all text.
     """
 
     def __init__(
-        self, store: ObjectStore, prefix: str, piece_bytes: int, is_header: Callable[[str], bool]
+        self,
+        store: ObjectStore,
+        attempt: Attempt,
+        piece_bytes: int,
+        is_header: Callable[[str], bool],
     ) -> None:
         self._store = store
-        self._prefix = prefix
+        self._attempt = attempt
         self._piece_bytes = piece_bytes
         self._is_header = is_header
         self._piece: _Piece | None = None
@@ -48,7 +53,7 @@ class PieceWriter:
                 self.first_line = _first_line(block)
             self.lines += block.count(b"\n")
             if self._piece is None:
-                key = f"{self._prefix}piece-{len(self.keys):05d}.csv.gz"
+                key = self._attempt.key(f"piece-{len(self.keys):05d}.csv.gz")
                 self._piece = _Piece(self._store, key)
                 self.keys.append(key)
             if self._piece.write(block) >= self._piece_bytes:

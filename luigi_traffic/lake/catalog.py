@@ -6,11 +6,11 @@ it does not show is asked for again, a day at a time, unless inside `snapshot()`
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Entry, Manifest, folder, parse_key
 from luigi_traffic.lake.store import ObjectStore
 
@@ -85,10 +85,9 @@ class Catalog:
             self._manifests[entry.key] = Manifest.from_json(self.store.read(entry.key))
         return self._manifests[entry.key]
 
-    def attempt(self, stage: str, dataset: str, day: date, below: str | None = None) -> str:
-        """A fresh prefix for data that no manifest names yet, `below` a folder of the lake."""
-        place = f"{stage}/{dataset}/{day.isoformat()}/{uuid.uuid4().hex[:12]}/"
-        return f"{below}/{place}" if below else place
+    def attempt(self, stage: str, dataset: str, day: date, below: str | None = None) -> Attempt:
+        """A fresh place for data that no manifest names yet, `below` a folder of the lake."""
+        return Attempt.fresh(stage, dataset, day, below)
 
     def commit(self, manifest: Manifest) -> bool:
         """Commit: True for the one runner whose manifest it is, False where it existed.
@@ -105,9 +104,9 @@ class Catalog:
         stored = Manifest.from_json(self.store.read(manifest.key))
         return stored.prefix == manifest.prefix
 
-    def discard(self, prefix: str) -> None:
+    def discard(self, attempt: Attempt) -> None:
         """Remove the objects of an attempt that lost or failed."""
-        self.store.delete([info.key for info in self.store.list(prefix)])
+        self.store.delete(attempt, [info.key for info in self.store.list(attempt.prefix)])
 
 
 def _pick(entries: list[Entry], recipe_hash: str, partition_id: str | None) -> Entry | None:

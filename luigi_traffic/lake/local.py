@@ -105,7 +105,7 @@ class LocalStore(ObjectStore):
                 modified = datetime.fromtimestamp(info.st_mtime, UTC)
                 yield ObjectInfo(key, info.st_size, modified)
 
-    def delete(self, keys: Iterable[str]) -> None:  # noqa: D102
+    def _remove(self, keys: Iterable[str]) -> None:
         for key in keys:
             path = self._path(key)
             path.unlink(missing_ok=True)

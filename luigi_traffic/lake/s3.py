@@ -143,7 +143,7 @@ class S3Store(ObjectStore):
             for found in client.list_objects(self._lake.bucket, prefix=name, recursive=True):
                 yield ObjectInfo(found.object_name, found.size or 0, found.last_modified)
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def _remove(self, keys: Iterable[str]) -> None:
         """Remove objects, 1,000 a request. Raises the first refusal, after all were tried."""
         client = self._clients.plain()
         doomed = (DeleteObject(_checked(key)) for key in keys)

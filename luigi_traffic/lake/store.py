@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
+from luigi_traffic.lake.attempt import Attempt
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -61,9 +63,20 @@ class ObjectStore(ABC):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """All objects whose key begins with `prefix`, in the order of their keys."""
 
+    def delete(self, attempt: Attempt, keys: Iterable[str]) -> None:
+        """Remove objects of an attempt; one that is not there is no error.
+
+        Raises `ValueError`, and removes nothing, if a key is not one of the attempt's.
+        """
+        doomed = list(keys)
+        for key in doomed:
+            if not attempt.holds(key):
+                raise ValueError(f"not a key of the attempt {attempt.prefix}: {key!r}")
+        self._remove(doomed)
+
     @abstractmethod
-    def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; one that is not there is no error."""
+    def _remove(self, keys: Iterable[str]) -> None:
+        """Remove these objects. `delete` has made sure whose they are."""
 
     @abstractmethod
     def spark_url(self, key: str) -> str:

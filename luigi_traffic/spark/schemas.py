@@ -10,6 +10,7 @@ from luigi_traffic.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from luigi_traffic.lake.attempt import Attempt
     from luigi_traffic.lake.manifest import Manifest
     from luigi_traffic.lake.store import ObjectStore
 
@@ -81,9 +82,9 @@ def read_partition(spark: SparkSession, store: ObjectStore, manifest: Manifest) 
     return spark.read.schema(ddl).parquet(*urls)
 
 
-def write_partition(frame: DataFrame, store: ObjectStore, prefix: str) -> list[dict[str, Any]]:
-    """Write Parquet under an attempt prefix, durably; the files as manifests name them."""
-    frame.write.parquet(store.spark_url(prefix))
-    keys = [info.key for info in store.list(prefix) if info.key.endswith(".parquet")]
+def write_partition(frame: DataFrame, store: ObjectStore, attempt: Attempt) -> list[dict[str, Any]]:
+    """Write Parquet into an attempt, durably; the files as manifests name them."""
+    frame.write.parquet(store.spark_url(attempt.prefix))
+    keys = [info.key for info in store.list(attempt.prefix) if info.key.endswith(".parquet")]
     sealed = [store.seal(key) for key in keys]
     return [{"key": s.key, "size": s.size, "checksum": s.checksum} for s in sealed]

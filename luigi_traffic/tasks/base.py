@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import luigi
 
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.chain import DayChain
@@ -98,11 +99,15 @@ class DayStage(Stage):
             ledger_view.forget()
             return [p for p in parameter_tuples if _task(make, p).complete()]
 
-    def commit(self, manifest: Manifest) -> bool:
-        """Commit a lake partition; False, and our attempt removed, where another was first."""
+    def commit(self, manifest: Manifest, attempt: Attempt | None = None) -> bool:
+        """Commit a lake partition; False, and our attempt removed, if another was first.
+
+        `attempt` holds its data, None if it has none.
+        """
         if parts().catalog.commit(manifest):
             return True
-        parts().catalog.discard(manifest.prefix)
+        if attempt is not None:
+            parts().catalog.discard(attempt)
         logger.info("%s: another runner committed it first", self.label)
         return False
 

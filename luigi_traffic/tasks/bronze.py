@@ -44,13 +44,13 @@ class Bronze(DayStage):
         frame = schemas.checked_bronze(dataset.bronze(session(), day))
         observed, counting = quality.observe_bronze(frame, dataset.reject_reasons)
         below = dataset.settings.lake_prefix
-        prefix = catalog.attempt("bronze", self.dataset, self.date, below)
-        files = schemas.write_partition(observed, catalog.store, prefix)
+        attempt = catalog.attempt("bronze", self.dataset, self.date, below)
+        files = schemas.write_partition(observed, catalog.store, attempt)
         counts = quality.bronze_counts(counting, dataset.reject_reasons)
         try:
             quality.judge_bronze(counts, day.lines, dataset.settings.max_rejected_share)
         except DataError as e:
-            catalog.discard(prefix)
+            catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.BRONZE_WRITTEN)
         recipe = self.chain.lineage.bronze
@@ -60,7 +60,7 @@ class Bronze(DayStage):
                 self.date,
                 recipe.partition_id([raw.partition_id]),
                 inputs=[{"stage": "raw", "part": raw.day, "id": raw.partition_id}],
-                prefix=prefix,
+                prefix=attempt.prefix,
                 files=files,
                 rows_in=counts.rows,
                 rows_out=counts.rows - counts.rows_rejected,
@@ -70,7 +70,8 @@ class Bronze(DayStage):
                 schema=schemas.schema_of(frame),
                 quality={"rejected_examples": counts.examples},
                 seconds=round(time.monotonic() - started, 3),
-            )
+            ),
+            attempt,
         )
         crash_point(CrashPoint.BRONZE_COMMITTED)
         return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected"

@@ -39,7 +39,7 @@ class IngestRaw(DayStage):
         if not day.lines:
             raise DataError(f"{self.label}: the source sent a file without a single data row")
         crash_point(CrashPoint.RAW_WRITTEN)
-        self.commit(self._manifest(day, time.monotonic() - started))
+        self.commit(self._manifest(day, time.monotonic() - started), day.attempt)
         crash_point(CrashPoint.RAW_COMMITTED)
         return f"{day.lines:,} rows, {day.text_bytes / 1e6:,.1f} MB of text"
 
@@ -57,7 +57,7 @@ class IngestRaw(DayStage):
                 {"stage": "source", "part": a["origin"] or a["name"], "id": f"sha256:{a['sha256']}"}
                 for a in day.archives
             ],
-            prefix=day.prefix,
+            prefix=day.attempt.prefix,
             files=[{"key": f.key, "size": f.size, "checksum": f.checksum} for f in day.files],
             rows_in=day.lines,
             rows_out=day.lines,

@@ -42,12 +42,12 @@ class Silver(DayStage):
         checks = dataset.checks()
         observed, after = quality.observe_silver(frame, self.date, dataset.interval, checks)
         below = dataset.settings.lake_prefix
-        prefix = catalog.attempt("silver", self.dataset, self.date, below)
-        files = schemas.write_partition(observed, catalog.store, prefix)
+        attempt = catalog.attempt("silver", self.dataset, self.date, below)
+        files = schemas.write_partition(observed, catalog.store, attempt)
         try:
             counts = quality.judge_silver(before, after, bronze.rows_out, checks)
         except DataError as e:
-            catalog.discard(prefix)
+            catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.SILVER_WRITTEN)
         recipe = self.chain.lineage.silver
@@ -57,7 +57,7 @@ class Silver(DayStage):
                 self.date,
                 recipe.partition_id([bronze.partition_id]),
                 inputs=[{"stage": "bronze", "part": bronze.day, "id": bronze.partition_id}],
-                prefix=prefix,
+                prefix=attempt.prefix,
                 files=files,
                 rows_in=counts.rows_in,
                 rows_out=counts.rows_out,
@@ -70,7 +70,8 @@ class Silver(DayStage):
                 schema=schemas.schema_of(frame),
                 quality={"checks": counts.checks, "first": counts.first, "last": counts.last},
                 seconds=round(time.monotonic() - started, 3),
-            )
+            ),
+            attempt,
         )
         crash_point(CrashPoint.SILVER_COMMITTED)
         return f"{counts.rows_out:,} rows"

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.store import ObjectStore
 
 fork = get_context("fork")
@@ -65,6 +67,11 @@ class LakeSuite:
     def root(self) -> str:
         """A prefix of the test's own, in a store that others may use too."""
         return f"luigi-traffic-test-{uuid4().hex}/"
+
+    @pytest.fixture
+    def attempt(self) -> Attempt:
+        """An attempt of the test's own: what a store may be asked to delete."""
+        return Attempt.fresh("raw", "luigi-traffic-test", date(2012, 3, 28))
 
     def test_create_takes_a_free_key_once(self, store: ObjectStore, root: str) -> None:
         """The first to create a key wins; this is the commit of a partition."""
@@ -211,24 +218,38 @@ class LakeSuite:
         assert first.size == 9
         assert first.modified.utcoffset() is not None
 
-    def test_more_keys_than_a_page(self, store: ObjectStore, root: str) -> None:
+    def test_more_keys_than_a_page(self, store: ObjectStore, attempt: Attempt) -> None:
         """A listing goes on behind its first page, deletions too."""
+        root = attempt.prefix
         names = [f"{n % 7}/{n:04d}" for n in range(1050)]
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(lambda name: store.create(f"{root}{name}", b"x"), names))
         assert keys(store, root) == sorted(names)
-        store.delete(f"{root}{name}" for name in names[1:])
+        store.delete(attempt, (f"{root}{name}" for name in names[1:]))
         assert keys(store, root) == ["0/0000"]
 
-    def test_what_is_not_there(self, store: ObjectStore, root: str) -> None:
+    def test_what_is_not_there(self, store: ObjectStore, attempt: Attempt) -> None:
         """Reading it is a KeyError that names it; deleting it is nothing."""
+        root = attempt.prefix
         for ask in (store.read, store.seal):
             with pytest.raises(KeyError, match="no/such"):
                 ask(f"{root}no/such")
         assert store.create(f"{root}there", b"")
-        store.delete([f"{root}no/such", f"{root}there"])
-        store.delete([])
+        store.delete(attempt, [f"{root}no/such", f"{root}there"])
+        store.delete(attempt, [])
         assert keys(store, root) == []
+
+    def test_only_objects_of_the_attempt_are_deleted(
+        self, store: ObjectStore, attempt: Attempt
+    ) -> None:
+        """A key of something else is a ValueError, and then nothing is deleted."""
+        other = Attempt.fresh("raw", "luigi-traffic-test", date(2012, 3, 28))
+        ours, theirs = attempt.key("x"), other.key("x")
+        assert store.create(ours, b"1") and store.create(theirs, b"2")
+        for key in (theirs, f"{attempt.prefix}../x", "", attempt.prefix[:-1]):
+            with pytest.raises(ValueError, match="not a key of the attempt"):
+                store.delete(attempt, [ours, key])
+        assert (store.read(ours), store.read(theirs)) == (b"1", b"2")
 
     @pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", ".."])
     def test_a_key_never_leaves_the_lake(self, store: ObjectStore, key: str) -> None:
@@ -237,7 +258,6 @@ class LakeSuite:
             lambda: store.create(key, b""),
             lambda: store.read(key),
             lambda: store.seal(key),
-            lambda: store.delete([key]),
             lambda: store.spark_url(key),
             lambda: list(store.list(key + "/")),
             lambda: store.writer(key).__enter__(),

@@ -35,7 +35,8 @@ def own_lake(stack: Stack) -> Iterator[LakeSettings]:
     store = S3Store(lake)
     for upload in store.unfinished():
         store.abort(upload)
-    store.delete([info.key for info in store.list("")])
+    for info in store.list(""):
+        client.remove_object(lake.bucket, info.key)
     client.remove_bucket(lake.bucket)
 
 

@@ -144,7 +144,7 @@ class Home:
     ) -> None:  # fmt: skip
         catalog, prefix, files = parts().catalog, "", []
         if stage != "announce":
-            prefix = catalog.attempt(stage, "tiny", links.day)
+            prefix = catalog.attempt(stage, "tiny", links.day).prefix
             with catalog.store.writer(f"{prefix}part-0") as file:
                 file.write(b"x" * rows)
             files = [{"key": f"{prefix}part-0", "size": rows, "checksum": "c"}]

@@ -9,6 +9,7 @@ import pytest
 
 from luigi_traffic.commands import garbage
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
@@ -26,7 +27,7 @@ def grow_old(path: Path) -> Path:
 
 def attempt(stage: str = "bronze") -> Path:
     catalog = parts().catalog
-    prefix = catalog.attempt(stage, "tiny", DAY)
+    prefix = catalog.attempt(stage, "tiny", DAY).prefix
     with catalog.store.writer(f"{prefix}part-0") as file:
         file.write(b"12345")
     return parts().settings.lake_path / prefix
@@ -67,7 +68,7 @@ def test_what_a_manifest_names_stays_and_the_young_stays(empty):
 def test_an_attempt_committed_meanwhile_stays(empty):
     empty.commit_day(DAY)
     named = next(iter(garbage._named("_manifests/silver/")))
-    assert garbage._attempt_remover(named)() is False
+    assert garbage._attempt_remover(Attempt(named))() is False
     assert (parts().settings.lake_path / named / "part-0").exists()
 
 
@@ -77,7 +78,7 @@ def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatc
     catalog, lake = parts().catalog, parts().settings.lake_path
     garbage_of = {}
     for below in (None, "cities/now", "then", "never/heard/of"):
-        kept, dropped = (catalog.attempt("silver", "tiny", DAY, below) for _ in range(2))
+        kept, dropped = (catalog.attempt("silver", "tiny", DAY, below).prefix for _ in range(2))
         for prefix in (kept, dropped):
             with catalog.store.writer(f"{prefix}part-0") as file:
                 file.write(b"12345")

@@ -162,8 +162,8 @@ def test_data_lie_below_the_lake_prefix_of_their_dataset(
     dataset = Web5Minutes(of(web))
     dataset.settings = lt.DatasetSettings(lake_prefix="korea/roads")
     day = ingest(dataset, DAY, catalog, QUICK, tmp_path / "tmp", lambda *_: None)
-    assert day.prefix.startswith("korea/roads/raw/web/2012-03-28/")
-    assert all(file.key.startswith(day.prefix) for file in day.files)
+    assert day.attempt.prefix.startswith("korea/roads/raw/web/2012-03-28/")
+    assert all(file.key.startswith(day.attempt.prefix) for file in day.files)
 
 
 def left(tmp_path: Path) -> list[Path]:
@@ -190,7 +190,7 @@ def test_a_day_arrives_whole(web: Web, catalog: Catalog, tmp_path: Path) -> None
         }
     ]
     assert list((tmp_path / "tmp").iterdir()) == []
-    assert all(file.key.startswith(day.prefix) for file in day.files)
+    assert all(file.key.startswith(day.attempt.prefix) for file in day.files)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from luigi_traffic.errors import DataError
 from luigi_traffic.ingest.pieces import PieceWriter
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 
+ATTEMPT = Attempt("raw/tiny/2012-03-28/0123456789ab/")
 HEADER = "time,link,speed"
 
 
@@ -26,7 +28,7 @@ def written(
 ) -> tuple[PieceWriter, list[bytes]]:
     """The writer after all files, and the content of its pieces."""
     store = LocalStore(folder)
-    writer = PieceWriter(store, "raw/x/", piece_bytes, is_header)
+    writer = PieceWriter(store, ATTEMPT, piece_bytes, is_header)
     for number, chunks in enumerate(files):
         writer.write(f"file{number}", iter(chunks))
     writer.close()
@@ -88,7 +90,7 @@ def test_a_header_in_each_file_is_taken_out(tmp_path: Path) -> None:
 
 
 def test_files_with_different_headers_are_refused(tmp_path: Path) -> None:
-    writer = PieceWriter(LocalStore(tmp_path), "x/", 100, lambda line: "," in line)
+    writer = PieceWriter(LocalStore(tmp_path), ATTEMPT, 100, lambda line: "," in line)
     writer.write("a", iter([b"link,speed\n1;2\n"]))
     with pytest.raises(DataError, match="b: its header 'speed,link'"):
         writer.write("b", iter([b"speed,link\n2;1\n"]))
@@ -119,7 +121,7 @@ def test_what_is_no_utf8_table_is_refused_by_name(
 ) -> None:
     for chunks in ([data], [data[:5], data[5:]]):
         store = LocalStore(tmp_path)
-        writer = PieceWriter(store, "x/", 100, is_header)
+        writer = PieceWriter(store, ATTEMPT, 100, is_header)
         with pytest.raises(DataError, match=f"^day.csv: (.|\n)*{message}"):
             writer.write("day.csv", iter(chunks))
         writer.abandon()
@@ -136,14 +138,14 @@ def test_an_unknown_first_line_is_refused_with_the_files_name(tmp_path: Path) ->
     def refuse(line: str) -> bool:
         raise DataError(f"neither header nor row: {line!r}")
 
-    writer = PieceWriter(LocalStore(tmp_path), "x/", 100, refuse)
+    writer = PieceWriter(LocalStore(tmp_path), ATTEMPT, 100, refuse)
     with pytest.raises(DataError, match=r"day\.csv: neither header nor row: 'x'"):
         writer.write("day.csv", iter([b"x\n"]))
 
 
 def test_an_abandoned_piece_leaves_nothing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    writer = PieceWriter(store, "x/", 1 << 20, is_header)
+    writer = PieceWriter(store, ATTEMPT, 1 << 20, is_header)
     writer.write("a", iter([b"1\n"]))
     writer.abandon()
     writer.abandon()

@@ -43,7 +43,7 @@ def catalog(store: Counting) -> Catalog:
 
 
 def manifest(catalog: Catalog, partition_id: str = "a" * 32, **more) -> Manifest:
-    prefix = catalog.attempt("raw", "tiny", DAY)
+    prefix = catalog.attempt("raw", "tiny", DAY).prefix
     return Manifest.start(RECIPE, DAY, partition_id, inputs=[], **{"prefix": prefix, **more})
 
 
@@ -133,14 +133,3 @@ def test_absence_is_a_record_and_no_partition(catalog: Catalog) -> None:
     assert entry is not None
     assert entry.absent
     assert catalog.absent("raw", "tiny", DAY, "another") is None
-
-
-def test_discard_removes_an_attempt_and_nothing_beside_it(
-    store: Counting, catalog: Catalog
-) -> None:
-    ours, theirs = (catalog.attempt("raw", "tiny", DAY) for _ in range(2))
-    assert ours != theirs
-    for prefix in (ours, theirs):
-        assert store.create(f"{prefix}piece", b"x")
-    catalog.discard(ours)
-    assert [info.key for info in store.list("raw/")] == [f"{theirs}piece"]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.testing import LakeSuite
 
@@ -76,10 +78,12 @@ def test_an_exception_in_the_writer_leaves_nothing(store: LocalStore) -> None:
 
 
 def test_delete_takes_sparks_checksum_file_too(store: LocalStore) -> None:
-    put(store, "a/t/x.parquet", "a/t/.x.parquet.crc", "a/u/y")
-    store.delete(["a/t/x.parquet"])
+    attempt = Attempt.fresh("silver", "t", date(2012, 3, 28))
+    parquet, crc = attempt.key("x.parquet"), attempt.key(".x.parquet.crc")
+    put(store, parquet, crc, "a/u/y")
+    store.delete(attempt, [parquet])
     assert files(store) == ["a/u/y"]
-    assert not (store.root / "a/t").exists()
+    assert not (store.root / attempt.prefix).exists()
 
 
 def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from urllib3 import Timeout
 from luigi_traffic.commands import garbage
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake import s3_pool
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.s3 import S3Store
@@ -172,7 +173,7 @@ def test_a_commit_whose_answer_is_lost_is_ours(
     catalog = Catalog(store)
 
     def manifest() -> Manifest:
-        prefix = catalog.attempt(recipe.stage, recipe.dataset, DAY)
+        prefix = catalog.attempt(recipe.stage, recipe.dataset, DAY).prefix
         return Manifest.start(recipe, DAY, "a" * 32, inputs=[], prefix=prefix)
 
     ours = manifest()
@@ -392,19 +393,22 @@ def test_other_refusals(
         list(store.list(root))
 
 
-def test_deletions_that_are_refused(store: S3Store, between: Proxy, root: str) -> None:
+def test_deletions_that_are_refused(store: S3Store, between: Proxy) -> None:
+    attempt = Attempt.fresh("raw", "refused", DAY)
+    root = attempt.prefix
+
     def answer(code: str) -> tuple[int, str]:
         inner = f"<Error><Key>{root}x</Key><Code>{code}</Code><Message>m</Message></Error>"
         return 200, f"<DeleteResult>{inner}</DeleteResult>"
 
     between.faults.append(Fault("POST", "delete", answer=answer("NoSuchKey")))
-    store.delete([f"{root}x"])
+    store.delete(attempt, [f"{root}x"])
     between.faults.append(Fault("POST", "delete", answer=answer("InternalError")))
-    with pytest.raises(StoreError, match=r"InternalError: m \(test_deletions"):
-        store.delete([f"{root}x"])
+    with pytest.raises(StoreError, match=r"InternalError: m \(raw/refused"):
+        store.delete(attempt, [f"{root}x"])
     between.faults.append(Fault("POST", "delete", answer=answer("AccessDenied")))
     with pytest.raises(SettingsError, match="delete objects"):
-        store.delete([f"{root}x"])
+        store.delete(attempt, [f"{root}x"])
 
 
 def test_nobody_answers(between: Proxy) -> None:
@@ -475,7 +479,7 @@ def test_garbage_of_a_lake_on_s3(isolated, honest: int, request: pytest.FixtureR
         LAKE__ACCESS_KEY=ACCESS_KEY, LAKE__SECRET_KEY=SECRET_KEY,
     )  # fmt: skip
     catalog, name = parts().catalog, request.node.name
-    kept, dropped = (catalog.attempt("silver", name, DAY) for _ in range(2))
+    kept, dropped = (catalog.attempt("silver", name, DAY).prefix for _ in range(2))
     for prefix in (kept, dropped):
         assert catalog.store.create(f"{prefix}part-0", b"12345")
     recipe = Recipe("silver", name, {})

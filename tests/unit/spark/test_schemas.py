@@ -9,10 +9,13 @@ import pytest
 
 from luigi_traffic.columns import exact_mean
 from luigi_traffic.errors import DataError
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.spark import schemas
+
+ATTEMPT = Attempt("silver/tiny/2012-03-28/0123456789ab/")
 
 pytestmark = pytest.mark.spark
 
@@ -31,7 +34,7 @@ def test_a_partition_is_what_its_manifest_names(spark, tmp_path: Path) -> None:
         [(time, "a", 50.0, 1), (time, "b", None, 2)],
         "timestamp timestamp_ntz, link_id string, speed double, `an odd name` int",
     ).repartition(2)
-    files = schemas.write_partition(frame, store, "silver/tiny/x/")
+    files = schemas.write_partition(frame, store, ATTEMPT)
     assert files
     for file in files:
         data = store.read(file["key"])
@@ -56,7 +59,7 @@ def test_a_partition_without_files_has_its_columns(spark, tmp_path: Path) -> Non
 def test_an_empty_frame_is_written_and_read(spark, tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     frame = spark.createDataFrame([], "link_id string, n_obs int")
-    files = schemas.write_partition(frame, store, "silver/tiny/x/")
+    files = schemas.write_partition(frame, store, ATTEMPT)
     assert schemas.read_partition(spark, store, manifest(frame, files)).collect() == []
 
 

@@ -25,7 +25,7 @@ def commit_raw(content: str = "c" * 64, day: date = DAY) -> Manifest:
     recipe = DayChain("tiny", day).lineage.raw
     manifest = Manifest.start(
         recipe, day, recipe.partition_id([content]), inputs=[],
-        prefix=parts().catalog.attempt("raw", "tiny", day),
+        prefix=parts().catalog.attempt("raw", "tiny", day).prefix,
     )  # fmt: skip
     assert parts().catalog.commit(manifest)
     return manifest
