@@ -364,6 +364,62 @@ def gc(
     show(rows, as_json, partial(garbage.draw, dry_run=dry_run))
 
 
+@app.command()
+def verify(
+    dataset: Dataset = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="also compare the hashes of all files, rows and models")
+    ] = False,
+    mark: Annotated[
+        bool,
+        typer.Option("--mark", help="let what is damaged count as missing: the next run makes it"),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Is everything there as it was committed? Exit code 1: something is damaged, and named.
+
+    \b
+    luigi-traffic verify                  sizes of files, numbers of rows, presence of models
+    luigi-traffic verify --deep           every byte and row, which takes time
+    luigi-traffic verify --mark           and have it made anew by the next run
+    """
+    from luigi_traffic.commands import verify
+    from luigi_traffic.commands.output import show
+
+    found = verify.verify(dataset, deep=deep, mark=mark)
+    show(found.rows, as_json, lambda _, console: verify.draw(found, console))
+    if found.rows:
+        raise typer.Exit(1)
+
+
+@app.command()
+def invalidate(
+    stage: Annotated[
+        str, typer.Argument(help="raw, announce, bronze, silver, gold, forecast or model")
+    ],
+    dataset: Annotated[str, typer.Argument(help="name of the dataset")],
+    part: Annotated[
+        str,
+        typer.Argument(help="a day; of a forecast day/model; of a model its partition id"),
+    ],
+    reason: Annotated[str, typer.Option(help="kept beside the mark")] = "invalidated by hand",
+    as_json: Json = False,
+) -> None:
+    """Let a partition count as missing, so that the next run that needs it makes it anew.
+
+    Nothing is removed. To have a day fetched again from its source, invalidate its raw.
+
+    \b
+    luigi-traffic invalidate raw its 2024-05-31
+    luigi-traffic invalidate forecast its 2024-05-31/stid
+    """
+    from luigi_traffic.commands import invalidate
+    from luigi_traffic.commands.output import show
+
+    row = invalidate.invalidate(stage, dataset, part, reason)
+    show([row], as_json, lambda rows, console: invalidate.draw(rows[0], console))
+
+
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
 

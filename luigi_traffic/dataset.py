@@ -25,15 +25,24 @@ _LAKE_STAGES = ("raw", "announce", "bronze", "silver")
 NO_OBSERVATION = "no observation"
 
 
-def setting(default: Any, *, stage: SettingStage | None, description: str, **more: Any) -> Any:
+def setting(
+    default: Any,
+    *,
+    stage: SettingStage | None,
+    description: str,
+    unordered: bool = False,
+    **more: Any,
+) -> Any:
     """A field of `Dataset.Settings` and the stage that its value changes.
 
     `stage="silver"`: a new value makes silver and its descendants stale, and nothing
-    before. `stage="raw"`: the source's own `recipe()` says it. `stage=None`: the value changes
-    no data (a timeout, a retry count). A field declared without this helper counts for
-    bronze: everything but raw becomes stale.
+    before. `stage="raw"`: the source's own `recipe()` or `address()` says it. `stage=None`: the
+    value changes no data (a timeout, a retry count). A field declared without this helper counts
+    for bronze: everything but raw becomes stale. `unordered`: of a list only what is in it
+    matters, not the order or how often.
     """
-    return Field(default, description=description, json_schema_extra={"stage": stage}, **more)
+    extra: dict[str, Any] = {"stage": stage, "unordered": unordered}
+    return Field(default, description=description, json_schema_extra=extra, **more)
 
 
 class DatasetSettings(BaseModel):
@@ -45,7 +54,10 @@ class DatasetSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     links: list[str] = setting(
-        [], stage="silver", description="link ids kept in silver; empty: all of them"
+        [],
+        stage="silver",
+        unordered=True,
+        description="link ids kept in silver; empty: all of them",
     )
     max_rejected_share: float = setting(
         0.2,
@@ -134,6 +146,9 @@ class Dataset(ABC):
     name: ClassVar[str]
     #: Part of the recipe of bronze: raise it when the meaning of a parsed row changes.
     version: ClassVar[str]
+    #: Part of the recipe of raw: raise it when `header()` or the source makes other text of the
+    #: same bytes.
+    source_version: ClassVar[str] = "1"
     #: Part of the recipe of silver alone: raise it when only the cleaning rule changes.
     silver_version: ClassVar[str] = "1"
     #: Length of one step of the time grid; divides a day.
@@ -197,8 +212,12 @@ class Dataset(ABC):
         values = self.settings.model_dump(mode="json")
         fields = type(self.settings).model_fields
 
-        def declared(name: str) -> Any:
+        def declared(name: str) -> dict[str, Any]:
             extra = fields[name].json_schema_extra
-            return extra.get("stage", "bronze") if isinstance(extra, dict) else "bronze"
+            return extra if isinstance(extra, dict) else {}
 
-        return {name: value for name, value in values.items() if declared(name) == stage}
+        return {
+            name: sorted(set(value)) if declared(name).get("unordered") else value
+            for name, value in values.items()
+            if declared(name).get("stage", "bronze") == stage
+        }

@@ -45,6 +45,10 @@ class DataError(TerminalError):
     """The data breaks its contract (columns, day, encoding, too many rejected rows)."""
 
 
+class DamageError(TransientError):
+    """What was committed is lost or altered. It is marked: the next run makes it anew."""
+
+
 class StoreError(TransientError):
     """The lake, the warehouse, the event log or the tracking store did not answer."""
 

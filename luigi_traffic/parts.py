@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.events.journal import Journal
 from luigi_traffic.events.log import EventLog
 from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.index import Index
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
 from luigi_traffic.layers import home
@@ -37,7 +38,7 @@ class Parts:
     @cached_property
     def catalog(self) -> Catalog:
         """The manifests of the lake."""
-        return Catalog(self.store)
+        return Catalog(self.store, Index(home() / "index.sqlite", self.store.describe()))
 
     @cached_property
     def events(self) -> EventLog:

@@ -153,7 +153,9 @@ class MissingDaysSettings(Section):
     policy: Literal["fail", "skip"] = Field("fail", description="fail the run, or leave days out")
     max: int = Field(3, ge=0, description="days of one window that may be left out under skip")
     recheck_hours: float = Field(
-        6.0, ge=0, description="how long an absent day younger than a week is taken as absent"
+        6.0,
+        ge=0,
+        description="hours until an absent day is asked for again, at first",
     )
 
 

@@ -53,7 +53,16 @@ class Source(ABC):
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:
-        """What of this source decides the bytes (a URL template, a seed): JSON, no secret.
+        """What decides the text of a day beside the bytes that arrive: how they are packed, their
+        encoding, which rows are the day's, the seed of a simulation. JSON, no secret.
 
         A change makes every day of the dataset stale.
         """
+
+    def address(self) -> dict[str, Any]:
+        """Where the bytes are asked for (a URL template with its query, a folder): JSON.
+
+        A change makes every day be asked for again; where the bytes are equal, nothing else
+        happens. Only a hash of it is kept, so it may hold a key of an API.
+        """
+        return {}

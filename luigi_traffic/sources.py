@@ -80,12 +80,13 @@ class Http(Source):
         self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
 
     def recipe(self) -> dict[str, Any]:
-        """The template, without credentials and query, and how its files are packed."""
-        return {
-            "kind": "http",
-            "url_template": without_credentials(self.url_template),
-            "packing": self.packing,
-        }
+        """How its files are packed."""
+        return {"packing": self.packing}
+
+    def address(self) -> dict[str, Any]:
+        """The template with its query, without user and password."""
+        parts = urlsplit(self.url_template)
+        return {"url": urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))}
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
@@ -160,10 +161,6 @@ class HttpZip(Http):
     def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
         super().__init__(url_template, packing="zip", timeout=timeout)
 
-    def recipe(self) -> dict[str, Any]:
-        """The template, without credentials."""
-        return {"kind": "http_zip", "url_template": without_credentials(self.url_template)}
-
 
 class Files(Source):
     """Text files of a day in a folder: `glob` is a path with {year}, {month}, {day}, {date},
@@ -174,9 +171,12 @@ class Files(Source):
         self.packing = packing
 
     def recipe(self) -> dict[str, Any]:
-        """The glob, and how its files are packed where their names do not say it."""
-        packed = {"packing": self.packing} if self.packing else {}
-        return {"kind": "files", "glob": self.glob, **packed}
+        """How its files are packed, as they are read: by their names if nothing else is said."""
+        return {"packing": self.packing or packing_of(self.glob)}
+
+    def address(self) -> dict[str, Any]:
+        """The glob."""
+        return {"glob": str(Path(self.glob).expanduser().absolute())}
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

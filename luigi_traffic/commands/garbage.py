@@ -18,8 +18,8 @@ from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError, TrafficError
 from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
+from luigi_traffic.lake.entries import ROOT, folder, parse
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.lake.manifest import ROOT, folder, parse_key
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
@@ -128,10 +128,11 @@ def _places() -> list[str]:
 
 
 def _named(prefix: str) -> set[str]:
-    """The attempt prefixes that manifests below `prefix` name."""
-    catalog = parts().catalog
-    entries = (parse_key(info.key, info.modified) for info in parts().store.list(prefix))
-    return {catalog.manifest(entry).prefix for entry in entries if entry}
+    """The attempt prefixes that commits below `prefix` name, void ones too: all of their files
+    may be whole."""
+    entries = (parse(info) for info in parts().store.list(prefix))
+    commits = [entry for entry in entries if entry and entry.kind == "commit"]
+    return {manifest.prefix for manifest in parts().catalog.manifests(commits)}
 
 
 def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:

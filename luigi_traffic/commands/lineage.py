@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from luigi_traffic.commands.output import Row, size, text
 from luigi_traffic.commands.warehouse import warehouse
 from luigi_traffic.errors import DataError, did_you_mean
-from luigi_traffic.lake.manifest import ROOT, Entry, Manifest, parse_key
+from luigi_traffic.lake.entries import ROOT, Entry, parse
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ class _Walk:
 
     @cached_property
     def _lake(self) -> dict[str, Entry]:
-        """Id → manifest, from one listing."""
-        infos = parts().store.list(f"{ROOT}/")
-        entries = (parse_key(info.key, info.modified) for info in infos)
-        return {e.partition_id: e for e in entries if e and not e.absent}
+        """Id → the commit that counts, or counted last, from one listing.
+
+        All manifests are read: those of this machine's index without a request.
+        """
+        entries = (parse(info) for info in parts().store.list(f"{ROOT}/"))
+        commits = [e for e in entries if e and e.kind == "commit"]
+        commits.sort(key=lambda e: e.generation)
+        read = parts().catalog.manifests(commits)
+        return {m.partition_id: e for e, m in zip(commits, read, strict=True)}
 
     def resolve(self, prefix: str, dataset: str | None) -> str:
         """The one id that begins so."""
@@ -92,7 +98,7 @@ class _Walk:
         if len(prefix) < _SHORTEST_PREFIX:
             raise DataError(f"{prefix!r}: give {_SHORTEST_PREFIX} or more digits of a partition id")
         ids = {i for i, row in self._ledger.items() if dataset in (None, row[1])}
-        ids |= {i for i, e in self._lake.items() if dataset in (None, e.key.split("/")[2])}
+        ids |= {i for i, e in self._lake.items() if dataset in (None, e.dataset)}
         found = sorted(i for i in ids if i.startswith(prefix))
         if not found:
             raise DataError(

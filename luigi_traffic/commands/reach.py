@@ -25,6 +25,7 @@ from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
+from luigi_traffic.sources import without_credentials
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -307,7 +308,9 @@ def _describe(name: str, deep: bool) -> str:
     dataset = plugins().dataset(name)
     source = plugins().call(dataset, "source()", dataset.source)
     graph = plugins().call(dataset, "graph()", dataset.graph)
-    told = {k: v for k, v in source.recipe().items() if k != "kind" and isinstance(v, str)}
+    said = {**source.address(), **source.recipe()}
+    told = {k: v for k, v in said.items() if k != "kind" and v and isinstance(v, str)}
+    told = {k: without_credentials(v) if "://" in v else v for k, v in told.items()}
     terms = ", ".join(f"{key} {masked(key, value)}" for key, value in told.items())
     links = f"graph of {len(graph.edges)} edges" if graph else "no graph"
     if not deep:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 SHOWN = (*STAGES, "forecast")
 LAKE = ("raw", "announce", "bronze", "silver")
 DEFAULT_DAYS = 14
-READERS = 8
 DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
 
 
@@ -100,10 +98,7 @@ class _DatasetStatus:
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""
         targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE)
-        entries = [entry for target in targets if (entry := target.entry())]
-        with ThreadPoolExecutor(READERS) as pool:
-            for _ in pool.map(parts().catalog.manifest, entries):
-                pass
+        parts().catalog.manifests(entry for target in targets if (entry := target.entry()))
 
     def _known(self) -> list[date]:
         catalog = parts().catalog
@@ -154,18 +149,18 @@ class _DatasetStatus:
 
     def _absence(self, chain: DayChain) -> tuple[bool, str | None]:
         """Whether the source has nothing for that day by the newest record, and its words."""
-        catalog = parts().catalog
-        record = catalog.absent("raw", self.dataset, chain.day, chain.lineage.raw.hash)
-        if record is None or chain.raw():
+        records = chain.absences()
+        if not records or chain.raw():
             return False, None
-        said = catalog.manifest(record).details["reason"]
+        record = records[-1]
+        said = parts().catalog.manifest(record).details["reason"]
         if chain.absent():
             return True, f"left out: {said}"
         policy = settings().missing_days.policy
         after = (
             "missing_days.policy is fail" if policy == "fail" else "it is due to be asked for again"
         )
-        return True, f"{said} (seen {record.modified:%Y-%m-%d %H:%M} UTC; {after})"
+        return True, f"{said} (seen {record.at:%Y-%m-%d %H:%M} UTC; {after})"
 
     def _lake(self, chain: DayChain, stage: str, absent: bool, reason: str | None) -> Row:
         target = LakePartition(stage, self.dataset, chain.day)
@@ -177,8 +172,7 @@ class _DatasetStatus:
                 rows=None if stage == "announce" else manifest.rows_out,
                 seconds=manifest.seconds or None, committed_at=manifest.committed_at,
             )  # fmt: skip
-        entries = parts().catalog.days(stage, self.dataset).get(chain.day, [])
-        others = [e for e in entries if not e.absent]
+        others = parts().catalog.day(stage, self.dataset, chain.day).commits
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
 
     def _gold(self, chain: DayChain, absent: bool, reason: str | None) -> Row:
@@ -202,7 +196,7 @@ class _DatasetStatus:
         why = (
             f"another recipe or input is committed; called for is {wanted}"
             if wanted
-            else "another recipe is committed, and raw of today's recipe is missing"
+            else "raw of today's recipe is missing, or its address has changed and is to be asked"
         )
         return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.errors import TrafficError
@@ -32,11 +32,16 @@ class Trained:
         """Why `Train` would train anew, None where it would not."""
         from luigi_traffic.tasks.train import Train
 
-        # The row does not say with which days the window ended that are left out.
-        left_out = self.row.recipe["window_days"] - len(self.row.inputs)
-        ends = [self.last_day + timedelta(days=n) for n in range(left_out + 1)]
-        reasons = [self._open(Train, end) for end in ends]
-        return None if None in reasons else reasons[0]
+        return self._open(Train, self.window[1] if self.window else self.last_day)
+
+    @property
+    def window(self) -> tuple[date, date] | None:
+        """First and last day of the window, days that are left out counted; None if an earlier
+        version made the model, which did not keep it."""
+        if "window" not in self.row.recipe:
+            return None
+        first, last = (date.fromisoformat(day) for day in self.row.recipe["window"])
+        return first, last
 
     def forecast_stale(self, day: date) -> str | None:
         """Why `Forecast` would forecast that day anew with it, None where it would not."""
@@ -46,12 +51,14 @@ class Trained:
 
     def _open(self, stage: type[ModelStage], end: date) -> str | None:
         task: Any = stage
+        if self.window is None:
+            return "an earlier version of luigi_traffic made it"
         try:
             complete = task(
                 end,
                 dataset=self.row.dataset,
                 model=self.row.recipe["model"],
-                window_days=self.row.recipe["window_days"],
+                window_days=(self.window[1] - self.window[0]).days + 1,
                 training=dict(self.row.recipe["config"]),
             ).complete()
         except TrafficError as e:  # its plugin is gone, or its settings are not valid any more

@@ -35,8 +35,9 @@ class TableSource(Source):
         )
 
     def recipe(self) -> dict[str, Any]:
-        """That of the files; where a day is cut out of them, also what says which day it is."""
-        terms = self.files.recipe()
+        """That of the files, and whether their first line is a header, which raw leaves out; if a
+        day is cut out of them, also what says which day it is."""
+        terms = self.files.recipe() | {"header": has_header(self.table)}
         if self.table.encoding != "utf-8":
             terms["encoding"] = self.table.encoding
         if self.table.many_days:
@@ -44,6 +45,10 @@ class TableSource(Source):
                 mode="json", include={"header", "delimiter", "time_format", "timezone"}
             ) | {role: self.table.columns.by_role()[role] for role in self.table.columns.moment}
         return terms
+
+    def address(self) -> dict[str, Any]:
+        """That of the files."""
+        return self.files.address()
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

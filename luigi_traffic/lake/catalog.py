@@ -1,118 +1,202 @@
 """Which lake partitions are committed: one LIST a stage, kept for the life of the process.
 
-A commit is never taken back while a run lasts, so what the listing shows stays true; what
-it does not show is asked for again, a day at a time, unless inside `snapshot()`.
+While a run plans, one listing a stage answers everything, misses too: `planning`. As soon as
+it works, what the listing does not show is asked for again, a day at a time, because another
+runner may have committed it since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
+from typing import Any
 
+from luigi_traffic.errors import StoreError
 from luigi_traffic.lake.attempt import Attempt
-from luigi_traffic.lake.manifest import Entry, Manifest, folder, parse_key
+from luigi_traffic.lake.entries import (
+    RAW,
+    DayEntries,
+    Entry,
+    absent_name,
+    by_day,
+    folder,
+    same_key,
+    void_key,
+)
+from luigi_traffic.lake.index import Index, key_of
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.store import ObjectStore
+from luigi_traffic.recipe import Recipe
+
+_READERS = 8
 
 
 class Catalog:
-    """The manifests of a lake."""
+    """The manifests of a lake. `index` keeps what they say, None: they are read each time."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, index: Index | None = None) -> None:
         self.store = store
-        self._listed: dict[tuple[str, str], dict[date, list[Entry]]] = {}
+        self._index = index
+        self._stages: dict[tuple[str, str], dict[date, DayEntries]] = {}
+        self._bodies: dict[tuple[str, str], dict[tuple[str, int, str], bytes]] = {}
         self._manifests: dict[str, Manifest] = {}
-        #: Inside `snapshot()`: what a listing does not show is not asked for again.
-        self.trusts_misses = False
+        #: Whether what a listing does not show is taken as not there without asking again.
+        self.planning = True
 
-    def days(self, stage: str, dataset: str) -> dict[date, list[Entry]]:
+    def days(self, stage: str, dataset: str) -> dict[date, DayEntries]:
         """All entries of a stage by day, from the kept listing."""
-        if (stage, dataset) not in self._listed:
-            days: dict[date, list[Entry]] = {}
-            for entry in self._list(folder(stage, dataset)):
-                days.setdefault(entry.day, []).append(entry)
-            self._listed[stage, dataset] = days
-        return self._listed[stage, dataset]
+        if (stage, dataset) not in self._stages:
+            days = by_day(self.store.list(folder(stage, dataset)))
+            self._stages[stage, dataset] = days
+            if stage == RAW:  # every later id begins with what these say
+                self.manifests(e for entries in days.values() for e in entries.commits)
+        return self._stages[stage, dataset]
 
-    def _list(self, prefix: str) -> Iterator[Entry]:
-        for info in self.store.list(prefix):
-            if entry := parse_key(info.key, info.modified):
-                yield entry
+    def day(self, stage: str, dataset: str, day: date, *, ask_again: bool = False) -> DayEntries:
+        """The entries of one day, `ask_again`: as they are now."""
+        known = self.days(stage, dataset)
+        if ask_again:
+            found = by_day(self.store.list(folder(stage, dataset, day.isoformat())))
+            known[day] = found.get(day, DayEntries())
+        return known.get(day, DayEntries())
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Inside, one fresh listing a stage answers everything, misses too."""
-        self._listed.clear()
-        self.trusts_misses = True
+        before = self.planning
+        self._stages.clear()
+        self.planning = True
         try:
             yield
         finally:
-            self.trusts_misses = False
+            self.planning = before
 
-    def find(
-        self,
-        stage: str,
-        dataset: str,
-        day: date,
-        recipe_hash: str,
-        partition_id: str | None = None,
-        *,
-        ask_again: bool = True,
+    def begin_work(self) -> None:
+        """From now on, what the listing does not show is asked for again."""
+        self.planning = False
+
+    def live(
+        self, stage: str, dataset: str, day: date, recipe_hash: str, partition_id: str | None = None
     ) -> Entry | None:
-        """The committed partition of that recipe (and id), None where there is none.
-
-        `ask_again=False`: the kept listing alone answers, as inside `snapshot()`.
-
-        Several of one recipe (two runners read the source at different times, and it had
-        changed in between): the first committed counts, for every reader.
-        """
-        known = self.days(stage, dataset)
-        found = _pick(known.get(day, []), recipe_hash, partition_id)
-        if found is None and ask_again and not self.trusts_misses:
-            known[day] = list(self._list(folder(stage, dataset, day.isoformat())))
-            found = _pick(known[day], recipe_hash, partition_id)
+        """The commit that counts of that recipe and id (raw: of that recipe), if there is one."""
+        found = self.day(stage, dataset, day).live(recipe_hash, partition_id)
+        if found is None and not self.planning:
+            found = self.day(stage, dataset, day, ask_again=True).live(recipe_hash, partition_id)
         return found
 
-    def absent(self, stage: str, dataset: str, day: date, recipe_hash: str) -> Entry | None:
-        """The newest record that the source has nothing for that day."""
-        entries = self.days(stage, dataset).get(day, [])
-        records = [e for e in entries if e.absent and e.recipe_hash == recipe_hash]
-        return max(records, key=lambda e: e.modified, default=None)
+    def next_generation(
+        self, stage: str, dataset: str, day: date, recipe_hash: str, partition_id: str | None = None
+    ) -> int:
+        """The number to commit that partition under: to be asked for before its work begins.
+
+        That of a commit that counts already, so that committing it again loses; else the next.
+        """
+        entries = self.day(stage, dataset, day)
+        highest = entries.highest(recipe_hash, partition_id)
+        if highest is None:
+            return 1
+        return highest.generation + (1 if entries.is_void(highest) else 0)
 
     def manifest(self, entry: Entry) -> Manifest:
-        """What that partition holds."""
+        """What that commit, or record of an absence, holds."""
         if entry.key not in self._manifests:
-            self._manifests[entry.key] = Manifest.from_json(self.store.read(entry.key))
+            body = self._kept(entry.stage, entry.dataset).get(key_of(entry))
+            if body is None:
+                body = self.store.read(entry.key)
+                self._keep([(entry, body)])
+            self._manifests[entry.key] = Manifest.from_json(body)
         return self._manifests[entry.key]
+
+    def manifests(self, entries: Iterable[Entry]) -> list[Manifest]:
+        """Those of many entries: what the index lacks is read by several threads at once."""
+        wanted = list(entries)
+        missing = [
+            e
+            for e in wanted
+            if e.key not in self._manifests and key_of(e) not in self._kept(e.stage, e.dataset)
+        ]
+        if missing:
+            with ThreadPoolExecutor(_READERS) as pool:
+                bodies = list(pool.map(lambda e: self.store.read(e.key), missing))
+            self._keep(list(zip(missing, bodies, strict=True)))
+        return [self.manifest(entry) for entry in wanted]
+
+    def _kept(self, stage: str, dataset: str) -> dict[tuple[str, int, str], bytes]:
+        if (stage, dataset) not in self._bodies:
+            self._bodies[stage, dataset] = self._index.read(stage, dataset) if self._index else {}
+        return self._bodies[stage, dataset]
+
+    def _keep(self, found: list[tuple[Entry, bytes]]) -> None:
+        for entry, body in found:
+            self._kept(entry.stage, entry.dataset)[key_of(entry)] = body
+        if self._index:
+            self._index.add(found)
 
     def attempt(self, stage: str, dataset: str, day: date, below: str | None = None) -> Attempt:
         """A fresh place for data that no manifest names yet, `below` a folder of the lake."""
         return Attempt.fresh(stage, dataset, day, below)
 
     def commit(self, manifest: Manifest) -> bool:
-        """Commit: True for the one runner whose manifest it is, False where it existed.
+        """Commit: True for the one runner whose manifest it is, False if it existed.
 
-        An answer that was lost is resolved by reading back: our attempt prefix in the
-        stored manifest says that it was ours.
+        An answer that was lost is resolved by reading back: our attempt prefix in the stored
+        manifest says that it was ours. Raises `StoreError`, and commits nothing, if a file of
+        the manifest is not there any more.
         """
-        won = self.store.create(manifest.key, manifest.to_json())
+        self._check_files(manifest)
+        self.days(manifest.stage, manifest.dataset)
+        body = manifest.to_json()
+        won = self.store.create(manifest.key, body)
         day = date.fromisoformat(manifest.day)
-        prefix = folder(manifest.stage, manifest.dataset, manifest.day)
-        self.days(manifest.stage, manifest.dataset)[day] = list(self._list(prefix))
-        if won or not manifest.prefix:
-            return won
-        stored = Manifest.from_json(self.store.read(manifest.key))
-        return stored.prefix == manifest.prefix
+        entries = self.day(manifest.stage, manifest.dataset, day, ask_again=True)
+        if not won and manifest.prefix:
+            stored = self.store.read(manifest.key)
+            won = Manifest.from_json(stored).prefix == manifest.prefix
+            body = stored
+        if won:
+            self._keep([(e, body) for e in entries.entries if e.key == manifest.key])
+        return won
+
+    def _check_files(self, manifest: Manifest) -> None:
+        if not manifest.files:
+            return
+        there = {info.key: info.size for info in self.store.list(Attempt(manifest.prefix).prefix)}
+        gone = [f["key"] for f in manifest.files if there.get(f["key"]) != f["size"]]
+        if gone:
+            raise StoreError(
+                f"{manifest.stage} of {manifest.dataset} {manifest.day} cannot be committed: "
+                f"{', '.join(gone[:3])} of it are gone or altered since they were written. If "
+                "`luigi-traffic gc` ran meanwhile, give it a longer --older-than. Run again."
+            )
+
+    def record_absence(
+        self, recipe: Recipe, day: date, address: str, reason: str, at: datetime
+    ) -> None:
+        """Keep that the source had nothing for that day."""
+        name = absent_name(recipe.hash, address, at)
+        key = f"{folder(RAW, recipe.dataset, day.isoformat())}{name}.json"
+        record = Manifest.start(recipe, day, "", inputs=[], details={"reason": reason})
+        self.store.create(key, record.to_json())
+        self.day(RAW, recipe.dataset, day, ask_again=True)
+
+    def record_same(self, commit: Entry, address: str, details: dict[str, Any]) -> None:
+        """Keep that an address gave the bytes of a raw commit again."""
+        self.store.create(same_key(commit, address, datetime.now(UTC)), _json(details))
+        self.day(commit.stage, commit.dataset, commit.day, ask_again=True)
+
+    def void(self, commit: Entry, reason: str) -> None:
+        """Let a commit count no more: its partition is made again under the next generation."""
+        self.store.create(void_key(commit), _json({"reason": reason}))
+        self.day(commit.stage, commit.dataset, commit.day, ask_again=True)
 
     def discard(self, attempt: Attempt) -> None:
         """Remove the objects of an attempt that lost or failed."""
         self.store.delete(attempt, [info.key for info in self.store.list(attempt.prefix)])
 
 
-def _pick(entries: list[Entry], recipe_hash: str, partition_id: str | None) -> Entry | None:
-    fitting = [
-        e
-        for e in entries
-        if not e.absent and e.recipe_hash == recipe_hash and partition_id in (None, e.partition_id)
-    ]
-    return min(fitting, key=lambda e: (e.modified, e.partition_id), default=None)
+def _json(details: dict[str, Any]) -> bytes:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({**details, "at": at}, indent=1, ensure_ascii=False).encode()

@@ -1,7 +1,6 @@
 """The manifest: the JSON object whose creation is the commit of a lake partition.
 
-Key: `_manifests/<stage>/<dataset>/<date>/<recipe hash>-<partition id>.json`. All that a
-listing must tell lies in the key, so that one LIST a stage answers for all days.
+Its key says what a listing must tell; see `luigi_traffic.lake.entries`.
 """
 
 from __future__ import annotations
@@ -11,26 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from luigi_traffic.lake.entries import commit_name, folder
 from luigi_traffic.recipe import Recipe
-
-ROOT = "_manifests"
-ABSENT = "absent"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One manifest as a listing shows it. `modified` is aware, in UTC."""
-
-    key: str
-    day: date
-    recipe_hash: str
-    partition_id: str
-    modified: datetime
-
-    @property
-    def absent(self) -> bool:
-        """Whether it records that the source has nothing for that day."""
-        return self.partition_id.startswith(ABSENT)
 
 
 @dataclass(frozen=True)
@@ -49,6 +30,7 @@ class Manifest:
     recipe_hash: str
     partition_id: str
     inputs: list[dict[str, str]]
+    generation: int = 1
     prefix: str = ""
     files: list[dict[str, Any]] = field(default_factory=list)
     rows_in: int = 0
@@ -61,13 +43,13 @@ class Manifest:
     seconds: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
     committed_at: str = ""
-    format: int = 1
+    format: int = 2
 
     @property
     def key(self) -> str:
         """Where it is, or will be."""
-        place = folder(self.stage, self.dataset, self.day)
-        return f"{place}{self.recipe_hash}-{self.partition_id}.json"
+        name = commit_name(self.stage, self.recipe_hash, self.partition_id, self.generation)
+        return f"{folder(self.stage, self.dataset, self.day)}{name}.json"
 
     def to_json(self) -> bytes:
         """As stored; `committed_at` is filled in."""
@@ -92,21 +74,3 @@ class Manifest:
             partition_id=partition_id,
             **more,
         )
-
-
-def folder(stage: str, dataset: str, day: str | None = None) -> str:
-    """The prefix of a stage's manifests, of all days or of one."""
-    return f"{ROOT}/{stage}/{dataset}/" + (f"{day}/" if day else "")
-
-
-def parse_key(key: str, modified: datetime) -> Entry | None:
-    """The entry a key stands for, None for a key that is no manifest's."""
-    parts = key.split("/")
-    if len(parts) != 5 or parts[0] != ROOT or not parts[4].endswith(".json"):
-        return None
-    recipe_hash, dash, partition_id = parts[4].removesuffix(".json").partition("-")
-    try:
-        day = date.fromisoformat(parts[3])
-    except ValueError:
-        return None
-    return Entry(key, day, recipe_hash, partition_id, modified) if dash else None

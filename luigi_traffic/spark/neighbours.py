@@ -10,8 +10,6 @@ from luigi_traffic.graph import LinkGraph
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: Raised when the meaning of a gold column changes; part of gold's recipe.
-VERSION = "1"
 #: In the order of the road, upstream first; the link itself stands between t1 and f1.
 FEATURES = ("t2", "t1", "f1", "f2")
 

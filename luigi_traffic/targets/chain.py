@@ -8,14 +8,14 @@ from functools import cache, cached_property
 from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.announcement import topic_of
-from luigi_traffic.lake.manifest import Entry
+from luigi_traffic.graph import LinkGraph
+from luigi_traffic.lake.entries import DayEntries, Entry
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
-from luigi_traffic.recipe import Recipe
-from luigi_traffic.spark import neighbours
+from luigi_traffic.recipe import Recipe, canonical_json, short_hash
+from luigi_traffic.source import Source
+from luigi_traffic.stage_versions import STAGE_VERSIONS
 
-#: A day absent this long after its end is taken as absent for good.
-_SETTLED = timedelta(days=7)
 STAGES = ("raw", "announce", "bronze", "silver", "gold")
 
 
@@ -30,25 +30,37 @@ class Lineage:
             )
 
     @cached_property
+    def source(self) -> Source:
+        """Where the dataset's bytes come from."""
+        return plugins().call(self.dataset, "source()", self.dataset.source)
+
+    @cached_property
+    def address(self) -> str:
+        """Hash of where today's settings ask for the bytes: provenance, part of no recipe."""
+        said = plugins().call(self.dataset, "source().address()", lambda: self.source.address())
+        return short_hash(canonical_json(said))
+
+    @cached_property
+    def graph(self) -> LinkGraph | None:
+        """The graph, read once: what gold joins is what its recipe names."""
+        return plugins().call(self.dataset, "graph()", self.dataset.graph)
+
+    @cached_property
     def raw(self) -> Recipe:
-        """What decides the bytes: the source alone."""
-        source = plugins().call(self.dataset, "source()", self.dataset.source)
-        terms = {
-            "source": plugins().call(self.dataset, "source().recipe()", lambda: source.recipe())
-        }
-        return Recipe("raw", self.dataset.name, terms)
+        """What makes text of the bytes."""
+        said = plugins().call(self.dataset, "source().recipe()", lambda: self.source.recipe())
+        return self._recipe("raw", {"source": said, "version": self.dataset.source_version})
 
     @cached_property
     def announce(self) -> Recipe:
         """The topic."""
-        topic = topic_of(self.dataset, parts().settings.events)
-        return Recipe("announce", self.dataset.name, {"topic": topic})
+        return self._recipe("announce", {"topic": topic_of(self.dataset, parts().settings.events)})
 
     @cached_property
     def bronze(self) -> Recipe:
         """The dataset's version and its parsing settings."""
         terms = {"version": self.dataset.version, **self.dataset.recipe_terms("bronze")}
-        return Recipe("bronze", self.dataset.name, terms)
+        return self._recipe("bronze", terms)
 
     @cached_property
     def silver(self) -> Recipe:
@@ -60,18 +72,16 @@ class Lineage:
         }
         if self.dataset.extra_columns:
             terms["extra_columns"] = list(self.dataset.extra_columns)
-        return Recipe("silver", self.dataset.name, terms)
+        return self._recipe("silver", terms)
 
     @cached_property
     def gold(self) -> Recipe:
-        """The graph and the meaning of the neighbour features."""
-        graph = plugins().call(self.dataset, "graph()", self.dataset.graph)
-        terms = {
-            "version": neighbours.VERSION,
-            "graph": graph.checksum if graph else None,
-            **self.dataset.recipe_terms("gold"),
-        }
-        return Recipe("gold", self.dataset.name, terms)
+        """The graph; what the neighbour features mean is the core's version."""
+        graph = self.graph.checksum if self.graph else None
+        return self._recipe("gold", {"graph": graph, **self.dataset.recipe_terms("gold")})
+
+    def _recipe(self, stage: str, terms: dict[str, object]) -> Recipe:
+        return Recipe(stage, self.dataset.name, {"core": STAGE_VERSIONS[stage], **terms})
 
 
 @cache
@@ -88,33 +98,62 @@ class DayChain:
         self.day = day
         self.lineage = lineage(dataset)
 
-    def raw(self) -> Entry | None:
-        """The committed raw partition of today's recipe."""
-        found = self._raw(ask_again=False)
+    def live(self) -> Entry | None:
+        """The raw generation that counts of today's recipe, wherever it was asked for."""
+        kept = self._entries().live(self.lineage.raw.hash)
         # A day that counts as absent is not asked for again with every question.
-        return found if found or self.absent() else self._raw(ask_again=True)
+        if kept or self._rests():
+            return kept
+        return parts().catalog.live("raw", self.name, self.day, self.lineage.raw.hash)
 
-    def _raw(self, ask_again: bool) -> Entry | None:
-        return parts().catalog.find(
-            "raw", self.name, self.day, self.lineage.raw.hash, ask_again=ask_again
-        )
+    def raw(self) -> Entry | None:
+        """The live generation, if it came from the address that today's settings name, or was
+        compared with it. None: the day is to be asked for.
 
-    def absent(self) -> Entry | None:
-        """The record that this day is left out, None where there is data or it counts no more.
-
-        Under the policy "fail" an absent day is never done. Under "skip" it is asked for
-        again every `recheck_hours`, until it was found absent a week after its end.
+        If that address has nothing, and such days are left out, an older address's is kept.
         """
-        policy = parts().settings.missing_days
-        if policy.policy == "fail" or self._raw(ask_again=False):
-            return None
-        entry = parts().catalog.absent("raw", self.name, self.day, self.lineage.raw.hash)
+        entry = self.live()
         if entry is None:
             return None
-        day_end = datetime.combine(self.day, datetime.min.time(), UTC) + timedelta(days=1)
-        settled = entry.modified - day_end >= _SETTLED
-        fresh = datetime.now(UTC) - entry.modified < timedelta(hours=policy.recheck_hours)
-        return entry if settled or fresh else None
+        asked = {mark.address for mark in self._entries().compared(entry)}
+        if self.lineage.address in asked | {self._address(entry)} or self._rests():
+            return entry
+        return None
+
+    @staticmethod
+    def _address(entry: Entry) -> str:
+        return str(parts().catalog.manifest(entry).details["address"])
+
+    def _entries(self) -> DayEntries:
+        return parts().catalog.day("raw", self.name, self.day)
+
+    def absent(self) -> Entry | None:
+        """The record that this day is left out, None if there is data or it counts no more.
+
+        Under the policy "fail" an absent day is never done. Under "skip" it rests, see `_rests`.
+        """
+        return None if self._entries().live(self.lineage.raw.hash) else self._rests()
+
+    def _rests(self) -> Entry | None:
+        """The newest record that today's address has nothing, while it need not be asked again.
+
+        It rests for `recheck_hours` after it was asked, and for longer the longer it has been
+        absent each time it was asked: a file can be late by months, so no day is absent for good,
+        least of all at the first look.
+        """
+        policy = parts().settings.missing_days
+        if policy.policy == "fail":
+            return None
+        records = self.absences()
+        if not records:
+            return None
+        times = [record.at for record in records if record.at]
+        rest = max(timedelta(hours=policy.recheck_hours), times[-1] - times[0])
+        return records[-1] if datetime.now(UTC) - times[-1] < rest else None
+
+    def absences(self) -> list[Entry]:
+        """The records that today's address has nothing, the oldest first."""
+        return self._entries().absences(self.lineage.raw.hash, self.lineage.address)
 
     def recipe(self, stage: str) -> Recipe:
         """The recipe of one of `STAGES`."""
@@ -126,11 +165,11 @@ class DayChain:
         raw = self.raw()
         if raw is None:
             return None
+        current = parts().catalog.manifest(raw).partition_id
         if stage == "raw":
-            return raw.partition_id
+            return current
         if stage == "announce":
-            return self.lineage.announce.partition_id([raw.partition_id])
-        current = raw.partition_id
+            return self.lineage.announce.partition_id([current])
         for name in STAGES[2 : STAGES.index(stage) + 1]:
             current = self.recipe(name).partition_id([current])
         return current

@@ -6,7 +6,10 @@ from datetime import date
 
 import luigi
 
-from luigi_traffic.lake.manifest import Entry, Manifest
+from luigi_traffic.errors import DamageError
+from luigi_traffic.lake.damage import file_damage
+from luigi_traffic.lake.entries import Entry
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.chain import DayChain
 
@@ -20,11 +23,13 @@ class LakePartition(luigi.Target):
 
     def entry(self) -> Entry | None:
         """The committed manifest with the id that is called for."""
+        if self.stage == "raw":
+            return self.chain.raw()
         wanted = self.chain.id(self.stage)
         if wanted is None:
             return None
         recipe = self.chain.recipe(self.stage)
-        return parts().catalog.find(
+        return parts().catalog.live(
             self.stage, self.chain.name, self.chain.day, recipe.hash, wanted
         )
 
@@ -37,8 +42,29 @@ class LakePartition(luigi.Target):
         return self.chain.absent() is not None
 
     def manifest(self) -> Manifest:
-        """What it holds. Raises `FileNotFoundError` where it is not committed."""
+        """What it holds. Raises `FileNotFoundError` if it is not committed."""
+        return parts().catalog.manifest(self._committed())
+
+    def whole(self) -> Manifest:
+        """As `manifest`, for those who read its files: they are there as they were committed.
+
+        Raises `DamageError` if they are not; then the commit counts no more, and the next run
+        makes the partition anew.
+        """
+        entry = self._committed()
+        manifest = parts().catalog.manifest(entry)
+        damage = file_damage(parts().store, manifest)
+        if damage:
+            parts().catalog.void(entry, "; ".join(damage))
+            raise DamageError(
+                f"{self.stage} of {self.chain.name} {self.chain.day} is not what was committed: "
+                f"{'; '.join(damage)}. It counts as missing from now on: run again, and it is made "
+                "anew."
+            )
+        return manifest
+
+    def _committed(self) -> Entry:
         entry = self.entry()
         if entry is None:
             raise FileNotFoundError(f"{self.stage} of {self.chain.name} {self.chain.day}")
-        return parts().catalog.manifest(entry)
+        return entry

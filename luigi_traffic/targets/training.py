@@ -13,6 +13,7 @@ from luigi_traffic.model import ModelConfig
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.recipe import Recipe
+from luigi_traffic.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.chain import DayChain
 
 
@@ -39,7 +40,7 @@ class TrainingPlan:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """Model, version, configuration and window length."""
+        """Model, version, configuration and window."""
         model = plugins().model(self.model)
         # Where the numbers are computed is no part of what is computed.
         config = self.config.model_dump(mode="json", exclude={"device"})
@@ -47,7 +48,9 @@ class TrainingPlan:
             "model": model.name,
             "version": model.version,
             "config": config,
-            "window_days": self.window_days,
+            "core": STAGE_VERSIONS["model"],
+            # Days that are absent are no inputs, so the inputs do not say which window it was.
+            "window": [self.days[0].isoformat(), self.days[-1].isoformat()],
         }
         return Recipe("model", self.dataset, terms)
 

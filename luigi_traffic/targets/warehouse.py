@@ -11,18 +11,19 @@ from luigi_traffic.targets.chain import DayChain
 
 
 class LedgerView:
-    """Live ledger ids, one query a stage; what is not there is asked for again."""
+    """Live ledger ids, one query a stage; what is not there is asked for again, a part at a
+    time, unless a run only plans (see `luigi_traffic.lake.catalog`)."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], dict[str, str]] = {}
+        self._known: dict[tuple[str, str], dict[str, str | None]] = {}
 
     def holds(self, stage: str, dataset: str, part: str, partition_id: str) -> bool:
         """Whether that id is the live one of its part."""
-        known = self._known.get((stage, dataset), {})
-        if known.get(part) != partition_id:
-            if (stage, dataset) in self._known and parts().catalog.trusts_misses:
-                return False
-            known = self._known[stage, dataset] = self._read(stage, dataset)
+        if (stage, dataset) not in self._known:
+            self._known[stage, dataset] = self._read(stage, dataset)
+        known = self._known[stage, dataset]
+        if known.get(part) != partition_id and not parts().catalog.planning:
+            known[part] = self._read_part(stage, dataset, part)
         return known.get(part) == partition_id
 
     def forget(self) -> None:
@@ -30,11 +31,18 @@ class LedgerView:
         self._known.clear()
 
     @staticmethod
-    def _read(stage: str, dataset: str) -> dict[str, str]:
+    def _read(stage: str, dataset: str) -> dict[str, str | None]:
         from luigi_traffic.warehouse import ledger
 
         with parts().warehouse.connect() as connection:
-            return ledger.current_ids(connection, stage, dataset)
+            return dict(ledger.current_ids(connection, stage, dataset))
+
+    @staticmethod
+    def _read_part(stage: str, dataset: str, part: str) -> str | None:
+        from luigi_traffic.warehouse import ledger
+
+        with parts().warehouse.connect() as connection:
+            return ledger.current_id(connection, stage, dataset, part)
 
 
 ledger_view = LedgerView()

@@ -27,12 +27,18 @@ class AnnounceRaw(DayStage):
     def work(self) -> str:  # noqa: D102
         raw = self.input().manifest()
         recipe = self.chain.lineage.announce
+        partition_id = recipe.partition_id([raw.partition_id])
+        generation = self.next_generation(recipe, partition_id)
         event = announce(raw, parts().store.spark_url(raw.key), recipe.terms["topic"])
         receipt = parts().events.publish(event)
         crash_point(CrashPoint.ANNOUNCE_PUBLISHED)
-        partition_id = recipe.partition_id([raw.partition_id])
         inputs = [{"stage": "raw", "part": raw.day, "id": raw.partition_id}]
         details = {"event_id": event.id, "key": event.key, "receipt": receipt}
-        self.commit(Manifest.start(recipe, self.date, partition_id, inputs=inputs, details=details))
+        self.commit(
+            Manifest.start(
+                recipe, self.date, partition_id, generation=generation, inputs=inputs,
+                details=details,
+            )
+        )  # fmt: skip
         crash_point(CrashPoint.ANNOUNCE_COMMITTED)
         return f"event {event.id} in {receipt['topic']} at {receipt['offset']}"

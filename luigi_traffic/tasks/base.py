@@ -13,6 +13,7 @@ import luigi
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
+from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.warehouse import ledger_view
 
@@ -51,6 +52,7 @@ class Stage(luigi.Task):
             self.tell("another runner is at it: waiting")
             logger.info("%s: another runner is at it, waiting", self.label)
 
+        parts().catalog.begin_work()
         with parts().warehouse.lock(self.lock_name, waiting):
             self._told = time.monotonic()
             if self.complete():
@@ -98,6 +100,12 @@ class DayStage(Stage):
         with parts().catalog.snapshot():
             ledger_view.forget()
             return [p for p in parameter_tuples if _task(make, p).complete()]
+
+    def next_generation(self, recipe: Recipe, partition_id: str | None = None) -> int:
+        """The number to commit the day's partition under; asked for before the work begins."""
+        return parts().catalog.next_generation(
+            self.stage, self.dataset, self.date, recipe.hash, partition_id
+        )
 
     def commit(self, manifest: Manifest, attempt: Attempt | None = None) -> bool:
         """Commit a lake partition; False, and our attempt removed, if another was first.

@@ -33,7 +33,10 @@ class Bronze(DayStage):
 
         started = time.monotonic()
         self.tell("parsing")
-        raw, dataset, catalog = self.input().manifest(), self.chain.lineage.dataset, parts().catalog
+        raw, dataset, catalog = self.input().whole(), self.chain.lineage.dataset, parts().catalog
+        recipe = self.chain.lineage.bronze
+        partition_id = recipe.partition_id([raw.partition_id])
+        generation = self.next_generation(recipe, partition_id)
         day = RawDay(
             day=self.date,
             paths=tuple(catalog.store.spark_url(file["key"]) for file in raw.files),
@@ -53,12 +56,12 @@ class Bronze(DayStage):
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.BRONZE_WRITTEN)
-        recipe = self.chain.lineage.bronze
         self.commit(
             Manifest.start(
                 recipe,
                 self.date,
-                recipe.partition_id([raw.partition_id]),
+                partition_id,
+                generation=generation,
                 inputs=[{"stage": "raw", "part": raw.day, "id": raw.partition_id}],
                 prefix=attempt.prefix,
                 files=files,

@@ -6,17 +6,15 @@ import time
 from datetime import timedelta
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import SourceAbsent
+from luigi_traffic.errors import DamageError, SourceAbsent
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.recipe import Recipe
+from luigi_traffic.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.tasks.train import ModelStage, Train
-
-#: Raised when the meaning of a forecast row changes; part of its recipe.
-VERSION = "1"
 
 
 class Forecast(ModelStage):
@@ -44,7 +42,9 @@ class Forecast(ModelStage):
     @property
     def recipe(self) -> Recipe:
         """The model is an input; nothing else matters."""
-        return Recipe("forecast", self.dataset, {"version": VERSION, "model": self.model})
+        return Recipe(
+            "forecast", self.dataset, {"core": STAGE_VERSIONS["forecast"], "model": self.model}
+        )
 
     def output(self) -> LedgerPartition:
         """The part of `forecast.<dataset>`."""
@@ -55,6 +55,7 @@ class Forecast(ModelStage):
     def work(self) -> str:  # noqa: D102
         from luigi_traffic.training.forecasts import ForecastRows
         from luigi_traffic.training.registered import bundle_folder
+        from luigi_traffic.training.registry import ModelLost
         from luigi_traffic.warehouse import ledger
         from luigi_traffic.warehouse.binary import copy_in
         from luigi_traffic.warehouse.commit import commit_staged
@@ -72,9 +73,17 @@ class Forecast(ModelStage):
         if model_row is None:
             raise RuntimeError(f"{self.label}: no ledger row of model {trained}")
         self.tell("forecasting")
-        folder = bundle_folder(
-            parts().settings.tracking_uri, model_row.details, home() / "models" / trained
-        )
+        try:
+            folder = bundle_folder(
+                parts().settings.tracking_uri, model_row.details, home() / "models" / trained
+            )
+        except ModelLost as e:
+            with warehouse.connect() as connection:
+                ledger.void(connection, "model", self.dataset, trained, str(e), trained)
+            raise DamageError(
+                f"{self.label}: {e}. The model counts as missing from now on: run again, and it "
+                "is trained anew."
+            ) from None
         rows = ForecastRows.make(
             warehouse=warehouse,
             dataset=lineage(self.dataset).dataset,

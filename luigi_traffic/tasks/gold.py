@@ -36,11 +36,11 @@ class Gold(DayStage):
 
         started = time.monotonic()
         self.tell("joining neighbours, loading")
-        silver = self.input().manifest()
+        silver = self.input().whole()
         frame = with_neighbours(
             session(),
             read_partition(session(), parts().store, silver),
-            self.chain.lineage.dataset.graph(),
+            self.chain.lineage.graph,
         )
         table = gold_table(self.dataset, frame.columns)
         recipe = self.chain.lineage.gold

@@ -33,8 +33,11 @@ class Silver(DayStage):
         started = time.monotonic()
         self.tell("cleaning")
         bronze, dataset, catalog = (
-            self.input().manifest(), self.chain.lineage.dataset, parts().catalog
+            self.input().whole(), self.chain.lineage.dataset, parts().catalog
         )  # fmt: skip
+        recipe = self.chain.lineage.silver
+        partition_id = recipe.partition_id([bronze.partition_id])
+        generation = self.next_generation(recipe, partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         kept, before = quality.observe_silver_input(good, dataset.settings.links)
@@ -50,12 +53,12 @@ class Silver(DayStage):
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.SILVER_WRITTEN)
-        recipe = self.chain.lineage.silver
         self.commit(
             Manifest.start(
                 recipe,
                 self.date,
-                recipe.partition_id([bronze.partition_id]),
+                partition_id,
+                generation=generation,
                 inputs=[{"stage": "bronze", "part": bronze.day, "id": bronze.partition_id}],
                 prefix=attempt.prefix,
                 files=files,

@@ -58,17 +58,24 @@ class SourceChecks:
 
     def test_source_recipe_is_json(self) -> None:
         """It decides which raw partitions are stale, so it must not change by itself."""
-        recipes = [self._made_source().recipe() for _ in range(2)]
+        self._says_the_same_twice("recipe")
+
+    def test_source_address_is_json(self) -> None:
+        """It decides which days are asked for again, so it must not change by itself."""
+        self._says_the_same_twice("address")
+
+    def _says_the_same_twice(self, method: str) -> None:
+        said = [getattr(self._made_source(), method)() for _ in range(2)]
         try:
-            texts = [json.dumps(recipe, sort_keys=True) for recipe in recipes]
+            texts = [json.dumps(one, sort_keys=True) for one in said]
         except TypeError as e:
             pytest.fail(
-                f"recipe() of the source is not JSON: {e}. Return a dict of text, numbers, lists."
+                f"{method}() of the source is not JSON: {e}. Return a dict of text, numbers, lists."
             )
         assert texts[0] == texts[1], (
-            f"recipe() differs between two sources of the same settings: {texts[0]} and {texts[1]}."
-            " Leave out times, random numbers and addresses of objects: a change makes every day "
-            "of the dataset stale."
+            f"{method}() differs between two sources of the same settings: {texts[0]} and "
+            f"{texts[1]}. Leave out times, random numbers and addresses of objects: after a change "
+            "every day of the dataset is asked for again."
         )
 
     def test_source_recipe_holds_no_secret(self) -> None:

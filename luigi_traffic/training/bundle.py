@@ -154,6 +154,18 @@ class Bundle:
         )
 
 
+def intact(folder: Path, expected: str) -> bool:
+    """Whether the bundle in `folder` is there, unchanged, and the one of that digest."""
+    try:
+        if digest(folder) != expected:
+            return False
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        weights = (folder / WEIGHTS).read_bytes()
+    except (DataError, OSError):
+        return False
+    return bool(hashlib.sha256(weights).hexdigest() == card["weights"]["sha256"])
+
+
 def digest(folder: Path) -> str:
     """SHA-256 (hex) of a bundle's `model.json`. Raises DataError where there is none."""
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from luigi_traffic.errors import DataError, TransientError
+from luigi_traffic.errors import DamageError, DataError, TransientError
 from luigi_traffic.training.batches import check_channels
 from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger, partitions
@@ -32,22 +32,57 @@ def read_gold(
 
     NaN where there is no row.
 
-    Ledger and rows are read in one snapshot. Raises `TransientError` where another runner has
-    replaced a day since `ids` were computed, `DataError` for a column that gold does not have.
+    Ledger and rows are read in one snapshot. Raises `TransientError` if another runner has
+    replaced a day since `ids` were computed, `DataError` for a column that gold does not have, and
+    `DamageError` if a day does not have the rows that were committed: then its ledger row counts
+    no more, and the next run makes the day anew.
     """
+    try:
+        return _read(warehouse, dataset, ids, columns, start, end, interval)
+    except _Damaged as damaged:
+        with warehouse.connect() as connection:
+            for day, found in damaged.days.items():
+                ledger.void(connection, "gold", dataset, day, found, ids[day])
+        told = "; ".join(f"{day}: {found}" for day, found in damaged.days.items())
+        raise DamageError(
+            f"gold.{dataset} is not what was committed: {told}. These days count as missing from "
+            "now on: run again, and they are made anew."
+        ) from None
+
+
+class _Damaged(Exception):
+    """Days of gold that do not have the rows that were committed, and what they have."""
+
+    def __init__(self, days: Mapping[str, str]) -> None:
+        super().__init__(", ".join(days))
+        self.days = days
+
+
+def _read(
+    warehouse: Warehouse,
+    dataset: str,
+    ids: Mapping[str, str],
+    columns: Sequence[str],
+    start: date,
+    end: date,
+    interval: timedelta,
+) -> Series:
     with warehouse.connect() as connection:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         # A snapshot alone would find a day empty whose partition is replaced after it.
-        partitions.freeze(connection, "gold", dataset)
-        _check_columns(connection, dataset, columns)
-        live = ledger.current_ids(connection, "gold", dataset)
-        changed = [day for day, wanted in ids.items() if live.get(day) != wanted]
+        frozen = partitions.freeze(connection, "gold", dataset)
+        live = ledger.promised_rows(connection, "gold", dataset)
+        changed = [day for day, wanted in ids.items() if live.get(day, ("", 0))[0] != wanted]
         if changed:
             raise TransientError(
                 f"gold.{dataset} of {', '.join(changed)} was replaced by another run with other "
                 "settings while this one was under way. Run again."
             )
+        promised = {day: live[day][1] for day in ids}
+        if not frozen:
+            raise _Damaged(dict.fromkeys(ids, "the table is gone"))
+        _check_columns(connection, dataset, columns)
         # Rows of other days that gold happens to hold would be there unverified.
         days = ", ".join(f"'{date.fromisoformat(day)}'" for day in ids) or "NULL"
         names = ", ".join(f'"{name}"' for name in columns)
@@ -57,6 +92,7 @@ def read_gold(
             f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}' "
             f'AND "timestamp"::date IN ({days})',
         )
+    _compare(cast(NDArray[Any], found["timestamp"]), promised)
     codes, links = cast(Coded, found["link_id"])
     if not len(codes):
         raise DataError(f"gold.{dataset} has no row from {start} to {end}")
@@ -73,6 +109,19 @@ def read_gold(
         np.datetime64(end, "us"),
         interval,
     )
+
+
+def _compare(timestamps: NDArray[Any], promised: Mapping[str, int]) -> None:
+    """Raise `_Damaged` if a day has another number of rows than its ledger row says."""
+    days, counts = np.unique(timestamps.astype("datetime64[D]"), return_counts=True)
+    there = dict(zip(days.astype(str).tolist(), counts.tolist(), strict=True))
+    wrong = {
+        day: f"{there.get(day, 0):,} rows of the {rows:,} that were committed"
+        for day, rows in promised.items()
+        if there.get(day, 0) != rows
+    }
+    if wrong:
+        raise _Damaged(wrong)
 
 
 def _check_columns(connection: Any, dataset: str, columns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The bundle of a registered model, from this machine where it is still here."""
+"""The bundle of a registered model, from this machine if it is still here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luigi_traffic.errors import DataError
-from luigi_traffic.training.bundle import digest
+from luigi_traffic.training.bundle import intact
 
 
 def registered_name(dataset: str) -> str:
@@ -19,14 +18,18 @@ def bundle_folder(tracking_uri: str, details: Mapping[str, Any], local: Path) ->
     """The folder of a bundle whose digest is the one in the ledger row's `details`.
 
     `local` is where the training left it; elsewhere, or if it was changed, it comes
-    from MLflow. `Bundle.load(..., expected=details["digest"])` has the last word.
+    from MLflow. Raises `ModelLost` if it is not there either, `StoreError` if MLflow does not
+    answer.
     """
-    try:
-        if digest(local) == details["digest"]:
-            return local
-    except (FileNotFoundError, DataError):
-        pass
-    from luigi_traffic.training.registry import load_version
+    if intact(local, details["digest"]):
+        return local
+    from luigi_traffic.training.registry import ModelLost, load_version
 
     into = local.with_name(f"{local.name}-registered")
-    return load_version(tracking_uri, details["name"], details["version"], into)
+    found = load_version(tracking_uri, details["name"], details["version"], into)
+    if not intact(found, details["digest"]):
+        raise ModelLost(
+            f"version {details['version']} of {details['name']} in MLflow is not the one that was "
+            "registered: its files were altered"
+        )
+    return found

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from luigi_traffic.errors import StoreError
+from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.training.bundle import CARD, WEIGHTS, digest
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ HOST, PROCESS = "luigi_traffic.host", "luigi_traffic.pid"
 ABANDONED_SECONDS = 3600
 _BATCH = {"metrics": 1000, "params": 100}  # MLflow's limits of one log_batch
 _BUNDLE = "bundle"
+
+
+class ModelLost(DataError):
+    """The files of a registered model are gone, or are not those that were registered."""
 
 
 @dataclass(frozen=True)
@@ -126,20 +130,29 @@ def champion(tracking_uri: str, name: str) -> Registered | None:
 def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path:
     """Copy a version's bundle below `into`; returns its folder, for `Bundle.load`.
 
-    Pass the version's `digest` tag to `Bundle.load` as `expected`.
+    Pass the version's `digest` tag to `Bundle.load` as `expected`. Raises `ModelLost` if MLflow
+    answers, and has no such version or not its files.
     """
     with _store(tracking_uri) as client:
         import mlflow
 
+        source = _files(client, tracking_uri, name, version)
+        if source is None:
+            raise ModelLost(f"version {version} of {name}, or its files, are gone from MLflow")
         into.mkdir(parents=True, exist_ok=True)
-        source = client.get_model_version_download_uri(name, version)
         return Path(
             mlflow.artifacts.download_artifacts(
-                artifact_uri=f"{source}/artifacts/{_BUNDLE}",
+                artifact_uri=source,
                 dst_path=str(into),
                 tracking_uri=tracking_uri,
             )
         )
+
+
+def has_bundle(tracking_uri: str, name: str, version: str) -> bool:
+    """Whether MLflow has that version and the files of its bundle."""
+    with _store(tracking_uri) as client:
+        return _files(client, tracking_uri, name, version) is not None
 
 
 # -- below: helpers, also of `luigi_traffic.training.champion` ---------------------------
@@ -165,6 +178,23 @@ def _store(tracking_uri: str) -> Iterator[MlflowClient]:
             f"MLflow at {_redacted(tracking_uri)} failed: {text}. Check tracking.uri, and that "
             "its server runs if it has one."
         ) from None
+
+
+def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> str | None:
+    """The address of a version's bundle, None if it, or a file of it, is not there."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        source = client.get_model_version_download_uri(name, version)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    place = f"{source}/artifacts/{_BUNDLE}"
+    found = mlflow.artifacts.list_artifacts(artifact_uri=place, tracking_uri=tracking_uri) or ()
+    there = {Path(file.path).name for file in found}
+    return place if {CARD, WEIGHTS} <= there else None
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:

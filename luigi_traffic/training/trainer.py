@@ -77,6 +77,12 @@ class Trainer:
         scores = evaluate(forecaster, series, trained.split, self.config.evaluation_windows)
         name = registered_name(self.dataset.name)
         registered = registry.find_version(self.tracking_uri, name, self.partition_id)
+        if registered and not registry.has_bundle(self.tracking_uri, name, registered.version):
+            logger.warning(
+                "version %s of %s has lost its files in MLflow: it is registered anew",
+                registered.version, name,
+            )  # fmt: skip
+            registered = None
         decision = champion.recorded(registered) if registered else None
         if decision is None:
             decision = self._decide(forecaster, trained, scores)

@@ -2,7 +2,7 @@
 
 A row of `meta.ledger` is to the warehouse what a manifest object is to the lake: a
 partition exists when it has a row that is not superseded. Rows are never deleted or
-changed, but for `superseded_at`.
+changed, but for `superseded_at` and `damage`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,60 @@ def current_ids(conn: Connection, stage: str, dataset: str) -> dict[str, str]:
             (stage, dataset),
         )
         return dict(cursor.fetchall())
+
+
+def datasets(conn: Connection) -> list[str]:
+    """Names of all datasets that have, or had, a row."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT dataset FROM meta.ledger ORDER BY 1")
+        return [name for (name,) in cursor.fetchall()]
+
+
+def current_id(conn: Connection, stage: str, dataset: str, part: str) -> str | None:
+    """The partition id of the live row of one part."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT partition_id FROM meta.ledger"
+            " WHERE stage = %s AND dataset = %s AND part = %s AND superseded_at IS NULL",
+            (stage, dataset, part),
+        )
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+def promised_rows(conn: Connection, stage: str, dataset: str) -> dict[str, tuple[str, int]]:
+    """Part -> partition id and number of rows of all live rows of a stage, in one query."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT part, partition_id, rows FROM meta.ledger"
+            " WHERE stage = %s AND dataset = %s AND superseded_at IS NULL",
+            (stage, dataset),
+        )
+        return {part: (partition_id, rows) for part, partition_id, rows in cursor.fetchall()}
+
+
+def void(
+    conn: Connection,
+    stage: str,
+    dataset: str,
+    part: str,
+    reason: str,
+    partition_id: str | None = None,
+) -> bool:
+    """Let the live row of a part count no more, so that the part is made anew; False if there is
+    none (with that id, if one is given).
+
+    In the caller's transaction. `reason` is kept in the row.
+    """
+    advisory.lock_transaction(conn, f"ledger:{canonical_json((stage, dataset, part))}")
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "UPDATE meta.ledger SET superseded_at = clock_timestamp(), damage = %s"
+            " WHERE stage = %s AND dataset = %s AND part = %s AND superseded_at IS NULL"
+            " AND (%s::text IS NULL OR partition_id = %s)",
+            (reason, stage, dataset, part, partition_id, partition_id),
+        )
+        return bool(cursor.rowcount)
 
 
 def find(conn: Connection, partition_id: str) -> LedgerRow | None:

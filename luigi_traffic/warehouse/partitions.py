@@ -35,19 +35,22 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def freeze(conn: Connection, schema: str, name: str) -> None:
+def freeze(conn: Connection, schema: str, name: str) -> bool:
     """No partition of a table is replaced until the transaction of `conn` ends.
 
     For readers that need one state of ledger and rows: a REPEATABLE READ snapshot alone
     does not do, because a query sees today's partitions with the snapshot's rows, that is,
-    a replaced partition as empty. Call it before the transaction's first query. Raises
-    DataError if there is no such table.
+    a replaced partition as empty. Call it before the transaction's first query that reads rows.
+    False if there is no such table.
     """
     with conn.cursor() as cursor:
+        cursor.execute("SAVEPOINT no_table")
         try:
             cursor.execute(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS SHARE MODE")
-        except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName) as error:
-            raise DataError(f"The warehouse has no table {schema}.{name}.") from error
+        except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+            cursor.execute("ROLLBACK TO SAVEPOINT no_table")
+            return False
+    return True
 
 
 @dataclass(frozen=True)

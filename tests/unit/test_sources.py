@@ -9,7 +9,7 @@ import pytest
 
 from luigi_traffic.errors import SettingsError, SourceAbsent, SourceError
 from luigi_traffic.source import Source
-from luigi_traffic.sources import Files, HttpZip, fill, without_credentials
+from luigi_traffic.sources import Files, Http, HttpZip, fill, without_credentials
 
 DAY = date(2012, 3, 8)
 
@@ -36,7 +36,27 @@ def test_the_template_is_filled_with_padded_parts() -> None:
 )
 def test_a_url_for_people_holds_no_credentials(url: str, shown: str) -> None:
     assert without_credentials(url) == shown
-    assert HttpZip(url).recipe()["url_template"] == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://h/a.zip?city=A", "https://h/a.zip?city=B", False),
+        ("https://h/a.zip", "https://h/b.zip", False),
+        ("https://me:pw@h/a.zip", "https://h/a.zip", True),
+    ],
+)
+def test_what_is_asked_for_is_the_address_and_no_part_of_the_recipe(one, other, same) -> None:
+    first, second = HttpZip(one), HttpZip(other)
+    assert (first.address() == second.address()) == same
+    assert "pw" not in str(first.address())
+    assert first.recipe() == second.recipe() == {"packing": "zip"}
+
+
+def test_an_archive_that_moves_from_a_server_to_a_folder_keeps_its_recipe() -> None:
+    recipes = [Http("https://h/{date}.gz"), Files("/data/{date}.gz"), Http("file:///d/{date}.gz")]
+    assert [source.recipe() for source in recipes] == [{"packing": "gzip"}] * 3
+    assert len({str(source.address()) for source in recipes}) == 3
 
 
 def test_an_archive_by_file_url(tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ class ItsSettings(ItsFileSettings):
         description="seconds without a byte before a download is tried again",
     )
     links: list[str] = setting(
-        list(ULSAN_LINKS), stage="silver", description="link ids kept in silver; empty: all of them"
+        list(ULSAN_LINKS),
+        stage="silver",
+        unordered=True,
+        description="link ids kept in silver; empty: all of them",
     )
     node_link_csv: Path | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.

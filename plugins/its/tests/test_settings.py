@@ -24,11 +24,12 @@ def test_bounds_must_be_in_order() -> None:
 
 
 def test_settings_belong_to_their_stage() -> None:
-    its = Its(Its.Settings(links=["1"], min_speed=2))
-    assert its.recipe_terms("silver") == {"links": ["1"]}
+    its = Its(Its.Settings(links=["2", "1", "2"], min_speed=2))
+    assert its.recipe_terms("silver") == {"links": ["1", "2"]}
     assert its.recipe_terms("bronze") == {"min_speed": 2.0, "max_speed": 150.0}
     assert its.recipe_terms("raw").keys() == {"url_template"}
-    assert its.source().recipe()["url_template"].endswith("{date}_5Min.zip")
+    assert its.source().recipe() == {"packing": "zip"}
+    assert its.source().address()["url"].endswith("{date}_5Min.zip")
 
 
 def test_importing_it_imports_nothing_heavy() -> None:

@@ -28,6 +28,10 @@ class CollectedPolls(Source):
         """That it is this service; what a day holds shows in its content hash."""
         return {"kind": "its_openapi"}
 
+    def address(self) -> dict[str, Any]:
+        """The folder of the polls."""
+        return {"folder": str(self.folder)}
+
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
         """One stream a poll, in order. `SourceAbsent` where nothing was collected,

@@ -43,8 +43,12 @@ class MetrLaSource(Source):
         self.path = folder / "metr-la.npz"
 
     def recipe(self) -> dict[str, Any]:
-        """The archive's name; what it holds shows in the content hash of each day."""
-        return {"kind": "metr_la", "archive": self.path.name}
+        """That it is this archive; what it holds shows in the content hash of each day."""
+        return {"kind": "metr_la"}
+
+    def address(self) -> dict[str, Any]:
+        """Where the archive is."""
+        return {"archive": str(self.path)}
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 from process_state import forget
 
 from luigi_traffic import settings as settings_module
-from luigi_traffic.lake.manifest import ABSENT, Manifest
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
@@ -122,8 +122,9 @@ class Home:
             {"name": "a.zip", "origin": f"https://example.org/{day:%Y%m%d}.zip", "bytes": 2048,
              "sha256": f"{day.day:064x}"}
         ]  # fmt: skip
-        self._manifest(links, "raw", links.lineage.raw.partition_id([f"{day.day:064x}"]), [], rows,
-                       {"archives": archives})  # fmt: skip
+        raw_id = links.lineage.raw.partition_id([day.isoformat(), f"{day.day:064x}"])
+        details = {"archives": archives, "address": links.lineage.address}
+        self._manifest(links, "raw", raw_id, [], rows, details)
         before = {"announce": "raw", "bronze": "raw", "silver": "bronze"}
         for stage, made_of in before.items():
             inputs = [{"stage": made_of, "part": day.isoformat(), "id": links.id(made_of)}]
@@ -147,7 +148,8 @@ class Home:
             prefix = catalog.attempt(stage, "tiny", links.day).prefix
             with catalog.store.writer(f"{prefix}part-0") as file:
                 file.write(b"x" * rows)
-            files = [{"key": f"{prefix}part-0", "size": rows, "checksum": "c"}]
+            sealed = catalog.store.seal(f"{prefix}part-0")
+            files = [{"key": sealed.key, "size": sealed.size, "checksum": sealed.checksum}]
         assert catalog.commit(
             Manifest.start(
                 links.recipe(stage), links.day, partition_id or "", inputs=inputs, prefix=prefix,
@@ -156,9 +158,9 @@ class Home:
         )  # fmt: skip
 
     def commit_absence(self, day: date, reason: str) -> None:
-        recipe = DayChain("tiny", day).lineage.raw
-        record = Manifest.start(recipe, day, f"{ABSENT}-1", inputs=[], details={"reason": reason})
-        assert parts().catalog.commit(record)
+        lineage = DayChain("tiny", day).lineage
+        at = datetime.now(UTC)
+        parts().catalog.record_absence(lineage.raw, day, lineage.address, reason, at)
 
     def commit_model(self, last: date, window_days: int, version: str) -> str:
         """A model of that window and its forecast; the model's id."""

@@ -234,17 +234,26 @@ def test_a_position_beyond_the_first_line(tmp_path: Path, raw) -> None:
         raw(declared(glob=f"{tmp_path}/{{date}}.csv", header=False, columns=columns))
 
 
-def test_what_decides_the_bytes_is_in_the_recipe() -> None:
+def test_what_makes_the_text_is_in_the_recipe_and_where_it_lies_is_not() -> None:
     def recipe(**table: Any) -> dict[str, Any]:
         return declared(**table).source().recipe()
 
     daily = recipe(glob="/d/{date}.csv")
-    assert daily == {"kind": "files", "glob": "/d/{date}.csv"}
+    assert daily == {"packing": "none", "header": True}
+    assert recipe(glob="/elsewhere/{date}.csv") == daily
+    assert recipe(glob=None, url_template="https://host/{date}.csv?key=pw") == daily
+    # A header is left out of raw, so what is taken for one makes another text.
+    columns = {"timestamp": 0, "link_id": 1, "speed": 2}
+    assert recipe(glob="/d/{date}.csv", header=False, columns=columns) != daily
+    assert recipe(glob="/d/{date}.csv", encoding="cp949") != daily
     # Of a daily file the columns change bronze, of a file of many days also what is cut out.
     assert recipe(glob="/d/{date}.csv", time_format="yyyyMMddHHmm") == daily
     many = recipe(glob="/d/all.csv")
     assert recipe(glob="/d/all.csv", time_format="yyyyMMddHHmm") != many
     assert recipe(glob="/d/all.csv", timezone="Europe/Vienna") != many
     assert recipe(glob="/d/all.csv", speed_range=[0, 90]) == many
-    secret = recipe(glob=None, url_template="https://me:pw@host/{date}.csv?key=pw")
-    assert secret == {"kind": "http", "url_template": "https://host/{date}.csv", "packing": "none"}
+
+
+def test_an_address_has_the_query_and_no_password() -> None:
+    address = declared(glob=None, url_template="https://me:pw@host/{date}.csv?city=A").source()
+    assert address.address() == {"url": "https://host/{date}.csv?city=A"}

@@ -181,7 +181,7 @@ def test_a_commit_whose_answer_is_lost_is_ours(
     assert catalog.commit(ours)
     between.faults.append(Fault("PUT", "_manifests/", how="drop"))
     assert not catalog.commit(manifest())
-    (entry,) = catalog.days(recipe.stage, recipe.dataset)[DAY]
+    (entry,) = catalog.days(recipe.stage, recipe.dataset)[DAY].commits
     assert catalog.manifest(entry).prefix == ours.prefix
 
 

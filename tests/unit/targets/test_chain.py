@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from unittest.mock import ANY
 
 import pytest
 
 from luigi_traffic.errors import SourceAbsent
-from luigi_traffic.lake.manifest import ABSENT, Manifest
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
@@ -21,10 +20,12 @@ from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, Ledg
 DAY = date(2012, 3, 28)
 
 
-def commit_raw(content: str = "c" * 64, day: date = DAY) -> Manifest:
-    recipe = DayChain("tiny", day).lineage.raw
+def commit_raw(content: str = "c" * 64, day: date = DAY, generation: int = 1) -> Manifest:
+    """As a run under today's settings would."""
+    lineage = DayChain("tiny", day).lineage
     manifest = Manifest.start(
-        recipe, day, recipe.partition_id([content]), inputs=[],
+        lineage.raw, day, lineage.raw.partition_id([day.isoformat(), content]), inputs=[],
+        generation=generation, details={"address": lineage.address},
         prefix=parts().catalog.attempt("raw", "tiny", day).prefix,
     )  # fmt: skip
     assert parts().catalog.commit(manifest)
@@ -40,14 +41,10 @@ def commit(stage: str) -> None:
 
 
 def record_absent(day: date = DAY, age: timedelta = timedelta(0)) -> None:
-    recipe = DayChain("tiny", day).lineage.raw
-    record = Manifest.start(
-        recipe, day, f"{ABSENT}-{time.time_ns()}", inputs=[], details={"reason": "404"}
+    lineage = DayChain("tiny", day).lineage
+    parts().catalog.record_absence(
+        lineage.raw, day, lineage.address, "404", datetime.now(UTC) - age
     )
-    parts().catalog.commit(record)
-    then = time.time() - age.total_seconds()
-    os.utime(parts().settings.lake_path / record.key, (then, then))
-    parts().catalog._listed.clear()
 
 
 def ids() -> dict[str, str | None]:
@@ -86,7 +83,7 @@ def test_each_stage_has_an_id_of_its_own_and_exists_when_committed(tiny) -> None
         ({"DATASETS__TINY__LAKE_PREFIX": "elsewhere"}, None),
         ({"EVENTS__TOPIC": "other"}, "announce"),
         ({"DATASETS__TINY__TOPIC": "mine.{dataset}"}, "announce"),
-        ({"DATASETS__TINY__GLOB": "/elsewhere/{date}"}, "raw"),
+        ({"DATASETS__TINY__GLOB": "/elsewhere/{date}.csv.gz"}, "raw"),
     ],
 )
 def test_a_setting_makes_exactly_its_descendants_stale(tiny, setting, first_stale) -> None:
@@ -166,14 +163,77 @@ def test_an_absent_day_is_left_out_under_skip(tiny) -> None:
     assert not LakePartition("bronze", "tiny", DAY).exists()
 
 
-def test_an_absent_young_day_is_asked_for_again(tiny) -> None:
+@pytest.mark.parametrize("age_of_day", [1, 700])
+def test_an_absent_day_is_asked_for_again_however_old_it_is(tiny, age_of_day) -> None:
+    """A file that comes two years late is not missed; one that never comes is asked for ever
+    more seldom."""
     tiny.set(MISSING_DAYS__POLICY="skip", MISSING_DAYS__RECHECK_HOURS="2")
-    yesterday = date.today() - timedelta(days=1)
-    for age, counts in [(timedelta(hours=1), True), (timedelta(hours=3), False)]:
+    day = date.today() - timedelta(days=age_of_day)
+    hour = timedelta(hours=1)
+    seen: list[timedelta] = []
+    for age, rests in [
+        ([3 * hour], False), ([hour], True), ([10 * hour, 3 * hour], True),
+        ([10 * hour, 6 * hour], False), ([1000 * hour, 400 * hour], True),
+    ]:  # fmt: skip
         tiny.set()
         shutil.rmtree(tiny.home / "lake", ignore_errors=True)
-        record_absent(yesterday, age)
-        assert (DayChain("tiny", yesterday).absent() is not None) == counts
+        for one in age:
+            record_absent(day, one)
+        assert (DayChain("tiny", day).absent() is not None) == rests, age
+        seen += age
+    assert len(seen) == 8
+
+
+def test_another_address_is_asked_and_equal_bytes_keep_everything(tiny) -> None:
+    raw = commit_raw()
+    before = ids()
+    commit("bronze")
+    tiny.set(DATASETS__TINY__GLOB="/moved/{date}.csv")
+    assert set(ids().values()) == {None}
+    assert not LakePartition("raw", "tiny", DAY).exists()
+    live = DayChain("tiny", DAY).live()
+    assert live is not None
+    parts().catalog.record_same(live, DayChain("tiny", DAY).lineage.address, {})
+    assert ids() == before
+    assert LakePartition("bronze", "tiny", DAY).exists()
+    assert LakePartition("raw", "tiny", DAY).manifest() == replace(raw, committed_at=ANY)
+
+
+def test_other_bytes_are_the_next_generation_and_going_back_finds_what_was(tiny) -> None:
+    commit_raw()
+    before = ids()
+    tiny.set(DATASETS__TINY__GLOB="/other/{date}.csv")
+    commit_raw("d" * 64, generation=2)
+    changed = ids()
+    assert all(changed[stage] != before[stage] for stage in STAGES)
+    tiny.set(DATASETS__TINY__GLOB="/nowhere/{date}.csv")
+    assert set(ids().values()) == {None}  # the live bytes are not that address's
+    commit_raw(generation=3)
+    assert ids() == before
+
+
+def test_an_address_that_has_nothing_does_not_lose_what_another_had(tiny) -> None:
+    commit_raw()
+    before = ids()
+    tiny.set(DATASETS__TINY__GLOB="/other/{date}.csv")
+    record_absent()
+    assert set(ids().values()) == {None}  # under "fail", somebody has to look
+    tiny.set(MISSING_DAYS__POLICY="skip")
+    assert ids() == before
+    assert DayChain("tiny", DAY).absent() is None
+
+
+def test_equal_text_of_two_days_has_two_ids(tiny) -> None:
+    made = {commit_raw(day=day).partition_id for day in (DAY, date(2012, 3, 27))}
+    assert len(made) == 2
+
+
+def test_the_order_of_links_is_no_change(tiny) -> None:
+    commit_raw()
+    tiny.set(DATASETS__TINY__LINKS="[a, b, c]")
+    before = ids()
+    tiny.set(DATASETS__TINY__LINKS="[c, b, a, b]")
+    assert ids() == before
 
 
 @dataclass
@@ -182,16 +242,22 @@ class Ledger:
 
     rows: dict[str, str]
     asked: int = 0
+    asked_parts: int = 0
 
     def read(self, stage: str, dataset: str) -> dict[str, str]:
         self.asked += 1
         return dict(self.rows)
+
+    def read_part(self, stage: str, dataset: str, part: str) -> str | None:
+        self.asked_parts += 1
+        return self.rows.get(part)
 
 
 @pytest.fixture
 def ledger(tiny, monkeypatch) -> Ledger:
     kept = Ledger({})
     monkeypatch.setattr(LedgerView, "_read", staticmethod(kept.read))
+    monkeypatch.setattr(LedgerView, "_read_part", staticmethod(kept.read_part))
     return kept
 
 
@@ -199,20 +265,22 @@ def test_the_ledger_is_asked_once_for_what_it_has(ledger) -> None:
     ledger.rows = {"2012-03-28": "a", "2012-03-29": "b"}
     assert LedgerPartition("gold", "tiny", "2012-03-28", "a").exists()
     assert LedgerPartition("gold", "tiny", "2012-03-29", "b").exists()
-    assert ledger.asked == 1
+    assert (ledger.asked, ledger.asked_parts) == (1, 0)
+    parts().catalog.begin_work()
     assert not LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
     ledger.rows["2012-03-29"] = "newer"
     assert LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
     assert not LedgerPartition("gold", "tiny", "2012-03-29", None).exists()
+    assert (ledger.asked, ledger.asked_parts) == (1, 2)
     ledger_view.forget()
-    asked = ledger.asked
     with parts().catalog.snapshot():
         for _ in range(5):
             assert not LedgerPartition("gold", "tiny", "2012-03-30", "c").exists()
-    assert ledger.asked == asked + 1
+    assert (ledger.asked, ledger.asked_parts) == (2, 2)
 
 
 def test_gold_exists_where_the_ledger_has_its_id(tiny, ledger) -> None:
+    parts().catalog.begin_work()
     assert not GoldPartition("tiny", DAY).exists()
     commit_raw()
     assert not GoldPartition("tiny", DAY).exists()

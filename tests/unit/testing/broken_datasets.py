@@ -106,6 +106,20 @@ class MovingRecipe(DemoCity):
         return self.made
 
 
+class Nomadic(DemoSource):
+    def address(self) -> dict[str, Any]:
+        return {"client": id(self)}
+
+
+class MovingAddress(DemoCity):
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.made = Nomadic()
+
+    def source(self) -> Source:
+        return self.made
+
+
 class TextLines(DemoSource):
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

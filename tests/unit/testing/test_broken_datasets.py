@@ -26,6 +26,7 @@ DECLARED = [
     (made.RandomSource, "test_source_is_deterministic", "seed what is random"),
     (made.SecretInRecipe, "test_source_recipe_holds_no_secret", "'url'.*Leave it out"),
     (made.MovingRecipe, "test_source_recipe_is_json", "Leave out times, random numbers"),
+    (made.MovingAddress, "test_source_address_is_json", r"address\(\) differs between two"),
     (made.TextInsteadOfBytes, "test_source_yields_streams_of_bytes", "encode text as UTF-8"),
     (made.AnyHeader, "test_header_refuses_foreign_lines", "Compare with the exact column names"),
     (made.RowsAreHeaders, "test_header_knows_what_the_source_sends", "taken for a header is lost"),

@@ -1,0 +1,80 @@
+"""`luigi-traffic invalidate`: let a partition count as missing, so that the next run makes it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from luigi_traffic.commands.output import Row, text
+from luigi_traffic.commands.warehouse import is_new, nothing_yet, warehouse
+from luigi_traffic.errors import DataError, SettingsError, did_you_mean
+from luigi_traffic.parts import parts
+from luigi_traffic.warehouse import ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+LAKE = ("raw", "announce", "bronze", "silver")
+TABLES = ("gold", "forecast", "model")
+
+
+def invalidate(stage: str, dataset: str, part: str, reason: str) -> Row:
+    """Mark what is committed of a part; what was made of it is left as it is.
+
+    part    a day ("2024-05-31"), of a forecast a day and a model ("2024-05-31/stid"), of a model
+            its partition id
+    reason  kept beside the mark
+
+    The files and rows stay: of a lake partition for `lineage`, of gold until the day is replaced.
+    Raises `DataError`, and marks nothing, if nothing of that part is committed.
+    """
+    if is_new():
+        raise SettingsError(nothing_yet())
+    if stage in LAKE:
+        count = _lake(stage, dataset, part, reason)
+    elif stage in TABLES:
+        count = _ledger(stage, dataset, part, reason)
+    else:
+        raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, (*LAKE, *TABLES))}")
+    return {"stage": stage, "dataset": dataset, "part": part, "reason": reason, "marked": count}
+
+
+def _lake(stage: str, dataset: str, part: str, reason: str) -> int:
+    try:
+        day = date.fromisoformat(part)
+    except ValueError:
+        raise DataError(f"{part!r} is no day like 2024-05-31, as {stage} has them") from None
+    catalog = parts().catalog
+    commits = catalog.day(stage, dataset, day, ask_again=True).commits
+    if not commits:
+        known = [d.isoformat() for d, e in catalog.days(stage, dataset).items() if e.commits]
+        raise DataError(_nothing(stage, dataset, part, known))
+    for commit in commits:
+        catalog.void(commit, reason)
+    return len(commits)
+
+
+def _ledger(stage: str, dataset: str, part: str, reason: str) -> int:
+    with warehouse().connect() as connection:
+        if ledger.void(connection, stage, dataset, part, reason):
+            return 1
+        known = ledger.current_ids(connection, stage, dataset)
+    raise DataError(_nothing(stage, dataset, part, known))
+
+
+def _nothing(stage: str, dataset: str, part: str, known: Sequence[str] | dict[str, str]) -> str:
+    if not known:
+        return f"nothing is committed of {stage} of {dataset}. See `luigi-traffic status`."
+    return f"nothing is committed of {stage} {dataset} {part}.{did_you_mean(part, known)}"
+
+
+def draw(row: Row, console: Console) -> None:
+    """One line."""
+    console.print(
+        text(
+            f"{row['stage']} {row['dataset']} {row['part']} counts as missing: the next run that "
+            "needs it makes it anew"
+        )
+    )

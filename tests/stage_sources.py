@@ -1,0 +1,85 @@
+"""The source of each stage's core code as one hash, beside the version that it has.
+
+python tests/stage_sources.py     records them in stage_sources.json, after a change on purpose
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+
+from luigi_traffic.declared.dataset import DeclaredDataset
+from luigi_traffic.stage_versions import STAGE_VERSIONS
+
+CORE = Path(__file__).parents[1] / "luigi_traffic"
+RECORD = Path(__file__).with_name("stage_sources.json")
+_SPARK = ["spark/schemas.py", "spark/quality.py", "columns.py"]
+#: What makes the output of a stage. Messages, locks and commits are elsewhere.
+SOURCES = {
+    "raw": ["tasks/raw.py", "ingest/*.py", "sources.py"],
+    "announce": ["tasks/announce.py", "events/announcement.py"],
+    "bronze": ["tasks/bronze.py", *_SPARK],
+    "silver": ["tasks/silver.py", *_SPARK],
+    "gold": [
+        "tasks/gold.py", "graph.py", "spark/neighbours.py", "spark/load.py",
+        "warehouse/binary_encode.py", "warehouse/tables.py", "columns.py",
+    ],
+    "model": [
+        f"training/{name}.py"
+        for name in (
+            "baselines", "batches", "bundle", "direct", "evaluate", "fitted", "forecaster", "gold",
+            "loop", "metrics", "prepared", "scaler", "series", "trainer", "windows",
+        )
+    ],
+    "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
+    "yaml source": ["declared/source.py", "declared/header.py", "declared/times.py"],
+    "yaml bronze": ["declared/rows.py", "declared/values.py", "declared/times.py"],
+    "yaml silver": ["declared/dataset.py"],
+}  # fmt: skip
+VERSIONS = STAGE_VERSIONS | {
+    "yaml source": DeclaredDataset.source_version,
+    "yaml bronze": DeclaredDataset.version,
+    "yaml silver": DeclaredDataset.silver_version,
+}
+
+
+def _bare(node: ast.AST) -> list[object]:
+    """What a piece of source does: without comments, docstrings, imports and places.
+
+    No `ast.dump`, whose text differs between versions of Python.
+    """
+    found: list[object] = [type(node).__name__]
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST):
+            found.append([name, _bare(value)])
+        elif isinstance(value, list):
+            kept = [_bare(v) if isinstance(v, ast.AST) else repr(v) for v in value if not _idle(v)]
+            if kept:
+                found.append([name, *kept])
+        elif value is not None and name not in ("kind", "type_comment"):
+            found.append([name, repr(value)])
+    return found
+
+
+def _idle(node: object) -> bool:
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text or isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def digest(stage: str) -> str:
+    """SHA-256 over what the files of a stage do."""
+    found = [path for pattern in SOURCES[stage] for path in sorted(CORE.glob(pattern))]
+    assert found
+    bare = [_bare(ast.parse(path.read_text("utf-8"))) for path in found]
+    return hashlib.sha256(json.dumps(bare).encode()).hexdigest()[:16]
+
+
+def now() -> dict[str, dict[str, str]]:
+    """Stage -> version and digest, as they are."""
+    return {stage: {"version": VERSIONS[stage], "source": digest(stage)} for stage in SOURCES}
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps(now(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,218 @@
+"""What was committed and is lost or altered is found, named, and made to count no more."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import pytest
+
+from luigi_traffic.commands import invalidate, status, verify
+from luigi_traffic.errors import DamageError, DataError
+from luigi_traffic.parts import parts
+from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.warehouse import GoldPartition
+from luigi_traffic.training.gold import read_gold
+from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.partitions import Bounds
+from luigi_traffic.warehouse.tables import gold_table
+
+DAY = date(2024, 5, 1)
+NEXT = date(2024, 5, 2)
+ROWS = 12
+
+
+def with_gold(home, day: date, rows: int = ROWS) -> None:
+    """A day of `home` whose gold has rows in a real table."""
+    home.commit_day(day)
+    with parts().warehouse.connect() as connection:  # the ledger row that it wrote has no rows
+        ledger.void(connection, "gold", "tiny", str(day), "for the test")
+    commit_gold(day, rows)
+
+
+def commit_gold(day: date, rows: int = ROWS) -> None:
+    """Gold of a day that has silver."""
+    gold = DayChain("tiny", day).id("gold")
+    table = gold_table("tiny", ["timestamp", "link_id", "speed", "n_obs"])
+
+    def fill(staged: str) -> int:
+        with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+            for n in range(rows):
+                at = f"{day} 00:{5 * n % 60:02d}"
+                cursor.execute(f"INSERT INTO {staged} VALUES (%s, %s, 50, 1)", (at, f"l{n}"))
+        return rows
+
+    def row(checksum: str) -> ledger.LedgerRow:
+        made_of = [{"stage": "silver", "part": str(day), "id": DayChain("tiny", day).id("silver")}]
+        return ledger.LedgerRow(
+            "gold", "tiny", str(day), gold or "", {}, made_of, rows, checksum, {"seconds": 1.0}
+        )
+
+    assert commit_staged(
+        parts().warehouse, table, label=f"{day:%Y%m%d}", bounds=Bounds.day(day), fill=fill, row=row
+    )
+
+
+def sql(statement: str) -> None:
+    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def partition_of(day: date) -> str:
+    """The table that holds a day."""
+    rows = parts().warehouse.query(
+        "SELECT c.oid::regclass::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_class c"
+        " JOIN pg_inherits i ON i.inhrelid = c.oid",
+        None,
+    )[1]
+    (found,) = [name for name, bounds in rows if f"FROM ('{day}" in bounds]
+    return found
+
+
+def read(*days: date):
+    ids = {str(day): DayChain("tiny", day).id("gold") or "" for day in days}
+    return read_gold(
+        parts().warehouse, "tiny", ids, ["speed"], days[0], days[-1] + timedelta(days=1),
+        timedelta(minutes=5),
+    )  # fmt: skip
+
+
+def file_of(stage: str, day: date = DAY):
+    manifest = LakePartition(stage, "tiny", day).manifest()
+    return parts().settings.lake_path / manifest.files[0]["key"]
+
+
+def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
+    said = verify.verify(None, deep=deep, mark=mark)
+    return [(row["stage"], row["part"]) for row in said.rows]
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("DROP TABLE {}", "0 rows of the 12 that were committed"),
+        ("DELETE FROM {} WHERE link_id = 'l3'", "11 rows of the 12 that were committed"),
+        ("TRUNCATE {}", "0 rows of the 12 that were committed"),
+        ("DROP TABLE gold.tiny", "the table is gone"),
+    ],
+)
+def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said: str) -> None:
+    for day in (DAY, NEXT):
+        with_gold(empty, day)
+    assert read(DAY, NEXT).speed.size
+    sql(damage.format(partition_of(DAY)))
+    with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made anew"):
+        read(DAY, NEXT)
+    anew()
+    assert not GoldPartition("tiny", DAY).exists()
+    assert GoldPartition("tiny", NEXT).exists() == ("gold.tiny" not in damage)
+    row = next(r for r in status.rows("tiny", status.Range(2, last=NEXT)) if r["stage"] == "gold")
+    assert row["state"] != "done"
+    commit_gold(DAY)  # as the next run does
+    anew()
+    assert GoldPartition("tiny", DAY).exists()
+    assert read(DAY).speed.size
+
+
+@pytest.mark.parametrize("stage", ["raw", "bronze", "silver"])
+@pytest.mark.parametrize("how", ["gone", "cut", "altered"])
+def test_files_are_compared_before_they_are_read(empty, anew, stage: str, how: str) -> None:
+    empty.commit_day(DAY)
+    file = file_of(stage)
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"x" * 50 if how == "cut" else b"y" * 100)
+    with pytest.raises(DamageError, match=f"{stage} of tiny 2024-05-01.*{file.name}.*made anew"):
+        LakePartition(stage, "tiny", DAY).whole()
+    anew()
+    assert not LakePartition(stage, "tiny", DAY).exists()
+
+
+# verify
+
+
+def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
+    assert verify.verify(None, deep=True, mark=True).looked_at == 0
+    with_gold(empty, DAY)
+    said = verify.verify("tiny", deep=True, mark=True)
+    assert (said.looked_at, said.rows) == (5, [])
+    # A column that came later is no damage of the days before it.
+    sql("ALTER TABLE gold.tiny ADD COLUMN rain double precision")
+    assert found(deep=True) == []
+
+
+def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
+    for day in (DAY, NEXT):
+        with_gold(empty, day)
+    file_of("raw").unlink()
+    file_of("silver").write_bytes(b"y" * 100)
+    sql(f"UPDATE {partition_of(DAY)} SET speed = 51 WHERE link_id = 'l3'")
+    sql(f"DELETE FROM {partition_of(NEXT)} WHERE link_id = 'l3'")
+    quick = [("raw", "2024-05-01"), ("gold", "2024-05-02")]
+    deep = [quick[0], ("silver", "2024-05-01"), ("gold", "2024-05-01"), quick[1]]
+    assert found() == quick
+    assert found(deep=True) == deep
+    assert GoldPartition("tiny", NEXT).exists()  # nothing was marked
+    assert found(deep=True, mark=True) == deep
+    anew()
+    assert found(deep=True) == []
+    assert not LakePartition("raw", "tiny", DAY).exists()
+    assert LakePartition("bronze", "tiny", NEXT).exists()
+    assert not GoldPartition("tiny", NEXT).exists()
+
+
+def test_a_model_whose_files_are_gone(empty, anew) -> None:
+    empty.commit_day(DAY)
+    model = empty.commit_model(DAY, 1, "1")
+    stages = [("gold", "2024-05-01"), ("forecast", "2024-05-01/tinynet"), ("model", model)]
+    assert found() == stages  # the ledger alone has them
+    done = empty.command("verify", "--json")
+    assert done.returncode == 1
+    assert [(r["stage"], r["part"]) for r in json.loads(done.stdout)] == stages
+    assert "gone from MLflow" in json.loads(done.stdout)[-1]["damage"]
+
+
+# invalidate
+
+
+def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
+    empty.commit_day(DAY)
+    model = empty.commit_model(DAY, 1, "1")
+    lake = empty.path / "lake"
+    before = {p for p in lake.rglob("*") if p.is_file()}
+    for stage in ("announce", "bronze", "silver"):
+        assert LakePartition(stage, "tiny", DAY).exists()
+        done = empty.command("invalidate", stage, "tiny", "2024-05-01")
+        assert done.returncode == 0, done.stderr
+        assert "counts as missing" in done.stdout
+        anew()
+        assert not LakePartition(stage, "tiny", DAY).exists()
+    assert before <= {p for p in lake.rglob("*") if p.is_file()}
+    for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tinynet"), ("model", model)]:
+        invalidate.invalidate(stage, "tiny", part, "a test")
+    with parts().warehouse.connect() as connection:
+        for stage in ("gold", "forecast", "model"):
+            assert ledger.current_ids(connection, stage, "tiny") == {}
+    invalidate.invalidate("raw", "tiny", str(DAY), "a test")
+    assert not LakePartition("raw", "tiny", DAY).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("brons", "tiny", "2024-05-01"), "no stage 'brons'. Did you mean 'bronze'"),
+        (("raw", "tiny", "yesterday"), "'yesterday' is no day like 2024-05-31"),
+        (("raw", "tiny", "2024-05-09"), "nothing is committed of raw tiny 2024-05-09"),
+        (("gold", "tiny", "2024-06-01"), "Did you mean '2024-05-01'"),
+        (("raw", "tinny", "2024-05-01"), "nothing is committed of raw of tinny"),
+    ],
+)
+def test_what_is_not_there_is_not_invalidated(filled, words, said) -> None:
+    with pytest.raises(DataError, match=said):
+        invalidate.invalidate(*words, "a test")
