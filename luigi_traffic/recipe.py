@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 
@@ -35,7 +36,7 @@ class Recipe:
         """The recipe as stored in manifests and ledger rows."""
         return {"stage": self.stage, "dataset": self.dataset, **self.terms}
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """16 hex digits."""
         return short_hash(canonical_json(self.as_dict()))

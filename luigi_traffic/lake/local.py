@@ -91,17 +91,19 @@ class LocalStore(ObjectStore):
             raise KeyError(key) from None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:  # noqa: D102
-        folder = self._path(prefix.rpartition("/")[0])
+        folder, root = str(self._path(prefix.rpartition("/")[0])), str(self.root)
+        # Text and no Path: a listing of years is ten thousand files.
         paths = {
-            (Path(base) / name).relative_to(self.root).as_posix(): Path(base) / name
+            path[len(root) + 1 :].replace(os.sep, "/"): path
             for base, _, names in os.walk(folder)
             for name in names
             if not name.startswith(_TEMPORARY)
+            for path in [os.path.join(base, name)]  # noqa: PTH118
         }
         # Not the order of the walk: "a.txt" comes before "a/b".
         for key in sorted(k for k in paths if k.startswith(prefix)):
             with suppress(FileNotFoundError):  # deleted since it was listed
-                info = paths[key].stat()
+                info = os.stat(paths[key])  # noqa: PTH116
                 modified = datetime.fromtimestamp(info.st_mtime, UTC)
                 yield ObjectInfo(key, info.st_size, modified)
 
