@@ -20,6 +20,7 @@ from luigi_traffic.declared.values import (
     TimeZone,
     UrlTemplate,
 )
+from luigi_traffic.http_answer import UnknownLength
 from luigi_traffic.source import Packing
 
 #: A further column of numbers; names of gold's own columns are refused.
@@ -113,6 +114,9 @@ class Table(Section):
     )
     timeout: float = setting(
         60.0, stage=None, gt=0, description="seconds without a byte before it is tried again"
+    )
+    unknown_length: UnknownLength = setting(
+        "refuse", stage=None, description="text whose length a server does not say: refuse, accept"
     )
     format: Literal["csv", "parquet"] = setting("csv", stage="bronze", description="of the file")
     header: bool = setting(True, stage="bronze", description="csv: the first line names columns")
