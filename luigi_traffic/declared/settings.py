@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from luigi_traffic.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.declared.values import (
     ColumnRef,
     Delimiter,
+    Duration,
     Encoding,
     Interval,
     SpeedRange,
@@ -131,6 +133,9 @@ class Table(Section):
         ..., stage=None, description="step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
     timezone: TimeZone = setting(..., stage="bronze", description="zone of the wall time")
+    settles_after: Duration = setting(
+        timedelta(0), stage=None, description="how long after its end a day may be asked for"
+    )
     speed_unit: Literal["km/h", "mph", "m/s"] = setting(
         "km/h", stage="bronze", description="of speed"
     )

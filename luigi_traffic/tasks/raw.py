@@ -10,6 +10,7 @@ from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.manifest import ABSENT, Manifest
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
+from luigi_traffic.settled import refuse_unsettled
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.tasks.base import DayStage
 
@@ -25,6 +26,7 @@ class IngestRaw(DayStage):
 
     def work(self) -> str:  # noqa: D102
         started = time.monotonic()
+        refuse_unsettled(self.chain.lineage.dataset, self.date)
         try:
             day = ingest(
                 self.chain.lineage.dataset,
