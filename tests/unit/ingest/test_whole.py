@@ -56,9 +56,12 @@ class Wire:
             with connection:
                 asked = b""
                 while b"\r\n\r\n" not in asked:
-                    asked += connection.recv(65536)
+                    more = connection.recv(65536)
+                    if not more:
+                        break
+                    asked += more
                 self.asked.append(asked.decode())
-                with suppress(ConnectionError):  # one who has seen enough has gone
+                with suppress(OSError):  # one who has seen enough has gone
                     connection.sendall(self.answer)
                     connection.shutdown(socket.SHUT_WR)
 
