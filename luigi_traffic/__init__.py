@@ -14,6 +14,7 @@ from luigi_traffic.dataset import (
 )
 from luigi_traffic.errors import (
     DataError,
+    DayNotOver,
     SettingsError,
     SourceAbsent,
     SourceError,
@@ -32,6 +33,7 @@ from luigi_traffic.model import (
     ModelConfig,
     ModelShape,
 )
+from luigi_traffic.settled import refuse_unsettled
 from luigi_traffic.source import Source, Stream
 from luigi_traffic.sources import Files, Http, HttpZip
 from luigi_traffic.version import API_VERSION, __version__
@@ -46,6 +48,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "DatasetSettings",
+    "DayNotOver",
     "Files",
     "Http",
     "HttpZip",
@@ -66,5 +69,6 @@ __all__ = [
     "home",
     "hookimpl",
     "installed_dataset",
+    "refuse_unsettled",
     "setting",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -53,6 +54,12 @@ def checked(hook: str, provided: Any, base: type) -> str:
         raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
     if issubclass(provided, Dataset):
         _check_extra_columns(hook, provided)
+        wait: object = provided.settles_after
+        if not isinstance(wait, timedelta) or wait < timedelta(0):
+            raise PluginError(
+                f"{hook}: {provided.__name__}.settles_after is {wait!r}; it must be a timedelta "
+                "of 0 or more"
+            )
     return name
 
 

@@ -66,6 +66,12 @@ class DatasetSettings(BaseModel):
         le=1,
         description="share of a day's rows that bronze may reject before the stage fails",
     )
+    min_rows: int = setting(
+        0,
+        stage=None,
+        ge=0,
+        description="fewest rows of silver that a day may have before the stage fails; 0: none",
+    )
     topic: str | None = setting(
         # No stage: the recipe of the announcement has the topic that comes out of it.
         None,
@@ -125,7 +131,11 @@ class Check:
     high: float | None = None
 
     def fails(self, value: float | None) -> str | None:
-        """Why this value breaks the check, None where it holds. No rows, no value: it holds."""
+        """Why this value breaks the check, None where it holds.
+
+        No rows, no value (a mean, a maximum): it holds. A count of no rows is 0, and fails a
+        `low` above it.
+        """
         if value is None:
             return None
         if self.low is not None and value < self.low:
@@ -156,6 +166,9 @@ class Dataset(ABC):
     #: IANA name of the zone whose wall time the timestamps are.
     timezone: ClassVar[str]
     speed_unit: ClassVar[str]
+    #: How long after its end (midnight in `timezone`) a day may be asked for: what the source
+    #: still adds or corrects until then would be missed.
+    settles_after: ClassVar[timedelta] = timedelta(0)
     #: Further numbers that silver has for a link and interval (a temperature, a lane count):
     #: carried to gold, where models find them as channels of these names.
     extra_columns: ClassVar[tuple[str, ...]] = ()

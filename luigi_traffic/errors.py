@@ -41,6 +41,10 @@ class SourceAbsent(TerminalError):
     """The source has nothing for that day (404); see the setting `missing_days`."""
 
 
+class DayNotOver(TerminalError):
+    """The day is not over in the dataset's zone, or has not settled: it may be asked for later."""
+
+
 class DataError(TerminalError):
     """The data breaks its contract (columns, day, encoding, too many rejected rows)."""
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 #: How the text of a day is packed; see `Stream`.
@@ -23,12 +23,15 @@ class Stream:
 
     name      for people and manifests (a file name, the last part of a URL)
     chunks    the bytes, in order, each chunk at most a few MiB
-    size      bytes announced by the source, None where it does not say
+    size      bytes announced by the source, None where it does not say. Other than that many
+              are a `TransientError`
     packing   "zip": an archive with exactly one text file inside; "gzip"; "parquet": a table,
               unpacked to comma-separated lines below a header; "none": text as it is
     origin    where it came from (a URL without credentials): for messages and lineage
     edit      what is done to the unpacked text on its way, chunks to chunks, None: nothing.
               It cuts one day out of a file of many, or turns another encoding into UTF-8
+    modified  asked after the last byte: when the source last changed what was read (aware), None
+              if it does not say. Young text may still be written, and is read again
     """
 
     name: str
@@ -37,6 +40,7 @@ class Stream:
     packing: Packing = "none"
     origin: str = ""
     edit: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
+    modified: Callable[[], datetime | None] | None = None
 
 
 class Source(ABC):
@@ -48,7 +52,8 @@ class Source(ABC):
 
         Raises `SourceAbsent` where the source has nothing for that day,
         `TransientError` where trying again may help (the core then calls `open` again),
-        any other `TrafficError` where it will not.
+        any other `TrafficError` where it will not. Chunks that end say that the stream is
+        whole: a source that was cut off must raise.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from string import Formatter
-from typing import IO, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from luigi_traffic.errors import (
@@ -17,9 +17,10 @@ from luigi_traffic.errors import (
     TransientError,
     did_you_mean,
 )
+from luigi_traffic.http_answer import REQUEST_HEADERS, Answer, UnknownLength
+from luigi_traffic.open_file import file_stream
 from luigi_traffic.source import Packing, Source, Stream
 
-CHUNK_BYTES = 1 << 20
 PLACEHOLDERS = ("year", "month", "day", "date")
 _TRY_AGAIN = {408, 425, 429}
 _ABSENT = {404, 410}
@@ -59,24 +60,25 @@ def _reason(error: Exception) -> str:
     return str(getattr(inner, "reason", None) or error.__class__.__name__)
 
 
-def read_chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """The rest of an open file, a chunk at a time."""
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
-
-
 class Http(Source):
     """One file a day behind a URL template: text, .zip with one text file inside, .gz, .parquet.
 
     `url_template` may use http, https or file, with {year}, {month}, {day}, {date}. `packing`
-    is told by the end of the URL's path where it is not given.
+    is told by the end of the URL's path where it is not given. Text whose length a server
+    does not say is refused unless `unknown_length` is "accept": it could be cut.
     """
 
     def __init__(
-        self, url_template: str, *, packing: Packing | None = None, timeout: float = 60.0
+        self,
+        url_template: str,
+        *,
+        packing: Packing | None = None,
+        timeout: float = 60.0,
+        unknown_length: UnknownLength = "refuse",
     ) -> None:
         self.url_template = url_template
         self.timeout = timeout
+        self.unknown_length = unknown_length
         self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
 
     def recipe(self) -> dict[str, Any]:
@@ -115,8 +117,7 @@ class Http(Source):
         except OSError as e:
             raise SourceError(f"cannot read {path}: {e.strerror}") from e
         with file:
-            size = path.stat().st_size
-            yield Stream(path.name, read_chunks(file), size, packing=self.packing, origin=url)
+            yield file_stream(path, file, packing=self.packing, origin=url)
 
     @contextmanager
     def _open_http(self, url: str) -> Iterator[Stream]:
@@ -124,7 +125,9 @@ class Http(Source):
 
         shown = without_credentials(url)
         try:
-            answer = requests.get(url, stream=True, timeout=(10, self.timeout))
+            answer = requests.get(
+                url, stream=True, timeout=(10, self.timeout), headers=REQUEST_HEADERS
+            )
         except requests.RequestException as e:
             raise TransientError(f"{shown}: {_reason(e)}") from e
         with answer:
@@ -135,24 +138,17 @@ class Http(Source):
                 raise TransientError(f"{shown} answered {status} {answer.reason}")
             if status != 200:
                 raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
-            length = answer.headers.get("Content-Length", "")
-            # A content encoding changes the length on the way; then the size is not known.
-            encoding = answer.headers.get("Content-Encoding")
-            encoded = encoding is not None
-            size = int(length) if length.isdigit() and not encoded else None
-
-            def chunks() -> Iterator[bytes]:
-                try:
-                    yield from answer.iter_content(CHUNK_BYTES)
-                except requests.RequestException as e:
-                    raise TransientError(f"{shown} broke off: {_reason(e)}") from e
-
+            body = Answer(answer, shown)
             name = Path(urlsplit(url).path).name or "download"
-            # Some servers take the .gz of a file for the encoding of the answer: then requests
-            # has unpacked it.
-            unpacked = self.packing == "gzip" and encoding in ("gzip", "x-gzip")
-            packing: Packing = "none" if unpacked else self.packing
-            yield Stream(name, chunks(), size, packing=packing, origin=shown)
+            # Of an answer that is coded on its way, the length of the file is not known.
+            whole = not body.coded or self.packing == "gzip"
+            yield Stream(
+                name,
+                body.body(self.packing, self.unknown_length),
+                body.length if whole else None,
+                packing=self.packing,
+                origin=shown,
+            )
 
 
 class HttpZip(Http):
@@ -164,11 +160,16 @@ class HttpZip(Http):
 
 class Files(Source):
     """Text files of a day in a folder: `glob` is a path with {year}, {month}, {day}, {date},
-    and `*` in its last part."""
+    and `*` in its last part.
 
-    def __init__(self, glob: str, *, packing: Packing | None = None) -> None:
+    A file that is changed while it is read is a `TransientError`. `growing`: text may be
+    appended to meanwhile; see `luigi_traffic.open_file`.
+    """
+
+    def __init__(self, glob: str, *, packing: Packing | None = None, growing: bool = False) -> None:
         self.glob = glob
         self.packing = packing
+        self.growing = growing
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed, as they are read: by their names if nothing else is said."""
@@ -182,19 +183,29 @@ class Files(Source):
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
         """One stream a file, in the order of their names; .zip, .gz and .parquet are unpacked."""
         pattern = Path(fill(self.glob, day)).expanduser()
-        paths = sorted(p for p in pattern.parent.glob(pattern.name) if p.is_file())
+        paths = _files(pattern)
         if not paths:
             raise SourceAbsent(f"no file matches {pattern}")
 
         def streams() -> Iterator[Stream]:
             for path in paths:
+                packing = self.packing or packing_of(path.name)
                 with path.open("rb") as file:
-                    yield Stream(
-                        path.name,
-                        read_chunks(file),
-                        path.stat().st_size,
-                        packing=self.packing or packing_of(path.name),
+                    yield file_stream(
+                        path,
+                        file,
+                        packing=packing,
                         origin=path.as_uri() if path.is_absolute() else str(path),
+                        growing=self.growing and packing == "none",
                     )
+            if more := sorted(set(_files(pattern)) - set(paths)):
+                raise TransientError(
+                    f"{', '.join(p.name for p in more[:3])} came while the other files of the day "
+                    "were read"
+                )
 
         yield streams()
+
+
+def _files(pattern: Path) -> list[Path]:
+    return sorted(p for p in pattern.parent.glob(pattern.name) if p.is_file())

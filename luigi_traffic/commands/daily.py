@@ -16,10 +16,12 @@ from datetime import date as Date
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from luigi_traffic import clock as clocks
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.luigi_process import LuigiRun, command
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
+from luigi_traffic.settled import last_settled_day
 from luigi_traffic.stop_signal import stop_signal
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.gold import Gold
@@ -62,7 +64,7 @@ class Clock:
 
     def now(self) -> datetime:
         """Now, in UTC."""
-        return datetime.now(UTC)
+        return clocks.now()
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
         """Return after that time, or when `stop` is set."""
@@ -71,10 +73,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A day is due when the next day's wall clock shows `at`."""
+    """A day is due when the next day's wall clock shows `at`, and the day has settled."""
 
     at: time
     zone: ZoneInfo
+    settles_after: timedelta = timedelta(0)
 
     def moment(self, day: Date) -> datetime:
         """When the wall clock of `day` shows `at`, in UTC.
@@ -86,10 +89,16 @@ class Schedule:
 
     def due(self, now: datetime) -> tuple[Date, datetime]:
         """The newest day that is due, and the moment when the one after it is."""
-        today = now.astimezone(self.zone).date()
-        if now < self.moment(today):
-            return today - timedelta(days=2), self.moment(today)
-        return today - timedelta(days=1), self.moment(today + timedelta(days=1))
+        day = now.astimezone(self.zone).date() - timedelta(days=1)
+        while self.due_at(day) > now:
+            day -= timedelta(days=1)
+        return day, self.due_at(day + timedelta(days=1))
+
+    def due_at(self, day: Date) -> datetime:
+        """When a day is due, in UTC."""
+        following = day + timedelta(days=1)
+        end = datetime.combine(following, time(), self.zone).astimezone(UTC)
+        return max(self.moment(following), end + self.settles_after)
 
 
 class Daily:
@@ -191,7 +200,7 @@ def serve(daily: Daily, at: time, stop: threading.Event, clock: Clock) -> None:
     A day that fails is tried again, later and later, until the next one is due: that one's
     runs make up for it.
     """
-    schedule = Schedule(at, daily.zone)
+    schedule = Schedule(at, daily.zone, daily.dataset.settles_after)
     done: Date | None = None
     failing: Date | None = None
     failures = 0
@@ -243,7 +252,6 @@ def daily(options: Options) -> bool:
     runs, clock = Daily(options), Clock()
     with stop_signal() as stop:
         if options.at is None:
-            ended = clock.now().astimezone(runs.zone).date() - timedelta(days=1)
-            return runs.work(ended, stop)
+            return runs.work(last_settled_day(runs.dataset, clock.now()), stop)
         serve(runs, options.at, stop, clock)
         return True

@@ -7,11 +7,10 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from luigi_traffic import services
 from luigi_traffic.commands import servers
@@ -25,6 +24,7 @@ from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
+from luigi_traffic.settled import last_settled_day
 from luigi_traffic.sources import without_credentials
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ def _describe(name: str, deep: bool) -> str:
     links = f"graph of {len(graph.edges)} edges" if graph else "no graph"
     if not deep:
         return f"{terms}; {links}" if terms else links
-    yesterday = datetime.now(ZoneInfo(dataset.timezone)).date() - timedelta(days=1)
+    yesterday = last_settled_day(dataset)
     try:
         with source.open(yesterday):
             answer = f"its source has {yesterday}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from luigi_traffic.commands.models import model_rows
 from luigi_traffic.commands.output import Row
@@ -16,6 +15,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
+from luigi_traffic.settled import last_settled_day
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
@@ -108,8 +108,8 @@ class _DatasetStatus:
     def _days(self, wanted: Range) -> list[date]:
         """The days to show, oldest first.
 
-        They end yesterday in the dataset's zone, or, where nothing is there of the days
-        before it, with the newest day of which there is anything.
+        They end with the newest that is over and has settled, or, where nothing is there of the
+        days before it, with the newest day of which there is anything.
         """
         known = self._known()
         last, first = wanted.last, wanted.first
@@ -127,8 +127,7 @@ class _DatasetStatus:
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
     def _last(self, known: list[date], first: date | None, span: timedelta) -> date:
-        zone = ZoneInfo(plugins().dataset(self.dataset).timezone)
-        yesterday = datetime.now(zone).date() - timedelta(days=1)
+        yesterday = last_settled_day(plugins().dataset(self.dataset))
         begin = first or yesterday - span
         if not known or any(begin <= day <= yesterday for day in known[-1:]):
             return yesterday
@@ -171,6 +170,7 @@ class _DatasetStatus:
                 stage, chain.day, DONE, True, partition_id=entry.partition_id,
                 rows=None if stage == "announce" else manifest.rows_out,
                 seconds=manifest.seconds or None, committed_at=manifest.committed_at,
+                reason=_noted(manifest.quality),
             )  # fmt: skip
         others = parts().catalog.day(stage, self.dataset, chain.day).commits
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
@@ -180,7 +180,8 @@ class _DatasetStatus:
         complete = target.exists()
         live = self.gold.get(chain.day.isoformat())
         if complete and live and live.partition_id == chain.id("gold"):
-            return self._row("gold", chain.day, DONE, True, **_figures(live))
+            note = None if live.rows else "empty"
+            return self._row("gold", chain.day, DONE, True, **_figures(live), reason=note)
         return self._open(chain, "gold", complete, live is not None, absent, reason)
 
     def _open(
@@ -214,6 +215,11 @@ class _DatasetStatus:
             )  # fmt: skip
         if not parts_of_day:
             yield self._row("forecast", day, MISSING, False, reason="no model has forecast it")
+
+
+def _noted(quality: Mapping[str, Any]) -> str | None:
+    """What the stage has noted of a partition that is done: that it is empty, that links lack."""
+    return "; ".join(quality[k] for k in ("empty", "missing_links") if k in quality) or None
 
 
 def _figures(row: LedgerRow) -> dict[str, Any]:

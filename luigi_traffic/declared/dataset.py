@@ -87,6 +87,7 @@ def declared_class(name: str, table: Table) -> type[DeclaredDataset]:
         "interval": table.interval,
         "timezone": table.timezone,
         "speed_unit": table.speed_unit,
+        "settles_after": table.settles_after,
         "reject_reasons": reasons(table),
         "extra_columns": tuple(table.columns.extra),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from luigi_traffic.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.declared.values import (
     ColumnRef,
     Delimiter,
+    Duration,
     Encoding,
     Interval,
     SpeedRange,
@@ -20,6 +22,7 @@ from luigi_traffic.declared.values import (
     TimeZone,
     UrlTemplate,
 )
+from luigi_traffic.http_answer import UnknownLength
 from luigi_traffic.source import Packing
 
 #: A further column of numbers; names of gold's own columns are refused.
@@ -114,6 +117,9 @@ class Table(Section):
     timeout: float = setting(
         60.0, stage=None, gt=0, description="seconds without a byte before it is tried again"
     )
+    unknown_length: UnknownLength = setting(
+        "refuse", stage=None, description="text whose length a server does not say: refuse, accept"
+    )
     format: Literal["csv", "parquet"] = setting("csv", stage="bronze", description="of the file")
     header: bool = setting(True, stage="bronze", description="csv: the first line names columns")
     delimiter: Delimiter = setting(",", stage="bronze", description="csv: between the fields")
@@ -127,6 +133,9 @@ class Table(Section):
         ..., stage=None, description="step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
     timezone: TimeZone = setting(..., stage="bronze", description="zone of the wall time")
+    settles_after: Duration = setting(
+        timedelta(0), stage=None, description="how long after its end a day may be asked for"
+    )
     speed_unit: Literal["km/h", "mph", "m/s"] = setting(
         "km/h", stage="bronze", description="of speed"
     )

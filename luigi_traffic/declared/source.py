@@ -7,7 +7,7 @@ import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from luigi_traffic.declared.header import delimiter_of, has_header, positions
@@ -20,6 +20,7 @@ from luigi_traffic.sources import Files, Http
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 20
 Edit = Callable[[Iterator[bytes]], Iterator[bytes]]
+Modified = Callable[[], datetime | None] | None
 
 
 class TableSource(Source):
@@ -29,9 +30,14 @@ class TableSource(Source):
         self.table = table
         packing = "parquet" if table.format == "parquet" else table.packing
         self.files: Source = (
-            Http(table.url_template, packing=packing, timeout=table.timeout)
+            Http(
+                table.url_template,
+                packing=packing,
+                timeout=table.timeout,
+                unknown_length=table.unknown_length,
+            )
             if table.url_template
-            else Files(table.glob or "", packing=packing)
+            else Files(table.glob or "", packing=packing, growing=table.many_days)
         )
 
     def recipe(self) -> dict[str, Any]:
@@ -59,7 +65,9 @@ class TableSource(Source):
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
         cut = _Cut(self.table, day) if self.table.many_days else None
         for stream in streams:
-            yield replace(stream, edit=self._edit(stream.name, cut))
+            edit = self._edit(stream.name, cut)
+            modified = cut.modified(stream.modified) if cut else stream.modified
+            yield replace(stream, edit=edit, modified=modified)
         if cut and cut.absent:
             raise SourceAbsent(f"no row is of {day}; the rows are of {cut.first} to {cut.last}")
 
@@ -101,16 +109,24 @@ class _Cut:
     first: date | None = None
     last: date | None = None
     found: bool = False
+    #: Whether the file at hand had a row of a later day: then it is whole for this one, though
+    #: it may still grow.
+    over: bool = False
 
     @property
     def absent(self) -> bool:
         """Whether there were rows of other days and none of this one."""
         return self.first is not None and not self.found
 
+    def modified(self, of_file: Modified) -> Modified:
+        """When what matters to this day was last changed."""
+        return (lambda: None if self.over else of_file()) if of_file else None
+
     def lines(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Of one file: its header where it has one, and the day's lines."""
         day_of: Callable[[bytes], date | None] | None = None
-        for number, block in enumerate(_whole_lines(chunks)):
+        self.over = False
+        for number, (block, ended) in enumerate(_whole_lines(chunks)):
             kept, lines = [], block.split(b"\n")
             if number == 0:
                 first = lines[0].removeprefix(_BOM).decode(errors="replace")
@@ -124,6 +140,8 @@ class _Cut:
                 if not line or line == b"\r":
                     continue
                 day = day_of(line)
+                if day is None and not ended and self.over:
+                    continue  # what a writer has written so far of its next line
                 if day is None or day == self.day:
                     kept.append(line)
                 if day is not None:
@@ -134,6 +152,7 @@ class _Cut:
     def _note(self, day: date) -> None:
         if day == self.day:
             self.found = True
+        self.over = self.over or day > self.day
         if self.first is None or self.last is None:
             self.first = self.last = day
         elif day < self.first:
@@ -171,13 +190,16 @@ def _quoted(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The chunks again, each ending where a line ends, without its last line feed."""
+def _whole_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The chunks again, each ending where a line ends, without its last line feed.
+
+    False with the last line of a file that does not end it.
+    """
     rest = b""
     for chunk in chunks:
         head, newline, tail = (rest + chunk).rpartition(b"\n")
         if newline:
-            yield head
+            yield head, True
         rest = tail
         if len(rest) > _LONGEST_LINE:
             raise DataError(
@@ -185,4 +207,4 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
                 "line"
             )
     if rest:
-        yield rest
+        yield rest, False

@@ -22,6 +22,8 @@ _UNITS = {
     "h": 3600, "hour": 3600, "hours": 3600,
 }  # fmt: skip
 
+_DAYS = dict.fromkeys(("d", "day", "days"), 86_400)
+
 
 def _interval(given: Any) -> Any:
     if isinstance(given, timedelta):
@@ -33,6 +35,16 @@ def _interval(given: Any) -> Any:
     if interval > _DAY or _DAY % interval:
         raise ValueError("it does not divide a day, as 5 min, 10 min, 15 min or 1 h do")
     return interval
+
+
+def _duration(given: Any) -> Any:
+    if isinstance(given, timedelta):
+        return given
+    found = re.fullmatch(r"(\d+)\s*([a-z]*)", str(given).strip().lower())
+    unit = found[2] if found else None
+    if not found or (unit not in _UNITS | _DAYS and found[0] != "0"):
+        raise ValueError("expected a number and a unit, for example 90 min, 6 h or 1 day")
+    return timedelta(seconds=int(found[1]) * (_UNITS | _DAYS).get(found[2], 1))
 
 
 def _zone(name: str) -> str:
@@ -117,6 +129,7 @@ def _bounds(given: Any) -> Any:
 
 
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
 #: Name in the header, or position from 0.
 ColumnRef = Annotated[Any, AfterValidator(_column)]

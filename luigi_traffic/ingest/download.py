@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +23,7 @@ from tenacity import (
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.dataset import Dataset
-from luigi_traffic.errors import TrafficError, TransientError
+from luigi_traffic.errors import SourceError, TrafficError, TransientError
 from luigi_traffic.ingest.archive import Limits, only_member
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
@@ -73,14 +73,22 @@ def ingest(
     """Read the day's streams into pieces under a fresh attempt prefix.
 
     Passing failures are tried again with growing pauses. Raises `SourceAbsent` where the
-    source has nothing, `SourceError` or `DataError` for what it should not have sent. A failed
-    try leaves nothing behind.
+    source has nothing, `SourceError` or `DataError` for what it should not have sent,
+    `TransientError` for what was cut, or may still be written, each time. A failed try leaves
+    nothing behind.
     """
     spool.mkdir(parents=True, exist_ok=True)
+    growing = wait_exponential(multiplier=limits.backoff_seconds, max=60)
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        least = error.settled_in if isinstance(error, _Unsettled) else 0.0
+        return max(least, growing(state))
+
     again = Retrying(
         retry=retry_if_exception_type(TransientError),
         stop=stop_after_attempt(limits.attempts),
-        wait=wait_exponential(multiplier=limits.backoff_seconds, max=60),
+        wait=wait,
         before_sleep=_tell,
         reraise=True,
     )
@@ -113,6 +121,8 @@ def _once(
     except BaseException as e:
         writer.abandon()
         catalog.discard(attempt)
+        if isinstance(e, _Unsettled):
+            raise _Unsettled(f"{dataset.name} {day}: {e}", e.settled_in) from e
         if isinstance(e, TrafficError):
             raise type(e)(f"{dataset.name} {day}: {e}") from e
         raise
@@ -121,18 +131,70 @@ def _once(
     )
 
 
+class _Unsettled(TransientError):
+    """It may still be written; in `settled_in` seconds it is known, if it is left alone."""
+
+    def __init__(self, message: str, settled_in: float) -> None:
+        super().__init__(message)
+        self.settled_in = settled_in
+
+
 def _stream(
     stream: Stream, writer: PieceWriter, limits: IngestSettings, spool: Path, progress: Progress
 ) -> dict[str, Any]:
+    """Take one stream in, to its last byte. Raises `TransientError` if it may not be whole."""
     digest = hashlib.sha256()
-    counted = _Counted(stream, digest.update, progress)
+    counted = _Counted(stream, digest.update, progress, limits.max_bytes)
+    try:
+        kept = _unpack(stream, counted, writer, limits, spool, progress)
+        for _ in counted:  # what an edit left unread is a part of the archive too
+            pass
+        counted.check()
+    except (SourceError, TransientError) as e:
+        _refuse_young(stream, limits, f"{e}; it")
+        raise
+    # The packed formats say themselves that they are whole.
+    if stream.packing == "none":
+        _refuse_young(stream, limits, stream.name)
+    archive_of_day = {
+        "name": stream.name,
+        "origin": stream.origin,
+        "bytes": counted.seen,
+        "sha256": digest.hexdigest(),
+    }
+    return archive_of_day | ({"kept_sha256": kept} if kept is not None else {})
+
+
+def _refuse_young(stream: Stream, limits: IngestSettings, what: object) -> None:
+    """Raise `_Unsettled` if it changed a moment ago. A time far ahead of our clock says nothing."""
+    at = stream.modified() if stream.modified else None
+    age = (datetime.now(UTC) - at).total_seconds() if at else limits.settle_seconds
+    if abs(age) < limits.settle_seconds:
+        raise _Unsettled(
+            f"{what} changed {max(age, 0):.1f} s ago, so it may still be written (setting "
+            f"ingest.settle_seconds = {limits.settle_seconds:g})",
+            limits.settle_seconds - age,
+        )
+
+
+def _unpack(
+    stream: Stream,
+    counted: _Counted,
+    writer: PieceWriter,
+    limits: IngestSettings,
+    spool: Path,
+    progress: Progress,
+) -> str | None:
+    """Write the text of a stream; the sha256 of what its edit left of it, None without one."""
     kept = hashlib.sha256()
 
     def write(text: Iterator[bytes]) -> None:
         if stream.edit is None:
             writer.write(stream.name, text)
-        else:
-            writer.write(stream.name, _hashed(stream.edit(text), kept.update))
+            return
+        writer.write(stream.name, _hashed(stream.edit(text), kept.update))
+        for _ in text:  # an edit may stop early; that the rest is whole is checked all the same
+            pass
 
     caps = Limits(limits.max_bytes, limits.max_ratio)
     if stream.packing in ("zip", "parquet"):
@@ -143,18 +205,12 @@ def _stream(
             crash_point(CrashPoint.RAW_DOWNLOADED)
             with _opened(archive, stream, caps) as chunks:
                 unpacked = Stream(f"unpacking {stream.name}", chunks)
-                write(iter(_Counted(unpacked, lambda _: None, progress)))
+                write(iter(_Counted(unpacked, lambda _: None, progress, limits.max_bytes)))
     elif stream.packing == "gzip":
         write(gunzipped(counted, stream.name, caps))
     else:
         write(iter(counted))
-    archive_of_day = {
-        "name": stream.name,
-        "origin": stream.origin,
-        "bytes": counted.seen,
-        "sha256": digest.hexdigest(),
-    }
-    return archive_of_day | ({"kept_sha256": kept.hexdigest()} if stream.edit else {})
+    return kept.hexdigest() if stream.edit else None
 
 
 def _opened(
@@ -174,18 +230,40 @@ def _hashed(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterato
 class _Counted:
     """The chunks of a stream, hashed, counted and reported about twice a second."""
 
-    def __init__(self, stream: Stream, update: Callable[[bytes], None], progress: Progress) -> None:
+    def __init__(
+        self, stream: Stream, update: Callable[[bytes], None], progress: Progress, most: int
+    ) -> None:
         self._stream = stream
+        self._chunks = iter(stream.chunks)
         self._update = update
         self._progress = progress
+        self._most = most
         self.seen = 0
 
     def __iter__(self) -> Iterator[bytes]:
+        """Those that nobody has taken yet."""
         told = time.monotonic()
-        for chunk in self._stream.chunks:
+        for chunk in self._chunks:
             self._update(chunk)
             self.seen += len(chunk)
+            if self.seen > self._most:
+                raise SourceError(
+                    f"{self._stream.origin or self._stream.name} sent more than {self._most:,} "
+                    "bytes (setting ingest.max_bytes)"
+                )
+            if self._stream.size is not None and self.seen > self._stream.size:
+                self.check()
             if time.monotonic() - told > 0.5:
                 self._progress(self.seen, self._stream.size, self._stream.name)
                 told = time.monotonic()
             yield chunk
+
+    def check(self) -> None:
+        """Raise `TransientError` if it were other than the announced number of bytes."""
+        size = self._stream.size
+        if size is not None and self.seen != size:
+            more = "more than " if self.seen > size else ""
+            raise TransientError(
+                f"{self._stream.origin or self._stream.name}: {more}{min(self.seen, size):,} bytes "
+                f"came, {size:,} were announced"
+            )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Observation
 
 _LONGEST_EXAMPLE = 120
+_EXAMPLES = 5
 
 
 def checksum_of(columns: Sequence[str]) -> Column:
@@ -101,6 +103,8 @@ class SilverCounts:
     last: str | None
     checksum: str
     checks: dict[str, Any]
+    #: Links of the filter that have no good row; none is named if there is no good row at all.
+    missing_links: tuple[str, ...] = ()
 
     @property
     def merged(self) -> int:
@@ -109,16 +113,32 @@ class SilverCounts:
 
 
 def observe_silver_input(frame: DataFrame, links: list[str]) -> tuple[DataFrame, Observation]:
-    """The good rows of bronze, counted, then cut down to the link filter (empty: all)."""
+    """The good rows of bronze, counted, then cut down to the link filter (empty: all).
+
+    With a filter also which of its links have a row.
+    """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     observation = Observation("silver_input")
     kept = F.col("link_id").isin(links) if links else F.lit(True)
-    counted = frame.observe(
-        observation, F.count(F.lit(1)).alias("rows"), F.count_if(~kept).alias("outside")
-    )
-    return counted.where(kept), observation
+    wanted = [F.count(F.lit(1)).alias("rows"), F.count_if(~kept).alias("outside")]
+    if links:
+        found = F.collect_set(F.when(kept, F.col("link_id")))  # at most as many as the filter has
+        wanted.append(F.to_json(found).alias("links"))
+    return frame.observe(observation, *wanted).where(kept), observation
+
+
+def link_range(frame: DataFrame) -> str:
+    """Which links a frame has, in words. Spark reads the frame for it."""
+    from pyspark.sql import functions as F
+
+    link = F.col("link_id")
+    (found,) = frame.agg(
+        F.min(link).alias("first"), F.max(link).alias("last"),
+        F.approx_count_distinct(link).alias("count"),
+    ).collect()  # fmt: skip
+    return f"about {found['count']:,}, for example {found['first']!r} and {found['last']!r}"
 
 
 def observe_silver(
@@ -148,10 +168,28 @@ def observe_silver(
 
 
 def judge_silver(
-    before: Observation, after: Observation, rows_good: int, checks: list[Check]
+    before: Observation,
+    after: Observation,
+    rows_good: int,
+    checks: list[Check],
+    *,
+    links: Sequence[str] = (),
+    min_rows: int = 0,
+    known_links: Callable[[], str] = lambda: "others",
 ) -> SilverCounts:
-    """The counts of silver; raises `DataError` where a promise of the contract is broken."""
+    """The counts of silver; raises `DataError` where a promise of the contract is broken.
+
+    A day without one good row is empty, and no fault unless `min_rows` or a check says so. Good
+    rows that all lie outside the filter `links` are one: `known_links` says which links there are.
+    """
     read, found = before.get, after.get
+    if links and read["rows"] and read["outside"] == read["rows"]:
+        raise DataError(
+            f"none of the {read['rows']:,} good rows is of the {len(links):,} links of the setting "
+            f"`links`, for example {min(links)!r}. The file has other links: {known_links()}. Were "
+            "they renumbered? Correct the setting `links`; an empty list keeps all"
+        )
+    seen = set(json.loads(read["links"])) if links and read["rows"] else set(links)
     counts = SilverCounts(
         rows_in=read["rows"],
         rows_out=found["rows"],
@@ -161,8 +199,11 @@ def judge_silver(
         last=found["last"],
         checksum=found["checksum"],
         checks={check.name: found[f"check{n}"] for n, check in enumerate(checks)},
+        missing_links=tuple(sorted(set(links) - seen)),
     )
     broken = [why for c in checks if (why := c.fails(counts.checks[c.name]))]
+    if counts.rows_out < min_rows:
+        broken.append(f"{counts.rows_out:,} rows, fewer than min_rows = {min_rows:,}")
     if counts.rows_in != rows_good:
         broken.append(
             f"silver read {counts.rows_in:,} rows; bronze committed {rows_good:,} good ones"
@@ -181,3 +222,15 @@ def judge_silver(
     if broken:
         raise DataError("silver does not hold what it must:\n  " + "\n  ".join(broken))
     return counts
+
+
+def empty_reason(rejected: Mapping[str, int]) -> str:
+    """Why a day has no good row, in words."""
+    said = ", ".join(f"{n:,} x {reason}" for reason, n in sorted(rejected.items()))
+    return f"empty: no good row ({said or 'no row at all'})"
+
+
+def missing_links(missing: Sequence[str], links: Sequence[str]) -> str:
+    """Which links of the filter have no good row, in words."""
+    shown = ", ".join(missing[:_EXAMPLES]) + (", …" if len(missing) > _EXAMPLES else "")
+    return f"{len(missing):,} of the {len(set(links)):,} links of `links` have no good row: {shown}"

@@ -73,6 +73,13 @@ def sql_properties(chosen: SparkSettings) -> dict[str, str]:
         "spark.sql.timestampType": "TIMESTAMP_NTZ",
         "spark.sql.shuffle.partitions": str(chosen.shuffle_partitions),
         "spark.sql.parquet.compression.codec": "zstd",
+        # Both cut away what they find empty, with the counts that are taken there.
+        "spark.sql.optimizer.excludedRules": (
+            "org.apache.spark.sql.catalyst.optimizer.PropagateEmptyRelation"
+        ),
+        "spark.sql.adaptive.optimizer.excludedRules": (
+            "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
+        ),
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache, cached_property
 
+from luigi_traffic import clock
 from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.announcement import topic_of
@@ -149,7 +150,7 @@ class DayChain:
             return None
         times = [record.at for record in records if record.at]
         rest = max(timedelta(hours=policy.recheck_hours), times[-1] - times[0])
-        return records[-1] if datetime.now(UTC) - times[-1] < rest else None
+        return records[-1] if clock.now() - times[-1] < rest else None
 
     def absences(self) -> list[Entry]:
         """The records that today's address has nothing, the oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
@@ -12,6 +13,8 @@ from luigi_traffic.parts import parts
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
+
+logger = logging.getLogger("luigi_traffic")
 
 
 class Bronze(DayStage):
@@ -56,6 +59,10 @@ class Bronze(DayStage):
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.BRONZE_WRITTEN)
+        notes = {}
+        if counts.rows == counts.rows_rejected:
+            notes["empty"] = quality.empty_reason(counts.rejected)
+            logger.warning("%s: %s", self.label, notes["empty"])
         self.commit(
             Manifest.start(
                 recipe,
@@ -71,7 +78,7 @@ class Bronze(DayStage):
                 rejected=counts.rejected,
                 checksum=counts.checksum,
                 schema=schemas.schema_of(frame),
-                quality={"rejected_examples": counts.examples},
+                quality={"rejected_examples": counts.examples} | notes,
                 seconds=round(time.monotonic() - started, 3),
             ),
             attempt,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import date as Date
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import luigi
 from luigi.freezing import recursively_unfreeze
@@ -15,6 +13,7 @@ from luigi.parameter import OptionalParameterMixin
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
+from luigi_traffic.settled import last_settled_day, refuse_unsettled
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.forecast import Forecast
@@ -39,7 +38,8 @@ class FullPipeline(luigi.WrapperTask):
     dataset = luigi.Parameter(default="", description="dataset plugin; empty: pipeline.dataset")
     model = luigi.Parameter(default="", description="model plugin; empty: pipeline.model")
     date = OptionalDateParameter(
-        default=None, description="the day to forecast from; empty: yesterday in the dataset's zone"
+        default=None,
+        description="the day to forecast from; empty: the last that is over, and settled",
     )
     window_days = luigi.IntParameter(
         default=0, description="days of gold the model is trained on; 0: pipeline.window_days"
@@ -55,11 +55,12 @@ class FullPipeline(luigi.WrapperTask):
         if self.window_days < 0:
             raise SettingsError(f"--window-days {self.window_days}: it takes 1 day or more")
         dataset = plugins().dataset(self.dataset or chosen.dataset)
-        yesterday = datetime.now(ZoneInfo(dataset.timezone)).date() - timedelta(days=1)
+        day = self.date or last_settled_day(dataset)
+        refuse_unsettled(dataset, day)  # no day of the window is later
         return TrainingPlan(
             dataset=dataset.name,
             model=plugins().model(self.model or chosen.model).name,
-            date=self.date or yesterday,
+            date=day,
             window_days=self.window_days or chosen.window_days,
             training=recursively_unfreeze(self.training),
         )

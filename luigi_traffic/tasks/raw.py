@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
+from luigi_traffic import clock
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, SourceAbsent
 from luigi_traffic.ingest.download import Ingested, ingest
@@ -12,6 +12,7 @@ from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
+from luigi_traffic.settled import refuse_unsettled
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.tasks.base import DayStage
 
@@ -30,6 +31,7 @@ class IngestRaw(DayStage):
         catalog, recipe = parts().catalog, self.chain.lineage.raw
         before = self.chain.live()
         generation = before.generation + 1 if before else self.next_generation(recipe)
+        refuse_unsettled(self.chain.lineage.dataset, self.date)
         try:
             day = ingest(
                 self.chain.lineage.dataset,
@@ -89,7 +91,7 @@ class IngestRaw(DayStage):
         """Record that there is nothing, then let the setting decide."""
         lineage = self.chain.lineage
         parts().catalog.record_absence(
-            lineage.raw, self.date, lineage.address, str(reason), datetime.now(UTC)
+            lineage.raw, self.date, lineage.address, str(reason), clock.now()
         )
         kept = "; what another address had is kept" if before else ""
         if parts().settings.missing_days.policy == "fail":

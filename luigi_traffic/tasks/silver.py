@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
@@ -11,6 +13,11 @@ from luigi_traffic.parts import parts
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.bronze import Bronze
+
+if TYPE_CHECKING:
+    from luigi_traffic.spark.quality import SilverCounts
+
+logger = logging.getLogger("luigi_traffic")
 
 
 class Silver(DayStage):
@@ -48,7 +55,15 @@ class Silver(DayStage):
         attempt = catalog.attempt("silver", self.dataset, self.date, below)
         files = schemas.write_partition(observed, catalog.store, attempt)
         try:
-            counts = quality.judge_silver(before, after, bronze.rows_out, checks)
+            counts = quality.judge_silver(
+                before,
+                after,
+                bronze.rows_out,
+                checks,
+                links=dataset.settings.links,
+                min_rows=dataset.settings.min_rows,
+                known_links=lambda: quality.link_range(good),
+            )
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
@@ -71,10 +86,25 @@ class Silver(DayStage):
                 },
                 checksum=counts.checksum,
                 schema=schemas.schema_of(frame),
-                quality={"checks": counts.checks, "first": counts.first, "last": counts.last},
+                quality={"checks": counts.checks, "first": counts.first, "last": counts.last}
+                | self._notes(counts, bronze),
                 seconds=round(time.monotonic() - started, 3),
             ),
             attempt,
         )
         crash_point(CrashPoint.SILVER_COMMITTED)
         return f"{counts.rows_out:,} rows"
+
+    def _notes(self, counts: SilverCounts, bronze: Manifest) -> dict[str, Any]:
+        """What a reader of the partition should know, told in the log as well."""
+        from luigi_traffic.spark import quality
+
+        notes: dict[str, Any] = {}
+        if not counts.rows_out:
+            notes["empty"] = quality.empty_reason(bronze.rejected)
+        if counts.missing_links:
+            links = self.chain.lineage.dataset.settings.links
+            notes["missing_links"] = quality.missing_links(counts.missing_links, links)
+        for note in notes.values():
+            logger.warning("%s: %s", self.label, note)
+        return notes

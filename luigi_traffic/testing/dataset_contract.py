@@ -61,6 +61,14 @@ class ContractChecks:
                 "'America/Los_Angeles', not an abbreviation or an offset."
             ) from None
 
+    def test_settles_after_is_a_time(self) -> None:
+        """A day is asked for when it is over and its source has stopped to add to it."""
+        wait: Any = self.dataset.settles_after
+        assert isinstance(wait, timedelta) and wait >= timedelta(0), (
+            f"settles_after is {wait!r}. Set it to a timedelta of 0 or more: how long after "
+            "midnight the source still adds to a day, such as timedelta(hours=3)."
+        )
+
     def test_speed_unit_is_known(self) -> None:
         """Speeds keep the dataset's unit, which reports print."""
         unit = getattr(self.dataset, "speed_unit", None)

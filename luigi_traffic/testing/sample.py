@@ -76,7 +76,7 @@ class Sample:
             dataset = _Given(self.dataset, text)
         store = LocalStore(self.folder / into)
         return ingest(
-            dataset, self.suite.day, Catalog(store), IngestSettings(attempts=2),
+            dataset, self.suite.day, Catalog(store), IngestSettings(attempts=2, settle_seconds=0),
             self.folder / "spool", lambda *_: None,
         )  # fmt: skip
 

@@ -49,6 +49,8 @@ class LuigiHere:
         self._monkeypatch = monkeypatch
         self._caplog = caplog
         monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(folder / "home"))
+        # The tests have just written their files.
+        monkeypatch.setenv("LUIGI_TRAFFIC__INGEST__SETTLE_SECONDS", "0")
 
     @property
     def lake(self) -> Path:

@@ -40,7 +40,12 @@ def raw_day(tmp_path: Path) -> Callable[..., RawDay]:
         dataset = Its(Its.Settings(url_template=template))
         store = LocalStore(tmp_path / "lake")
         got = ingest(
-            dataset, day, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
+            dataset,
+            day,
+            Catalog(store),
+            IngestSettings(settle_seconds=0),
+            tmp_path / "spool",
+            lambda *_: None,
         )
         paths = tuple(store.spark_url(file.key) for file in got.files)
         return RawDay(day, paths, got.header, got.first_line, got.lines)

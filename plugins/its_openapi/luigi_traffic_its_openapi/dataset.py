@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from luigi_traffic import DatasetSettings, RawDay, Source
 from luigi_traffic_its import Its
 from luigi_traffic_its_openapi.rows import REASONS, check_first_line, parse
 from luigi_traffic_its_openapi.settings import NODES, ItsOpenApiSettings
-from luigi_traffic_its_openapi.source import CollectedPolls
+from luigi_traffic_its_openapi.source import LATE, CollectedPolls
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +26,7 @@ class ItsOpenApi(Its):
 
     name: ClassVar[str] = "its_openapi"
     version: ClassVar[str] = "1"
+    settles_after: ClassVar[timedelta] = LATE
     reject_reasons: ClassVar[tuple[str, ...]] = REASONS
     Settings: ClassVar[type[DatasetSettings]] = ItsOpenApiSettings
 

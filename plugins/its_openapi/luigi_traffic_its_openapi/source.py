@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class CollectedPolls(Source):
         folder = str(self.folder).replace("{", "{{").replace("}", "}}")
         try:
             with Files(f"{folder}/{{date}}/*.jsonl").open(day) as streams:
-                yield streams
+                # A file has its name when it is whole: there is nothing to wait for.
+                yield (replace(stream, modified=None) for stream in streams)
         except SourceAbsent:
             raise SourceAbsent(
                 f"no poll of {day} was collected in {self.folder}. The service has only the "

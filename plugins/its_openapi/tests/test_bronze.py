@@ -33,7 +33,12 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ItsOpenApi:
 def raw_day(dataset: ItsOpenApi, tmp_path: Path) -> RawDay:
     store = LocalStore(tmp_path / "lake")
     got = ingest(
-        dataset, DAY, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
+        dataset,
+        DAY,
+        Catalog(store),
+        IngestSettings(settle_seconds=0),
+        tmp_path / "spool",
+        lambda *_: None,
     )
     paths = tuple(store.spark_url(file.key) for file in got.files)
     assert len(got.archives) == len(list(dataset.settings.polls_folder.glob("20240531/*.jsonl")))

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from luigi_traffic import DatasetSettings, HttpZip, Source, SourceAbsent, SourceError, Stream, home
+from luigi_traffic import (
+    DatasetSettings,
+    HttpZip,
+    Source,
+    SourceAbsent,
+    SourceError,
+    Stream,
+    home,
+    refuse_unsettled,
+)
 from luigi_traffic_its import Its
 from luigi_traffic_its_sim.settings import ARCHIVE, NODE_LINKS, ItsSimSettings
 
@@ -36,7 +45,9 @@ class SimulatedArchives(Source):
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
-        """One stream: the day's archive. `SourceAbsent` before `start`."""
+        """One stream: the day's archive. `SourceAbsent` before `start`, `DayNotOver` for a day
+        that is not over: the real source has none either."""
+        refuse_unsettled(ItsSim, day)
         start = self.settings.start
         if start and day < start:
             raise SourceAbsent(f"the simulated source begins on {start} (setting start)")

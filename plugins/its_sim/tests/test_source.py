@@ -6,13 +6,14 @@ import io
 import subprocess
 import sys
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
-from luigi_traffic import SourceError
+from luigi_traffic import DayNotOver, SourceError
 from luigi_traffic_its_sim import ItsSim, files
 from luigi_traffic_its_sim.dataset import town_folder
 
@@ -49,6 +50,14 @@ def test_files_lie_in_a_folder_of_their_recipe(home) -> None:
     assert town_folder(same.settings) == folder
     assert same.source().recipe() == dataset().source().recipe()
     assert dataset(seed=1).source().recipe() != dataset().source().recipe()
+
+
+def test_a_day_that_is_not_over_is_not_simulated(home) -> None:
+    today = datetime.now(ZoneInfo(ItsSim.timezone)).date()
+    for day in (today, today + timedelta(days=400)):
+        with pytest.raises(DayNotOver, match=f"its_sim {day}: the day is not over"):
+            archive(day=day)
+    assert not town_folder(dataset().settings).exists()
 
 
 def test_a_day_that_breaks_off_leaves_nothing(monkeypatch) -> None:

@@ -127,6 +127,39 @@ def test_the_day_that_is_due_in_seoul_around_midnight_of_utc_and_of_seoul() -> N
     assert schedule.due(utc("2024-05-31 18:30"))[1] == utc("2024-06-01 18:30")
 
 
+def test_a_day_is_not_due_before_it_has_settled() -> None:
+    six, thirty = (Schedule(time(3, 30), SEOUL, n * HOUR) for n in (6, 30))
+    expected = {
+        "2024-05-31 18:30": (date(2024, 5, 30), date(2024, 5, 29)),  # 03:30 of 1 June there
+        "2024-05-31 20:59": (date(2024, 5, 30), date(2024, 5, 29)),
+        "2024-05-31 21:00": (date(2024, 5, 31), date(2024, 5, 30)),  # 06:00
+        "2024-06-01 20:59": (date(2024, 5, 31), date(2024, 5, 30)),
+        "2024-06-01 21:00": (date(2024, 6, 1), date(2024, 5, 31)),
+    }
+    for now, days in expected.items():
+        assert (six.due(utc(now))[0], thirty.due(utc(now))[0]) == days, now
+    assert six.due(utc("2024-05-31 18:30"))[1] == utc("2024-05-31 21:00")
+    assert thirty.due(utc("2024-05-31 21:00"))[1] == utc("2024-06-01 21:00")
+    early = Schedule(time(3, 30), SEOUL, HOUR)  # it has settled before that time
+    assert early.due(utc("2024-05-31 18:29")) == (date(2024, 5, 30), utc("2024-05-31 18:30"))
+
+
+def test_a_service_waits_until_the_day_has_settled(tiny, monkeypatch) -> None:
+    start = utc("2024-05-31 12:00")
+    clock = FakeClock(start, start + 3 * DAY)
+    ran: list[tuple[date, datetime]] = []
+    runs = made(Runs())
+    monkeypatch.setattr(type(runs.dataset), "settles_after", 6 * HOUR)
+    monkeypatch.setattr(runs, "work", lambda day, stop: ran.append((day, clock.now())) or True)
+    serve(runs, time(3, 30), clock.stop, clock)
+    assert ran == [
+        (date(2024, 5, 30), start),
+        (date(2024, 5, 31), utc("2024-05-31 21:00")),
+        (date(2024, 6, 1), utc("2024-06-01 21:00")),
+        (date(2024, 6, 2), utc("2024-06-02 21:00")),
+    ]
+
+
 @pytest.mark.parametrize(
     ("now", "ended"),
     [("2024-05-31 14:59", "2024-05-30"), ("2024-05-31 15:00", "2024-05-31"),

@@ -199,7 +199,12 @@ def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> Non
     )  # fmt: skip
     store = LocalStore(tmp_path / "lake")
     got = ingest(
-        dataset, DAY, Catalog(store), IngestSettings(), tmp_path / "spool", lambda *_: None
+        dataset,
+        DAY,
+        Catalog(store),
+        IngestSettings(settle_seconds=0),
+        tmp_path / "spool",
+        lambda *_: None,
     )
     paths = tuple(store.spark_url(file.key) for file in got.files)
     bronze = dataset.bronze(spark, RawDay(DAY, paths, got.header, got.first_line, got.lines))

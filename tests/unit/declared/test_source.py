@@ -34,8 +34,8 @@ def raw(tmp_path: Path):
     def read(dataset: DeclaredDataset, day: date = DAY, **limits: Any) -> tuple[Ingested, str]:
         store = LocalStore(tmp_path / "lake")
         got = ingest(
-            dataset, day, Catalog(store), IngestSettings(**limits), tmp_path / "spool",
-            lambda *_: None,
+            dataset, day, Catalog(store), IngestSettings(settle_seconds=0, **limits),
+            tmp_path / "spool", lambda *_: None,
         )  # fmt: skip
         return got, "".join(gzip.decompress(store.read(f.key)).decode() for f in got.files)
 

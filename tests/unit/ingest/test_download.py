@@ -25,7 +25,7 @@ from luigi_traffic.settings import IngestSettings
 
 DAY = date(2012, 3, 28)
 TEXT = b"time,link,speed\n" + b"".join(b"08:00,l%d,50\n" % n for n in range(5000))
-QUICK = IngestSettings(attempts=3, backoff_seconds=0.01)
+QUICK = IngestSettings(attempts=3, backoff_seconds=0.01, settle_seconds=0)
 SECRET = "hush-hush"
 
 

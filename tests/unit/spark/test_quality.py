@@ -131,6 +131,66 @@ def test_the_datasets_own_checks(spark, tmp_path: Path) -> None:
     assert "links: 1 is below 2" in str(caught.value)
 
 
+def one_plan(
+    spark, folder: Path, bronze: list[tuple], links: list[str], checks: Sequence[Check] = (), **more
+) -> quality.SilverCounts:
+    """Bronze rows (link, speed, reason) to silver as the stage does it, all in one write."""
+    from pyspark.sql import functions as F
+
+    if bronze:
+        rows = [(at(5 * n), *row) for n, row in enumerate(bronze)]
+        ddl = "timestamp timestamp_ntz, link_id string, speed double, reject_reason string"
+        spark.createDataFrame(rows, ddl).write.parquet(str(folder / "bronze"))
+        frame = spark.read.parquet(str(folder / "bronze"))
+    else:
+        frame = spark.createDataFrame(
+            [], "timestamp timestamp_ntz, link_id string, speed double, reject_reason string"
+        )
+    good = frame.where("reject_reason IS NULL")
+    kept, before = quality.observe_silver_input(good, links)
+    start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+    silver = kept.groupBy(start, "link_id").agg(
+        F.max("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
+    )
+    observed, after = quality.observe_silver(silver, DAY, STEP, list(checks))
+    observed.write.parquet(str(folder / "silver"))
+    assert spark.read.parquet(str(folder / "silver")).columns == silver.columns
+    return quality.judge_silver(
+        before, after, sum(row[2] is None for row in bronze), list(checks), links=links,
+        known_links=lambda: quality.link_range(good), **more,
+    )  # fmt: skip
+
+
+BAD = [("a", None, NO_OBSERVATION), ("b", None, NO_OBSERVATION)]
+
+
+def empty_days_are_counted(spark, folder: Path) -> None:
+    """Unless told not to, Spark cuts away what it finds empty, with the counts taken there."""
+    from pyspark.sql import functions as F
+
+    count = Check("rows of the day", F.count(F.lit(1)), low=1)
+    highest = Check("fastest", F.max("speed"), low=1)
+    for number, (bronze, links) in enumerate([(BAD, []), (BAD, ["a", "z"]), ([], []), ([], ["z"])]):
+        counts = one_plan(spark, folder / f"{number}", bronze, links, [highest])
+        assert (counts.rows_in, counts.rows_out, counts.outside) == (0, 0, 0)
+        assert (counts.checksum, counts.missing_links) == ("0", ())
+    with pytest.raises(DataError, match="rows of the day: 0 is below 1"):
+        one_plan(spark, folder / "check", BAD, [], [count])
+    with pytest.raises(DataError, match="0 rows, fewer than min_rows = 2"):
+        one_plan(spark, folder / "least", BAD, [], min_rows=2)
+    good = [("x", 1.0, None), ('y, "z"', 2.0, None), *BAD]
+    with pytest.raises(DataError) as caught:
+        one_plan(spark, folder / "other", good, ["a", "b"])
+    assert "none of the 2 good rows is of the 2 links of the setting `links`" in str(caught.value)
+    assert "for example 'x' and 'y, \"z\"'" in str(caught.value)
+    counts = one_plan(spark, folder / "some", good, ['y, "z"', "b", "a"])
+    assert (counts.rows_out, counts.outside, counts.missing_links) == (1, 1, ("a", "b"))
+
+
+def test_days_without_a_good_row(spark, tmp_path: Path) -> None:
+    empty_days_are_counted(spark, tmp_path)
+
+
 def test_the_checksum_is_of_the_rows_whatever_their_layout(spark) -> None:
     rows = [(at(5 * (n % 12)), f"l{n}", n / 7, 1) for n in range(50)]
 

@@ -154,6 +154,7 @@ class Completeness(RuleBasedStateMachine):
         own["graph_file"] = str(self.folder / "graph.json")
         (self.folder / "graph.json").write_text(json.dumps([["a", "b"], ["b", "c"]][: self.edges]))
         base = {"plugins": {"path": [str(self.folder / "plugins")]}, "datasets": {"world": own}}
+        base["ingest"] = {"settle_seconds": 0}
         (self.folder / "conf" / "base.yml").write_text(json.dumps(base))
         forget()
         for stage, version in self.core.items():

@@ -30,7 +30,7 @@ def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def lake(request: pytest.FixtureRequest, tiny, tmp_path: Path) -> None:
     """The dataset `tiny` with a file of its day, and a lake of each kind."""
     (tmp_path / "20120328.csv").write_text("time,link,speed\n00:00,a,50\n00:05,a,51\n")
-    tiny.set(DATASETS__TINY__GLOB=f"{tmp_path}/{{date}}.csv")
+    tiny.set(DATASETS__TINY__GLOB=f"{tmp_path}/{{date}}.csv", INGEST__SETTLE_SECONDS="0")
     if request.param == "s3":
         given = lake_at(request.getfixturevalue("s3_port"), bucket=f"bucket-{uuid4().hex[:8]}")
         S3Store(given)._clients.plain().make_bucket(given.bucket)

@@ -26,6 +26,10 @@ class Abbreviation(DemoCity):
     timezone = "KST"
 
 
+class NegativeWait(DemoCity):
+    settles_after = timedelta(hours=-1)
+
+
 class UnknownUnit(DemoCity):
     speed_unit = "kmh"
 

@@ -18,6 +18,7 @@ DECLARED = [
     (made.NameWithHyphen, "test_name_and_version", "lower-case Python identifier"),
     (made.SevenMinutes, "test_interval_divides_a_day", "that divides a day"),
     (made.Abbreviation, "test_timezone_is_known", "Use a name like 'Asia/Seoul'"),
+    (made.NegativeWait, "test_settles_after_is_a_time", r"timedelta\(hours=3\)"),
     (made.UnknownUnit, "test_speed_unit_is_known", "one of km/h, mph, m/s"),
     (made.SettingWithoutStage, "test_settings_say_stage_and_description", r"setting\(default, st"),
     (made.SettingWithoutDescription, "test_settings_say_stage_and_description", "Say in a few"),
