@@ -135,30 +135,30 @@ def locks(warehouse: Warehouse, question: str) -> int:
         return int((cursor.fetchone() or (0,))[0])
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "issued_at = '2012-03-29'",
-        "issued_at > '2012-03-28' AND issued_at <= '2012-03-29'",
-        "issued_at >= '2012-03-28' AND issued_at < '2012-03-29'",
-        "timestamp >= '2012-03-28' AND timestamp < '2012-03-29'"
-        " AND issued_at > '2012-03-27 23:00' AND issued_at < '2012-03-29'",
-    ],
-)
+ABOUT_A_DAY = [
+    "issued_at = '2012-03-29'",
+    "issued_at > '2012-03-28' AND issued_at <= '2012-03-29'",
+    "issued_at >= '2012-03-28' AND issued_at < '2012-03-29'",
+    "timestamp >= '2012-03-28' AND timestamp < '2012-03-29'"
+    " AND issued_at > '2012-03-27 23:00' AND issued_at < '2012-03-29'",
+]
+
+
 def test_a_question_about_a_day_takes_as_few_locks_however_many_days_there_are(
-    warehouse: Warehouse, condition: str
+    warehouse: Warehouse,
 ) -> None:
-    question = f"SELECT count(*) FROM forecast.tiny WHERE {condition}"
+    question = "SELECT count(*) FROM forecast.tiny WHERE "
     taken = []
     for days in (range(-1, 2), range(2, 20)):
         for n in days:
             for model in ("a", "b"):
                 assert commit(warehouse, DAY + timedelta(days=n), model)
-        taken.append(locks(warehouse, question))
+        taken.append([locks(warehouse, question + condition) for condition in ABOUT_A_DAY])
+    assert taken[0] == taken[1]
     # The table, two branches, of each at most two days with their indexes.
-    assert taken[0] == taken[1] <= 1 + 2 + 2 * 2 * 2
+    assert max(taken[1]) <= 1 + 2 + 2 * 2 * 2
     # It is the condition that spares them.
-    assert locks(warehouse, "SELECT count(*) FROM forecast.tiny") > 80
+    assert locks(warehouse, question + "true") > 80
 
 
 @pytest.mark.parametrize(

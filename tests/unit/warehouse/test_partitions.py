@@ -371,3 +371,16 @@ def test_freeze_keeps_ledger_and_rows_together(
     assert read(frozen=False) == ("bTrue", [])  # what PostgreSQL does, and why freeze exists
     with pytest.raises(DataError, match=r"no table gold\.nothing"), warehouse.connect() as conn:
         freeze(conn, "gold", "nothing")
+
+
+def test_freeze_takes_one_lock_however_many_days_there_are(warehouse: Warehouse) -> None:
+    for n in range(5):
+        day = DAY + timedelta(days=n)
+        assert commit(warehouse, batch([n], day), f"id{n}", day)
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        freeze(conn, "gold", "its")
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+            " WHERE l.pid = pg_backend_pid() AND c.relnamespace = 'gold'::regnamespace"
+        )
+        assert cursor.fetchone() == (1,)
