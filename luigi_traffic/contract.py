@@ -14,10 +14,14 @@ from luigi_traffic.version import API_VERSION, __version__
 
 #: Module attribute of a plugin: the version of the API it was written for. Without it: 1.
 STATED = "luigi_traffic_api"
+#: Bytes of a dataset's or column's name: PostgreSQL cuts off longer ones, silently.
+MAX_NAME = 63
+#: Columns that PostgreSQL gives to every table.
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 #: Columns of gold that are the framework's; extra columns need other names.
 _RESERVED = frozenset(
     {"timestamp", "link_id", "speed", "flow", "occupancy", "n_obs", "t2", "t1", "f1", "f2",
-     "time_of_day", "day_of_week", "reject_reason", "raw_line"}
+     "time_of_day", "day_of_week", "reject_reason", "raw_line", *SYSTEM_COLUMNS}
 )  # fmt: skip
 
 
@@ -53,6 +57,8 @@ def checked(hook: str, provided: Any, base: type) -> str:
     if lacking := _lacking(provided, base):
         raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
     if issubclass(provided, Dataset):
+        if problem := too_long(name):
+            raise PluginError(f"{hook}: {provided.__name__}.name {problem}")
         _check_extra_columns(hook, provided)
         wait: object = provided.settles_after
         if not isinstance(wait, timedelta) or wait < timedelta(0):
@@ -61,6 +67,17 @@ def checked(hook: str, provided: Any, base: type) -> str:
                 "of 0 or more"
             )
     return name
+
+
+def too_long(name: str) -> str:
+    """What is wrong with a name that PostgreSQL would cut off; empty if nothing is."""
+    size = len(name.encode())
+    if size <= MAX_NAME:
+        return ""
+    return (
+        f"has {size} bytes, and PostgreSQL keeps {MAX_NAME} of a table's or column's name: shorten "
+        f"it, for example to {name.encode()[:MAX_NAME].decode(errors='ignore')!r}"
+    )
 
 
 def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:
@@ -73,6 +90,8 @@ def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:
                 f"{hook}: {provided.__name__}.extra_columns has {name!r}; it must be a lower-case "
                 f"identifier other than {', '.join(sorted(_RESERVED))}"
             )
+        if problem := too_long(name):
+            raise PluginError(f"{hook}: {provided.__name__}.extra_columns: {name} {problem}")
     if len(set(extra)) != len(extra):
         raise PluginError(f"{hook}: {provided.__name__}.extra_columns names a column twice")
 

@@ -54,7 +54,7 @@ class DamageError(TransientError):
 
 
 class StoreError(TransientError):
-    """The lake, the warehouse, the event log or the tracking store did not answer."""
+    """The lake, the warehouse, the event log or the tracking store does not answer, or is full."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from luigi_traffic.commands import clocks, machine, reach, servers
+from luigi_traffic.commands import clocks, lock_table, machine, reach, servers
 from luigi_traffic.commands.finding import NOTE, OK, PROBLEM, Finding, Problem
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.commands.together import Named, together
@@ -64,6 +64,7 @@ def _findings(deep: bool) -> Iterator[tuple[str, Finding]]:
         ("lake", reach.lake),
         ("events", reach.events),
         ("warehouse", reach.warehouse),
+        *lock_table.lock_checks(),
         ("MLflow store", reach.tracking),
         *servers.spark(),
         *clocks.clock_checks(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.warehouse.ledger import LedgerRow
-from luigi_traffic.warehouse.partitions import quote
+from luigi_traffic.warehouse.sql_names import quote
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse

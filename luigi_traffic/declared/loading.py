@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from luigi_traffic.contract import too_long
 from luigi_traffic.declared.dataset import DeclaredDataset, declared_class
 from luigi_traffic.declared.settings import DeclaredSettings, problems
 from luigi_traffic.errors import SettingsError
@@ -32,6 +33,10 @@ def declared(name: str, values: Mapping[str, Any], found: Layers) -> type[Declar
         raise SettingsError(
             f"{file_of(name, found)}: a dataset is named as its file, and {name!r} is no name: "
             "expected letters, digits and _, not a digit first"
+        )
+    if problem := too_long(name):
+        raise SettingsError(
+            f"{file_of(name, found)}: a dataset is named as its file; {name} {problem}"
         )
     chosen = validated(DeclaredSettings, values, prefix, found)
     wrong = [

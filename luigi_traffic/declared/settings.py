@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from luigi_traffic.contract import SYSTEM_COLUMNS
 from luigi_traffic.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.declared.values import (
     ColumnRef,
@@ -29,7 +30,7 @@ from luigi_traffic.source import Packing
 ExtraName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 RESERVED = frozenset({
     "timestamp", "date", "time", "link_id", "speed", "flow", "occupancy", "n_obs",
-    "t1", "t2", "f1", "f2", "reject_reason", "raw_line",
+    "t1", "t2", "f1", "f2", "reject_reason", "raw_line", *SYSTEM_COLUMNS,
 })  # fmt: skip
 GRAPH_FILES = ("edges_csv", "node_link_csv", "adjacency_csv")
 

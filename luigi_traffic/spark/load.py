@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from luigi_traffic import errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
 
+    from luigi_traffic.errors import TrafficError
     from luigi_traffic.warehouse.dsn import Dsn
     from luigi_traffic.warehouse.partitions import Column
 
@@ -18,17 +22,21 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
 
     Each Spark partition is one transaction. Should Spark run a partition twice, the rows
     are there twice: the caller compares counts and builds a primary key before the commit.
+    Raises StoreError, SettingsError or DataError for what an executor could not do.
     """
+    from pyspark.errors import PySparkException
     from pyspark.sql import functions as F
 
     wanted = tuple(columns)
 
     def load(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import psycopg2
         import pyarrow
 
         from luigi_traffic.warehouse.binary import copy_in
         from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
         from luigi_traffic.warehouse.opening import connect_patiently
+        from luigi_traffic.warehouse.server_errors import translated
 
         connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)
         try:
@@ -36,9 +44,22 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
             with connection:
                 for batch in batches:
                     rows += copy_in(connection, table, wanted, batch)
+        except psycopg2.Error as error:
+            raise translated(error, dsn) or error from error
         finally:
             connection.close()
         yield pyarrow.RecordBatch.from_pydict({"rows": pyarrow.array([rows], pyarrow.int64())})
 
     sent = frame.select(*[c.name for c in wanted]).mapInArrow(load, "rows bigint")
-    return int(sent.agg(F.coalesce(F.sum("rows"), F.lit(0)).alias("rows")).collect()[0]["rows"])
+    try:
+        total = sent.agg(F.coalesce(F.sum("rows"), F.lit(0)).alias("rows")).collect()
+    except PySparkException as error:
+        raise _own(error) or error from error
+    return int(total[0]["rows"])
+
+
+def _own(error: Exception) -> TrafficError | None:
+    """Our error out of a traceback that Spark brings from an executor as text."""
+    found = re.search(rf"^{errors.__name__}\.(\w+): (.+)$", str(error), re.MULTILINE)
+    kind = getattr(errors, found[1], None) if found else None
+    return kind(found[2]) if found and kind else None

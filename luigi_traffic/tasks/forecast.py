@@ -59,8 +59,7 @@ class Forecast(ModelStage):
         from luigi_traffic.warehouse import ledger
         from luigi_traffic.warehouse.binary import copy_in
         from luigi_traffic.warehouse.commit import commit_staged
-        from luigi_traffic.warehouse.partitions import Bounds
-        from luigi_traffic.warehouse.tables import forecast_table
+        from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
         started = time.monotonic()
         plan, warehouse = self.plan, parts().warehouse
@@ -106,7 +105,7 @@ class Forecast(ModelStage):
             warehouse,
             table,
             label=f"{self.date:%Y%m%d}",
-            bounds=Bounds.value(self.part),
+            bounds=forecast_bounds(self.date, self.model),
             fill=fill,
             row=lambda checksum: ledger.LedgerRow(
                 stage="forecast",

@@ -16,8 +16,9 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse.binary_decode import CHUNK_BYTES, Coded, Decoder
 from luigi_traffic.warehouse.binary_encode import Reader, encode
 from luigi_traffic.warehouse.binary_format import KINDS, TEXT_OIDS, Array
-from luigi_traffic.warehouse.connection import server_message
-from luigi_traffic.warehouse.partitions import Column, quote
+from luigi_traffic.warehouse.partitions import Column
+from luigi_traffic.warehouse.server_errors import server_message
+from luigi_traffic.warehouse.sql_names import quote
 
 if TYPE_CHECKING:
     import pyarrow as pa

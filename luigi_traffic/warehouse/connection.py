@@ -19,6 +19,7 @@ from tenacity import RetryCallState
 from luigi_traffic.errors import DataError, SettingsError, StoreError
 from luigi_traffic.warehouse import advisory, opening, schema
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.server_errors import server_message, translated
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ RETRY_CONNECT_S = 10.0
 RETRY_AGAIN_S = 90.0
 QUERY_TIMEOUT_S = 60
 _LOCK_POLL_S = 0.5
+_DENIED = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
 
 # The user's text is opened as a cursor by the server: one statement that returns rows,
 # or an error. Text sent as it is could end our READ ONLY transaction with its own COMMIT.
@@ -76,7 +78,8 @@ class Warehouse:
         one in another thread, a connection of its own, so transactions are never shared.
         The first use in a process migrates the database. Raises StoreError if the server
         cannot be reached for about 10 s (90 s if this process had reached it before), or is
-        lost on the way; SettingsError if it does not let us in, or not migrate.
+        lost on the way; SettingsError if it does not let us in, or not migrate. What the server
+        refuses in the transaction is a StoreError, SettingsError or DataError: `server_errors`.
         """
         if not self._here().migrated:
             self.migrate()
@@ -92,15 +95,15 @@ class Warehouse:
             with self._transaction() as conn:
                 for number in schema.migrate(conn):
                     log.info("Warehouse %s: migration %d done.", self.dsn(), number)
-        except (
-            psycopg2.errors.InsufficientPrivilege,
-            psycopg2.errors.ReadOnlySqlTransaction,
-        ) as error:
+        except SettingsError as error:
+            denied = error.__cause__
+            if not isinstance(denied, _DENIED):
+                raise
             raise SettingsError(
                 f"The tables of the warehouse {self.dsn()} are missing or of an older version, and "
-                f"{self.dsn().user} may not change that: {server_message(error)} Run any command "
+                f"{self.dsn().user} may not change that: {server_message(denied)} Run any command "
                 "as the writer first (warehouse.user luigi_traffic_writer)."
-            ) from error
+            ) from denied
         self._here().migrated = True
 
     def query(self, sql: str, limit: int | None) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -149,6 +152,9 @@ class Warehouse:
                 waited = True
                 time.sleep(_LOCK_POLL_S)
             yield
+        except psycopg2.Error as error:
+            self._raise_translated(error)
+            raise
         finally:
             conn.close()
 
@@ -183,8 +189,10 @@ class Warehouse:
                 # A failed rollback means that the connection is gone, and with it the transaction.
                 with suppress(psycopg2.Error):
                     conn.rollback()
-                if isinstance(error, psycopg2.Error) and conn.closed:
-                    raise self._lost(error) from error
+                if isinstance(error, psycopg2.Error):
+                    if conn.closed:
+                        raise self._lost(error) from error
+                    self._raise_translated(error)
             raise
         finally:
             if cached:
@@ -240,18 +248,15 @@ class Warehouse:
             error = state.outcome.exception() if state.outcome else None
             log.warning("Waiting for the warehouse %s: %s", self._dsn, str(error).strip())
 
+    def _raise_translated(self, error: psycopg2.Error) -> None:
+        if ours := translated(error, self._dsn):
+            raise ours from error
+
     def _lost(self, error: psycopg2.Error) -> StoreError:
         return StoreError(
             f"The connection to the warehouse {self._dsn} was lost: {str(error).strip()}. "
             "Whether the last transaction was committed is known by reading the ledger."
         )
-
-
-def server_message(error: psycopg2.Error) -> str:
-    """What the server said, with its detail and hint, on one line."""
-    diag = error.diag
-    parts = [diag.message_primary or str(error).strip(), diag.message_detail, diag.message_hint]
-    return " ".join(f"{part.rstrip('.')}." for part in parts if part)
 
 
 def _try_lock(conn: Connection, name: str) -> bool:

@@ -53,7 +53,9 @@ SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "60",
-    "max_locks_per_transaction": "256",  # a query over years of days locks every partition
+    # A query over all days locks each partition and its index: 22,000 for ten years of gold and two
+    # models' forecasts. This times max_connections is room for five at once, in 60 MB of memory.
+    "max_locks_per_transaction": "2048",
     "shared_buffers": "128MB",
     "work_mem": "32MB",
     "maintenance_work_mem": "256MB",

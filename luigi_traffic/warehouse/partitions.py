@@ -17,26 +17,20 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.warehouse import advisory, ledger, turns
-from luigi_traffic.warehouse.connection import server_message
+from luigi_traffic.warehouse import advisory, branches, ledger, turns
 from luigi_traffic.warehouse.ledger import LedgerRow
-
-_MAX_NAME = 63  # bytes; PostgreSQL cuts longer names off silently
-
-
-def quote(name: str) -> str:
-    """`name` as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
+from luigi_traffic.warehouse.server_errors import server_message
+from luigi_traffic.warehouse.sql_names import cut_to_fit, literal, quote
 
 
 def freeze(conn: Connection, schema: str, name: str) -> bool:
-    """No partition of a table is replaced until the transaction of `conn` ends.
+    """No partition of a table of one level, as gold, is replaced until the transaction ends.
 
     For readers that need one state of ledger and rows: a REPEATABLE READ snapshot alone
     does not do, because a query sees today's partitions with the snapshot's rows, that is,
@@ -46,7 +40,8 @@ def freeze(conn: Connection, schema: str, name: str) -> bool:
     with conn.cursor() as cursor:
         cursor.execute("SAVEPOINT no_table")
         try:
-            cursor.execute(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS SHARE MODE")
+            # ONLY, one lock for all days: nobody detaches one without a lock on its parent.
+            cursor.execute(f"LOCK TABLE ONLY {quote(schema)}.{quote(name)} IN ACCESS SHARE MODE")
         except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
             cursor.execute("ROLLBACK TO SAVEPOINT no_table")
             return False
@@ -63,30 +58,30 @@ class Column:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one partition holds: `by` in [low, high) of a range, or `by` = low of a list."""
+    """What one partition holds: `by` in [low, high) and, in a table of branches, of one branch."""
 
     low: str
-    high: str | None
+    high: str
+    branch: str | None = None
 
     @classmethod
     def day(cls, day: date) -> Bounds:
         """One day, midnight to midnight."""
         return cls(day.isoformat(), (day + timedelta(days=1)).isoformat())
 
-    @classmethod
-    def value(cls, text: str) -> Bounds:
-        """One value of a list-partitioned column."""
-        return cls(text, None)
-
     def __str__(self) -> str:
-        return repr(self.low) if self.high is None else f"[{self.low}, {self.high})"
+        of = f" of {self.branch}" if self.branch is not None else ""
+        return f"[{self.low}, {self.high}){of}"
 
 
 @dataclass(frozen=True)
 class PartitionedTable:
-    """A table partitioned by one column; each partition is replaced as a whole.
+    """A table partitioned by ranges of one column; each partition is replaced as a whole.
 
-    `key` must be unique in a partition and contains `by`, so it is unique in the table.
+    branch_by  if set: a text column by whose values the table is partitioned first, see `branches`
+    key        unique in a partition and contains `by`: so it is unique in the table, or in a branch
+    narrow     columns whose least and greatest value each partition records: the planner then
+               reads no partition that a condition on them rules out
     """
 
     schema: str
@@ -94,7 +89,8 @@ class PartitionedTable:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     by: str
-    kind: Literal["range", "list"] = "range"
+    branch_by: str | None = None
+    narrow: tuple[str, ...] = ()
 
     @property
     def qualified(self) -> str:
@@ -117,10 +113,9 @@ class PartitionedTable:
             if missing is None:
                 columns = ", ".join(f"{quote(c.name)} {c.type}" for c in self.columns)
                 cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
-                cursor.execute(
-                    f"CREATE TABLE {self.qualified} ({columns})"
-                    f" PARTITION BY {self.kind} ({quote(self.by)})"
-                )
+                ranges = f"RANGE ({quote(self.by)})"
+                how = f"LIST ({quote(self.branch_by)})" if self.branch_by else ranges
+                cursor.execute(f"CREATE TABLE {self.qualified} ({columns}) PARTITION BY {how}")
             elif missing:
                 added = ", ".join(f"ADD COLUMN {quote(c.name)} {c.type}" for c in missing)
                 change = f"ALTER TABLE {self.qualified} {added}"
@@ -128,12 +123,12 @@ class PartitionedTable:
 
     def stage(self, conn: Connection, label: str) -> str:
         """Create an empty table of the parent's columns; return its name, quoted for SQL."""
-        suffix = f"_{label}_{secrets.token_hex(4)}"
-        base = self.name.encode()[: _MAX_NAME - len(suffix.encode())].decode(errors="ignore")
-        staged = f"{quote(self.schema)}.{quote(base + suffix)}"
+        name = cut_to_fit(self.name, f"_{label}_{secrets.token_hex(4)}")
+        staged = f"{quote(self.schema)}.{quote(name)}"
         # Not `LIKE parent`: that locks the parent until the transaction ends, and two
         # who stage and commit in one transaction each would wait for each other for ever.
-        columns = ", ".join(f"{quote(name)} {kind}" for name, kind in self._existing(conn).items())
+        existing = self.existing_columns(conn)
+        columns = ", ".join(f"{quote(column)} {kind}" for column, kind in existing.items())
         tag = {"staged_for": self.qualified, "at": datetime.now(UTC).isoformat()}
         with conn.cursor() as cursor:
             cursor.execute(f"CREATE TABLE {staged} ({columns})")
@@ -156,7 +151,7 @@ class PartitionedTable:
         commits must not have read the parent before (it could wait for its like for ever).
         """
         inside = self._condition(conn, bounds)
-        self._verify(conn, staged, bounds, inside, row.rows)
+        within = self._verify(conn, staged, bounds, inside, row.rows)
         by_key = ", ".join(quote(name) for name in self.key)
         with conn.cursor() as cursor:
             # Slow work first, on the table that only we know of.
@@ -168,20 +163,33 @@ class PartitionedTable:
                     f" ({', '.join(self.key)}). {server_message(error)}"
                 ) from error
             # With this CHECK, ATTACH need not scan the rows while it holds its locks.
-            cursor.execute(f"ALTER TABLE {staged} ADD CONSTRAINT partition_bounds CHECK ({inside})")
+            checks = [f"ADD CONSTRAINT partition_bounds CHECK ({inside})"]
+            if within:
+                checks.append(f"ADD CONSTRAINT partition_values CHECK ({within})")
+            cursor.execute(f"ALTER TABLE {staged} {', '.join(checks)}")
             if not ledger.write(conn, row):
                 return False
-        turns.between_readers(conn, self.qualified, lambda: self._swap(conn, staged, bounds))
+        parent = self._parent(conn, bounds)
+        turns.between_readers(conn, parent, lambda: self._swap(conn, parent, staged, bounds))
         before_commit()
         return True
 
-    def _swap(self, conn: Connection, staged: str, bounds: Bounds) -> None:
+    def _parent(self, conn: Connection, bounds: Bounds) -> str:
+        """What the partition is attached to, quoted for SQL: the table or a branch of it."""
+        if (self.branch_by is None) != (bounds.branch is None):
+            wanted = f"of one {self.branch_by}" if self.branch_by else "without branches"
+            raise DataError(f"A partition of {self.qualified} is {wanted}, not {bounds}.")
+        if bounds.branch is None:
+            return self.qualified
+        return branches.branch(conn, self, bounds.branch)
+
+    def _swap(self, conn: Connection, parent: str, staged: str, bounds: Bounds) -> None:
         values = self._values(conn, bounds)
         with conn.cursor() as cursor:
-            for old in self._attached(conn, bounds):
-                cursor.execute(f"ALTER TABLE {self.qualified} DETACH PARTITION {old}")
+            for old in self._attached(conn, parent, values):
+                cursor.execute(f"ALTER TABLE {parent} DETACH PARTITION {old}")
                 cursor.execute(f"DROP TABLE {old}")
-            cursor.execute(f"ALTER TABLE {self.qualified} ATTACH PARTITION {staged} {values}")
+            cursor.execute(f"ALTER TABLE {parent} ATTACH PARTITION {staged} {values}")
 
     def discard(self, conn: Connection, staged: str) -> None:
         """Drop a staged table; one that is attached by now, in use, or gone, is left alone."""
@@ -230,8 +238,8 @@ class PartitionedTable:
             if tag["staged_for"] == self.qualified and datetime.fromisoformat(tag["at"]) <= before
         ]
 
-    def _existing(self, conn: Connection) -> dict[str, str]:
-        """Name -> type of the parent's columns in order; empty if there is no parent."""
+    def existing_columns(self, conn: Connection) -> dict[str, str]:
+        """Name -> SQL type of the table's columns in order; empty if there is no such table."""
         with conn.cursor() as cursor:
             cursor.execute(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
@@ -243,7 +251,7 @@ class PartitionedTable:
 
     def _missing(self, conn: Connection) -> list[Column] | None:
         """Columns that the parent lacks; None if there is no parent."""
-        existing = self._existing(conn)
+        existing = self.existing_columns(conn)
         if not existing:
             return None
         missing = []
@@ -259,16 +267,18 @@ class PartitionedTable:
                 )
         return missing
 
-    def _verify(
-        self, conn: Connection, staged: str, bounds: Bounds, inside: str, rows: int
-    ) -> None:
+    def _verify(self, conn: Connection, staged: str, bounds: Bounds, inside: str, rows: int) -> str:
+        """Raises DataError for rows that do not belong; the condition that `narrow` holds by."""
         by = quote(self.by)
+        extent = "".join(
+            f", min({quote(name)})::text, max({quote(name)})::text" for name in self.narrow
+        )
         with conn.cursor() as cursor:
             cursor.execute(
                 f"SELECT count(*), count(*) FILTER (WHERE ({inside}) IS NOT TRUE),"  # noqa: S608
-                f" min({by})::text, max({by})::text FROM {staged}"
+                f" min({by})::text, max({by})::text{extent} FROM {staged}"
             )
-            count, outside, lowest, highest = cursor.fetchone() or (0, 0, None, None)
+            count, outside, lowest, highest, *found = cursor.fetchone() or (0, 0, None, None)
         if count != rows:
             raise DataError(
                 f"{self.qualified}, partition {bounds}: {count} rows arrived, {rows} were promised."
@@ -278,30 +288,36 @@ class PartitionedTable:
                 f"{self.qualified}, partition {bounds}: {outside} of {count} rows lie outside"
                 f" ({self.by} from {lowest} to {highest})."
             )
+        pairs = zip(self.narrow, found[::2], found[1::2], strict=True)
+        return " AND ".join(
+            f"{quote(name)} >= {literal(least)} AND {quote(name)} <= {literal(greatest)}"
+            for name, least, greatest in pairs
+            if least is not None
+        )
 
-    def _literals(self, conn: Connection, bounds: Bounds) -> list[str]:
+    def _literals(self, conn: Connection, bounds: Bounds) -> tuple[str, str]:
         """The bounds as the server prints them for the column's type, quoted."""
-        values = [bounds.low] if bounds.high is None else [bounds.low, bounds.high]
-        if (self.kind == "list") != (bounds.high is None):
-            raise DataError(f"{self.qualified} is partitioned by {self.kind}, not by {bounds}.")
         kind = next(c.type for c in self.columns if c.name == self.by)
-        texts = [str(self._one(conn, f"(%s::{kind})::text", value)) for value in values]
-        # As pg_get_expr quotes: never E'…', which quote_literal makes of a backslash.
-        return ["'" + text.replace("'", "''") + "'" for text in texts]
+        low, high = (
+            literal(str(self._one(conn, f"(%s::{kind})::text", value)))
+            for value in (bounds.low, bounds.high)
+        )
+        return low, high
 
     def _condition(self, conn: Connection, bounds: Bounds) -> str:
-        by, literals = quote(self.by), self._literals(conn, bounds)
-        if len(literals) == 1:
-            return f"{by} IS NOT NULL AND {by} = {literals[0]}"
-        return f"{by} IS NOT NULL AND {by} >= {literals[0]} AND {by} < {literals[1]}"
+        by, (low, high) = quote(self.by), self._literals(conn, bounds)
+        condition = f"{by} IS NOT NULL AND {by} >= {low} AND {by} < {high}"
+        if self.branch_by is None or bounds.branch is None:
+            return condition
+        column = quote(self.branch_by)
+        return f"{condition} AND {column} IS NOT NULL AND {column} = {literal(bounds.branch)}"
 
     def _values(self, conn: Connection, bounds: Bounds) -> str:
-        literals = self._literals(conn, bounds)
-        if len(literals) == 1:
-            return f"FOR VALUES IN ({literals[0]})"
-        return f"FOR VALUES FROM ({literals[0]}) TO ({literals[1]})"
+        low, high = self._literals(conn, bounds)
+        return f"FOR VALUES FROM ({low}) TO ({high})"
 
-    def _attached(self, conn: Connection, bounds: Bounds) -> list[str]:
+    @staticmethod
+    def _attached(conn: Connection, parent: str, values: str) -> list[str]:
         """The partitions with exactly these bounds, quoted: whatever recipe they are of."""
         with conn.cursor() as cursor:
             cursor.execute(
@@ -309,7 +325,7 @@ class PartitionedTable:
                 " JOIN pg_class c ON c.oid = i.inhrelid"
                 " JOIN pg_namespace n ON n.oid = c.relnamespace"
                 " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
-                (self.qualified, self._values(conn, bounds)),
+                (parent, values),
             )
             return [f"{quote(schema)}.{quote(name)}" for schema, name in cursor.fetchall()]
 

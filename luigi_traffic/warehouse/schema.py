@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -10,6 +11,8 @@ from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import TerminalError
 from luigi_traffic.warehouse import advisory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ def migrate(conn: Connection) -> list[int]:
         _check(applied, migrations)
         todo = [migration for migration in migrations if migration.number > applied]
         for migration in todo:
+            log.info(
+                "The warehouse is brought up to date: %d, %s", migration.number, migration.name
+            )
             cursor.execute(migration.sql)
             cursor.execute(
                 "INSERT INTO meta.migrations (number, name) VALUES (%s, %s)",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 
-from luigi_traffic.warehouse.partitions import Column, PartitionedTable
+from luigi_traffic.warehouse.partitions import Bounds, Column, PartitionedTable
 
 _GOLD_TYPES = {"timestamp": "timestamp", "link_id": "text", "n_obs": "integer"}
 
@@ -17,13 +18,13 @@ def gold_table(dataset: str, columns: Sequence[str]) -> PartitionedTable:
         columns=tuple(Column(c, _GOLD_TYPES.get(c, "double precision")) for c in columns),
         key=("timestamp", "link_id"),
         by="timestamp",
-        kind="range",
     )
 
 
 def forecast_table(dataset: str) -> PartitionedTable:
-    """`forecast.<dataset>`: a partition (`part`) is a day and a model, as "2012-03-28/model".
+    """`forecast.<dataset>`: a branch is a model, a partition of it a day, see `forecast_bounds`.
 
+    part       the ledger's name of the partition, such as "2012-03-28/model"
     issued_at  end of the last interval that the model has seen
     step       1 … output_steps; `timestamp` is the start of the interval forecast
     kind       "next": issued at the day's end; "rolling": at an interval within the day
@@ -41,7 +42,18 @@ def forecast_table(dataset: str) -> PartitionedTable:
             Column("link_id", "text"),
             Column("speed", "real"),
         ),
-        key=("part", "issued_at", "step", "link_id"),
-        by="part",
-        kind="list",
+        key=("issued_at", "step", "link_id"),
+        by="issued_at",
+        branch_by="model",
+        narrow=("timestamp", "part"),
     )
+
+
+def forecast_bounds(day: date, model: str) -> Bounds:
+    """What a model issues on a day: after its midnight, and up to the next with it.
+
+    The forecast issued at the day's end belongs to the day that it has seen.
+    """
+    # A timestamp counts microseconds: the first one after midnight.
+    low, high = (f"{day + timedelta(days=n)} 00:00:00.000001" for n in (0, 1))
+    return Bounds(low, high, branch=model)

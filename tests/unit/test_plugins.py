@@ -48,6 +48,11 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         ("luigi_traffic_api = '1'\n" + one("x"), "it must be a whole number"),
         (one("x").replace("name,", "extra_columns = ('speed',)\n    name,"), "has 'speed'"),
         (one("x").replace("name,", "extra_columns = 'rain'\n    name,"), "a tuple of names"),
+        (one("x").replace("name,", "extra_columns = ('xmin',)\n    name,"), "has 'xmin'"),
+        (one("x").replace("name,", f"extra_columns = ('{'r' * 64}',)\n    name,"), "64 bytes"),
+        (one("x" * 64), f"has 64 bytes, and PostgreSQL keeps 63 of a table's or column's name: "
+         f"shorten it, for example to '{'x' * 63}'"),
+        (one("ü" * 32), "has 64 bytes"),
         (hook("[42]"), "luigi_traffic_datasets returned 42, not a Dataset class"),
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),

@@ -39,6 +39,15 @@ def test_a_file_without_a_table_is_told_what_it_lacks(isolated) -> None:
         plugins().dataset("other")
 
 
+def test_a_name_that_postgresql_would_cut_off_is_refused(isolated) -> None:
+    for name in ("x" * 63, "x" * 64, "x" * 63 + "y"):  # the last two would share a table
+        isolated.write(f"datasets/{name}.yml", GOOD)
+    assert plugins().dataset("x" * 63).name == "x" * 63
+    for name in ("x" * 64, "x" * 63 + "y"):
+        with pytest.raises(SettingsError, match=rf"{name}\.yml.*64 bytes.*shorten it"):
+            plugins().dataset(name)
+
+
 def test_the_environment_is_laid_over_the_file(isolated) -> None:
     isolated.write("datasets/my_city.yml", GOOD)
     isolated.set(
@@ -154,6 +163,7 @@ WRONG = [
     ("    timestamp: time\n", "", 3, "columns", "it does not say when"),
     ("    speed: v", "    speed: v\n    extra: {Rain: r}", 7, "columns.extra.Rain", "pattern"),
     ("    speed: v", "    speed: v\n    extra: {t1: r}", 7, "columns.extra.t1", "another name"),
+    ("    speed: v", "    speed: v\n    extra: {ctid: r}", 7, "columns.extra.ctid", "another name"),
     ("  interval:", "  graph: {}\n  interval:", 7, "graph", "no file; expected exactly one"),
     ("  interval:", "  graph: {edge_csv: x}\n  interval:", 7, "graph.edge_csv", "'edges_csv'"),
     ("  interval:", "  graph:\n    edges_csv: a\n    adjacency_csv: b\n  interval:", 7, "graph",

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from luigi_traffic.spark.session import JAVA_NEEDED
+from luigi_traffic.warehouse.embedded import SETTINGS
 
 REPOSITORY = Path(__file__).parents[3]
 DOCKER = REPOSITORY / "docker"
@@ -83,6 +84,14 @@ def test_postgres(compose) -> None:
     native = text("native", "postgres_server.py")
     for name in ("ssl", "ssl_min_protocol_version", "password_encryption", "max_connections"):
         assert f'"{name}": "{given[name]}"' in native, name
+    # The native server takes it from the embedded one's settings.
+    assert "**SETTINGS" in native and '"max_locks_per_transaction"' not in native
+    locks = SETTINGS["max_locks_per_transaction"]
+    assert given["max_locks_per_transaction"] == locks
+    # Ten years of a dataset: gold, and forecasts of two models; each with its index.
+    everything = 3650 * 3 * 2
+    for connections in (given["max_connections"], SETTINGS["max_connections"]):
+        assert int(locks) * int(connections) > 4 * everything
     records = [line.split() for line in text("postgres", "pg_hba.conf").splitlines()
                if line and not line.startswith("#")]  # fmt: skip
     assert records == [

@@ -30,6 +30,6 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
     """An empty database but for the migrations."""
     warehouse = Warehouse(server.ensure_running)
     with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute("TRUNCATE meta.ledger; DROP SCHEMA IF EXISTS gold CASCADE")
+        cursor.execute("TRUNCATE meta.ledger; DROP SCHEMA IF EXISTS gold, forecast CASCADE")
     yield warehouse
     warehouse.close()

@@ -18,7 +18,7 @@ from luigi_traffic.warehouse.commit import commit_staged, content_checksum
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
-from luigi_traffic.warehouse.tables import forecast_table, gold_table
+from luigi_traffic.warehouse.tables import gold_table
 
 fork = get_context("fork")
 DAY = date(2012, 3, 28)
@@ -188,33 +188,3 @@ def test_killed_on_the_way_the_old_partition_stands(warehouse: Warehouse, where:
         TABLE.discard(conn, left)
     assert orphans(warehouse) == []
     assert speeds(warehouse) == [1.0, 2.0]
-
-
-def test_forecasts_of_two_models_stand_side_by_side(warehouse: Warehouse) -> None:
-    table = forecast_table("tiny")
-    with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS forecast CASCADE")
-    for model, speed in [("a", 1.0), ("b", 2.0), ("a", 3.0)]:
-        part = f"2012-03-28/{model}"
-
-        def fill(name: str, part: str = part, model: str = model, speed: float = speed) -> int:
-            at = datetime(2012, 3, 29)
-            values = {
-                "part": part, "model": model, "issued_at": at, "kind": "next", "step": 1,
-                "timestamp": at, "link_id": "l", "speed": speed,
-            }  # fmt: skip
-            with warehouse.connect() as conn:
-                return copy_in(conn, name, table.columns, pa.Table.from_pylist([values]))
-
-        assert commit_staged(
-            warehouse,
-            table,
-            label="x",
-            bounds=Bounds.value(part),
-            fill=fill,
-            row=lambda checksum, part=part, speed=speed: LedgerRow(
-                "forecast", "tiny", part, f"{part}{speed}", {}, [], 1, checksum, {}
-            ),
-        )
-    found = warehouse.query("SELECT part, speed FROM forecast.tiny ORDER BY part", None)[1]
-    assert found == [("2012-03-28/a", 3.0), ("2012-03-28/b", 2.0)]

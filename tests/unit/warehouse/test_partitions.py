@@ -192,27 +192,22 @@ def test_gc_spares_the_young_and_other_tables(warehouse: Warehouse) -> None:
     assert orphans(warehouse, timedelta(hours=1)) == []
 
 
-def test_a_list_of_values_with_quotes(warehouse: Warehouse) -> None:
-    table = PartitionedTable(
-        "gold",
-        "parts",
-        (Column("part", "text"), Column("n", "integer")),
-        key=("part", "n"),
-        by="part",
-        kind="list",
-    )
-    part = "2012-03-28/o'model\\x"
+def test_a_branch_whose_value_has_quotes(warehouse: Warehouse) -> None:
+    table = replace(TABLE, name="branches", branch_by="link_id", key=("timestamp",))
+    link = "o'link\\x"
+    bounds = replace(Bounds.day(DAY), branch=link)
     for n in (1, 2):
         with warehouse.connect() as conn:
             table.ensure(conn)
         with warehouse.connect() as conn:
             staged = table.stage(conn, "x")
-            copy_in(conn, staged, table.columns, pa.table({"part": [part], "n": [n]}))
-            entry = replace(row(str(n), 1), part=part)
-            assert table.commit(conn, staged, Bounds.value(part), entry)
-    assert warehouse.query("SELECT * FROM gold.parts", None)[1] == [(part, 2)]
-    with pytest.raises(DataError, match="partitioned by list"), warehouse.connect() as conn:
-        table.commit(conn, staged, Bounds.day(DAY), row("z", 1))
+            copy_in(conn, staged, table.columns, batch([n], link=link))
+            assert table.commit(conn, staged, bounds, row(str(n), 1))
+    assert warehouse.query("SELECT link_id, speed FROM gold.branches", None)[1] == [(link, 2)]
+    for wrong, other in [(table, Bounds.day(DAY)), (TABLE, bounds)]:
+        staged = stage(warehouse, batch([1], link=link))
+        with pytest.raises(DataError, match="A partition of"), warehouse.connect() as conn:
+            wrong.commit(conn, staged, other, row("z", 1))
 
 
 def test_long_names_stay_apart(warehouse: Warehouse) -> None:
@@ -223,6 +218,25 @@ def test_long_names_stay_apart(warehouse: Warehouse) -> None:
         assert len(names) == 3
         assert all(len(name.split(".")[1].strip('"').encode()) <= 63 for name in names)
         assert set(table.orphans(conn)) == names
+
+
+def test_names_as_long_as_may_be_and_almost_the_same_share_nothing(warehouse: Warehouse) -> None:
+    tables = [replace(TABLE, name="x" * 62 + last) for last in "ab"]
+    staged = {}
+    for table in tables:
+        with warehouse.connect() as conn:
+            table.ensure(conn)
+            staged[table.name] = [table.stage(conn, "20120328") for _ in range(3)]
+    assert len({name for names in staged.values() for name in names}) == 6
+    with warehouse.connect() as conn:
+        for table in tables:
+            assert sorted(table.orphans(conn)) == sorted(staged[table.name])
+    for n, table in enumerate(tables):
+        with warehouse.connect() as conn:
+            copy_in(conn, staged[table.name][0], table.columns, batch([n]))
+            assert table.commit(conn, staged[table.name][0], Bounds.day(DAY), row(table.name, 1))
+    for n, table in enumerate(tables):
+        assert warehouse.query(f"SELECT speed FROM gold.{table.name}", None)[1] == [(n,)]
 
 
 def test_a_new_column_is_added_and_another_type_refused(warehouse: Warehouse) -> None:
@@ -358,3 +372,16 @@ def test_freeze_keeps_ledger_and_rows_together(
     with warehouse.connect() as conn:
         assert not freeze(conn, "gold", "nothing")
         assert freeze(conn, "gold", "its")
+
+
+def test_freeze_takes_one_lock_however_many_days_there_are(warehouse: Warehouse) -> None:
+    for n in range(5):
+        day = DAY + timedelta(days=n)
+        assert commit(warehouse, batch([n], day), f"id{n}", day)
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        freeze(conn, "gold", "its")
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+            " WHERE l.pid = pg_backend_pid() AND c.relnamespace = 'gold'::regnamespace"
+        )
+        assert cursor.fetchone() == (1,)

@@ -22,7 +22,7 @@ from luigi_traffic.warehouse.commit import commit_staged
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
-from luigi_traffic.warehouse.tables import forecast_table, gold_table
+from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table, gold_table
 
 fork = get_context("fork")
 DAY = date(2012, 3, 28)
@@ -128,11 +128,16 @@ def test_the_reader_sees_gold_and_can_change_nothing(
     tls: TlsServer, writer: Warehouse, reader: Warehouse
 ) -> None:
     commit(writer, [50.0, 60.0], "id-1")
+    table = forecast_table("tiny")
     with writer.connect() as conn:
-        forecast_table("tiny").ensure(conn)
+        table.ensure(conn)
+        row = LedgerRow("forecast", "tiny", f"{DAY}/m", "id-2", {}, [], 0, "", {})
+        staged = table.stage(conn, "x")
+        assert table.commit(conn, staged, forecast_bounds(DAY, "m"), row)
     assert reader.query(COUNT, 1)[1] == [(2, 110.0)]
-    assert reader.query("SELECT count(*) FROM forecast.tiny", 1)[1] == [(0,)]
-    assert reader.query("SELECT partition_id FROM meta.ledger", 1)[1] == [("id-1",)]
+    for every_level in ("forecast.tiny", 'forecast."tiny/m"', staged):
+        assert reader.query(f"SELECT count(*) FROM {every_level}", 1)[1] == [(0,)]
+    assert reader.query("SELECT partition_id FROM meta.ledger ORDER BY seq", 1)[1] == [("id-1",)]
     changes = [
         "DELETE FROM gold.tiny",
         "UPDATE gold.tiny SET speed = 0",

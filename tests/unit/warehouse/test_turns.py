@@ -138,7 +138,7 @@ def test_a_column_is_added_between_readers(
         widen()
     widen()
     with warehouse.connect() as conn:
-        assert list(wider._existing(conn))[-2:] == ["flow", "occupancy"]
+        assert list(wider.existing_columns(conn))[-2:] == ["flow", "occupancy"]
 
 
 def test_a_staged_table_in_use_is_left_to_the_garbage_collection(

@@ -1,0 +1,257 @@
+"""The table of forecasts: a branch a model, a partition a day; a question by time touches few."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from multiprocessing import get_context
+
+import psycopg2
+import pyarrow as pa
+import pytest
+
+from luigi_traffic.errors import DataError
+from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.binary import copy_in
+from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.connection import Warehouse
+from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.partitions import Bounds
+from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
+
+fork = get_context("fork")
+DAY = date(2012, 3, 28)
+TABLE = forecast_table("tiny")
+HOUR = timedelta(hours=1)
+# What a client asks the server to do in one transaction, and the locks it takes for that.
+LOCKS = """
+SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE l.pid = pg_backend_pid() AND n.nspname = 'forecast'"""
+
+
+def rows(day: date, model: str, speed: float, *, of: str | None = None) -> pa.Table:
+    """Issued at 01:00 and at the day's end, two steps of an hour each."""
+    midnight = datetime(day.year, day.month, day.day)
+    made = [
+        {
+            "part": f"{day}/{model}", "model": of or model, "issued_at": issued, "kind": kind,
+            "step": step, "timestamp": issued + (step - 1) * HOUR, "link_id": "l", "speed": speed,
+        }
+        for issued, kind in ((midnight + HOUR, "rolling"), (midnight + 24 * HOUR, "next"))
+        for step in (1, 2)
+    ]  # fmt: skip
+    return pa.Table.from_pylist(made)
+
+
+def nothing() -> None:
+    pass
+
+
+def commit(
+    warehouse: Warehouse,
+    day: date,
+    model: str,
+    speed: float = 1.0,
+    *,
+    bounds: Bounds | None = None,
+    of: str | None = None,
+    attached: Callable[[], None] = nothing,
+    staged: Callable[[], None] = nothing,
+) -> bool:
+    part = f"{day}/{model}"
+
+    def fill(name: str) -> int:
+        with warehouse.connect() as conn:
+            return copy_in(conn, name, TABLE.columns, rows(day, model, speed, of=of))
+
+    return commit_staged(
+        warehouse,
+        TABLE,
+        label=f"{day:%Y%m%d}",
+        bounds=bounds or forecast_bounds(day, model),
+        fill=fill,
+        row=lambda checksum: LedgerRow(
+            "forecast", "tiny", part, f"{part}/{speed}", {}, [], 4, checksum, {}
+        ),
+        staged=staged,
+        attached=attached,
+    )
+
+
+def found(warehouse: Warehouse, columns: str = "part, speed") -> list[tuple]:
+    return warehouse.query(f"SELECT DISTINCT {columns} FROM forecast.tiny ORDER BY 1", None)[1]
+
+
+def live(warehouse: Warehouse) -> set[str]:
+    with warehouse.connect() as conn:
+        return set(ledger.current_ids(conn, "forecast", "tiny").values())
+
+
+def test_two_models_and_two_days_stand_side_by_side_and_are_replaced_alone(
+    warehouse: Warehouse,
+) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    for day, model, speed in [(DAY, "a", 1), (DAY, "b", 2), (tomorrow, "a", 3), (DAY, "a", 4)]:
+        assert commit(warehouse, day, model, speed)
+    assert found(warehouse) == [("2012-03-28/a", 4), ("2012-03-28/b", 2), ("2012-03-29/a", 3)]
+    assert warehouse.query("SELECT count(*) FROM forecast.tiny", 1)[1] == [(12,)]
+    assert live(warehouse) == {"2012-03-28/a/4", "2012-03-28/b/2", "2012-03-29/a/3"}
+    with warehouse.connect() as conn:
+        assert TABLE.orphans(conn) == []
+
+
+def test_the_forecast_of_the_days_end_belongs_to_the_day(warehouse: Warehouse) -> None:
+    assert commit(warehouse, DAY, "a")
+    assert commit(warehouse, DAY + timedelta(days=1), "a")
+    asked = "SELECT part, kind FROM forecast.tiny WHERE issued_at = '2012-03-29' AND step = 1"
+    assert warehouse.query(asked, None)[1] == [("2012-03-28/a", "next")]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "of"),
+    [(forecast_bounds(DAY + timedelta(days=1), "a"), None), (None, "b")],
+    ids=["another day", "another model"],
+)
+def test_rows_of_another_day_or_model_are_refused(
+    warehouse: Warehouse, bounds: Bounds | None, of: str | None
+) -> None:
+    with pytest.raises(DataError, match="rows lie outside"):
+        commit(warehouse, DAY, "a", bounds=bounds, of=of)
+    assert found(warehouse) == []
+    with warehouse.connect() as conn:
+        assert TABLE.orphans(conn) == []
+
+
+def locks(warehouse: Warehouse, question: str) -> int:
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        cursor.execute(question)
+        cursor.fetchall()
+        cursor.execute(LOCKS)
+        return int((cursor.fetchone() or (0,))[0])
+
+
+ABOUT_A_DAY = [
+    "issued_at = '2012-03-29'",
+    "issued_at > '2012-03-28' AND issued_at <= '2012-03-29'",
+    "issued_at >= '2012-03-28' AND issued_at < '2012-03-29'",
+    "timestamp >= '2012-03-28' AND timestamp < '2012-03-29'"
+    " AND issued_at > '2012-03-27 23:00' AND issued_at < '2012-03-29'",
+]
+
+
+def test_a_question_about_a_day_takes_as_few_locks_however_many_days_there_are(
+    warehouse: Warehouse,
+) -> None:
+    question = "SELECT count(*) FROM forecast.tiny WHERE "
+    taken = []
+    for days in (range(-1, 2), range(2, 20)):
+        for n in days:
+            for model in ("a", "b"):
+                assert commit(warehouse, DAY + timedelta(days=n), model)
+        taken.append([locks(warehouse, question + condition) for condition in ABOUT_A_DAY])
+    assert taken[0] == taken[1]
+    # The table, two branches, of each at most two days with their indexes.
+    assert max(taken[1]) <= 1 + 2 + 2 * 2 * 2
+    # It is the condition that spares them.
+    assert locks(warehouse, question + "true") > 80
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["timestamp > '2012-03-28 01:00' AND timestamp < '2012-03-28 03:00'", "part = '2012-03-28/a'"],
+)
+def test_a_question_by_other_columns_reads_only_partitions_that_may_answer(
+    warehouse: Warehouse, condition: str
+) -> None:
+    for n in range(-5, 5):
+        assert commit(warehouse, DAY + timedelta(days=n), "a")
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        cursor.execute(f"EXPLAIN SELECT * FROM forecast.tiny WHERE {condition}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert plan.count("Scan on tiny_") == 1
+    assert "tiny_20120328_" in plan
+
+
+def test_attaching_scans_no_rows(warehouse: Warehouse) -> None:
+    with warehouse.connect() as conn:
+        TABLE.ensure(conn)
+    with warehouse.connect() as conn:
+        staged = TABLE.stage(conn, "x")
+        copy_in(conn, staged, TABLE.columns, rows(DAY, "a", 1))
+        with conn.cursor() as cursor:
+            cursor.execute("SET LOCAL client_min_messages = debug1")
+        entry = LedgerRow("forecast", "tiny", "p", "i", {}, [], 4, "", {})
+        assert TABLE.commit(conn, staged, forecast_bounds(DAY, "a"), entry)
+        said = list(conn.notices)
+    assert any("is implied by existing constraints" in line for line in said)
+
+
+def test_names_too_long_together_still_make_a_branch_each(warehouse: Warehouse) -> None:
+    for model in ("m" * 62 + "1", "m" * 62 + "2"):
+        assert commit(warehouse, DAY, model)
+        assert commit(warehouse, DAY, model, 2.0)
+    assert [speed for _, speed in found(warehouse)] == [2.0, 2.0]
+
+
+def test_new_models_at_once_make_a_branch_each_and_one_together(warehouse: Warehouse) -> None:
+    work = [(DAY + timedelta(days=n), model) for n in range(3) for model in ("a", "b")]
+    ready = fork.Barrier(len(work))
+
+    def run(day: date, model: str) -> None:
+        assert commit(warehouse, day, model, staged=ready.wait)
+
+    racers = [fork.Process(target=run, args=arguments) for arguments in work]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(60)
+        assert racer.exitcode == 0
+    assert found(warehouse, "part") == sorted((f"{day}/{model}",) for day, model in work)
+    branches = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'forecast.tiny'::regclass"
+    assert warehouse.query(branches, 1)[1] == [(2,)]
+
+
+def test_killed_between_attach_and_commit_the_old_part_stands(warehouse: Warehouse) -> None:
+    assert commit(warehouse, DAY, "a", 1.0)
+    assert commit(warehouse, DAY, "b", 2.0)
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for model in ("a", "c"):  # one that is there, and one whose branch is new
+        child = fork.Process(target=lambda m=model: commit(warehouse, DAY, m, 9.0, attached=die))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+    assert found(warehouse) == [("2012-03-28/a", 1.0), ("2012-03-28/b", 2.0)]
+    assert live(warehouse) == {"2012-03-28/a/1.0", "2012-03-28/b/2.0"}
+    with warehouse.connect() as conn:
+        left = TABLE.orphans(conn)
+        assert len(left) == 2
+        for staged in left:
+            TABLE.discard(conn, staged)
+    assert commit(warehouse, DAY, "c", 3.0)
+    assert len(found(warehouse)) == 3
+
+
+def test_replacing_one_models_day_waits_for_no_reader_of_another(
+    warehouse: Warehouse, server: EmbeddedServer
+) -> None:
+    for model in ("a", "b"):
+        assert commit(warehouse, DAY, model)
+    reader = psycopg2.connect(**server.ensure_running().kwargs())
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM forecast.tiny WHERE model = 'b'")
+            writer = threading.Thread(target=commit, args=(warehouse, DAY, "a", 5.0))
+            writer.start()
+            writer.join(20)
+            assert not writer.is_alive()
+    finally:
+        reader.close()
+    assert found(warehouse) == [("2012-03-28/a", 5.0), ("2012-03-28/b", 1.0)]
