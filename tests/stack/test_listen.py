@@ -248,6 +248,29 @@ def test_a_header_that_is_no_text_costs_its_own_message_alone(
     assert user.committed(topic) == 3
 
 
+def test_a_member_that_would_leave_out_what_the_others_want_is_refused(
+    user: KafkaUser, home: LocalHome, listeners: Listeners
+) -> None:
+    topic = user.topic("its_sim")
+    user.write_new(topic, announced("its_sim", WEEK[0]))
+    first = listeners.start("--dataset", "its_sim")
+    first.wait_for(": done (")
+    later = ("--dataset", "its_sim", "--from", WEEK[1], "--until-idle", "1")
+    refused = listeners.start(*later)
+    assert refused.end(60) == 1
+    assert (
+        f"consumer group {user.name!r} reads topic {topic} for datasets its_sim" in refused.output
+    )
+    # It never joined: the first one has all partitions, and gets what the other would pass over.
+    user.write(topic, announced("its_sim", "2024-01-07"))
+    wait_until(lambda: user.committed(topic) == 2, first.output)
+    assert [m["day"] for m in home.manifests("raw")] == ["2024-01-07", WEEK[0]]
+    assert first.output.count("our share of the group's work") == 1
+    of_its_own = listeners.start(*later, "--group", f"{user.name}-2")
+    assert of_its_own.end(60) == 0, of_its_own.output
+    assert of_its_own.output.count("is not asked for: left out") == 2
+
+
 def test_a_dead_letter_that_is_sent_again_is_worked_again(
     user: KafkaUser, home: LocalHome, listeners: Listeners
 ) -> None:
