@@ -16,6 +16,8 @@ from luigi_traffic import yaml_lines
 from luigi_traffic.errors import SettingsError, did_you_mean
 
 PREFIX = "LUIGI_TRAFFIC__"
+SECTIONS = ("datasets", "models")
+_SUFFIXES = (".yml", ".yaml")
 M = TypeVar("M", bound=BaseModel)
 _URL = re.compile(r"""(\w+://)([^\s'"/]*@)?([^\s'"?]*)(\?[^\s'"]*)?""")
 
@@ -33,6 +35,34 @@ def conf_folder() -> Path:
 def profile() -> str:
     """The profile of this process: LUIGI_TRAFFIC_PROFILE, or local."""
     return os.environ.get("LUIGI_TRAFFIC_PROFILE") or "local"
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Name → file of settings, in the order of the names.
+
+    Raises SettingsError if a name has a file of either suffix: one of the two would be ignored.
+    """
+    found: dict[str, Path] = {}
+    for file in sorted(folder.glob("*")):
+        if file.suffix in _SUFFIXES and file.is_file():
+            other = found.setdefault(file.stem, file)
+            if other != file:
+                raise SettingsError(
+                    f"there are both {other} and {file.name}: put all settings of {file.stem!r} "
+                    "into one of them and remove the other"
+                )
+    return found
+
+
+def unread() -> list[Path]:
+    """YAML files in folders of the folder of settings that nobody reads."""
+    folder = conf_folder()
+    read = {file for section in SECTIONS for file in _files(folder / section).values()}
+    return sorted(
+        file
+        for file in folder.glob("*/**/*")
+        if file.suffix in _SUFFIXES and file.is_file() and file not in read
+    )
 
 
 @dataclass
@@ -56,19 +86,20 @@ class Layers:
         """All layers of this process, in order."""
         found = cls()
         folder = conf_folder()
-        found._file(folder / "base.yml", ())
-        profile_file = folder / f"{profile()}.yml"
+        files = _files(folder)
+        found._file(files.get("base", folder / "base.yml"), ())
+        profile_file = files.get(profile(), folder / f"{profile()}.yml")
         if not profile_file.is_file() and profile() != "local":
-            known = {p.stem for p in folder.glob("*.yml")} - {"base"}
+            known = {*files} - {"base"}
             raise SettingsError(
                 f"LUIGI_TRAFFIC_PROFILE={profile()}: there is no {profile_file}. Run where the "
                 "folder conf lies, or name it by LUIGI_TRAFFIC_CONF."
                 + did_you_mean(profile(), known)
             )
         found._file(profile_file, ())
-        for section in ("datasets", "models"):
-            for file in sorted((folder / section).glob("*.yml")):
-                found._file(file, (section, file.stem))
+        for section in SECTIONS:
+            for name, file in _files(folder / section).items():
+                found._file(file, (section, name))
         found._environment(os.environ)
         return found
 

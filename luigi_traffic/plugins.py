@@ -32,6 +32,7 @@ from luigi_traffic.layers import validated
 from luigi_traffic.markers import PROJECT
 from luigi_traffic.model import Model, ModelConfig
 from luigi_traffic.settings import PluginsSettings, layers, settings
+from luigi_traffic.stray_settings import Stray, strays
 
 logger = logging.getLogger("luigi_traffic")
 T = TypeVar("T")
@@ -77,7 +78,21 @@ class Plugins:
         for name, values in settings().datasets.items():
             if loading.declares(values):
                 plugins._declare(name, values, wanted)
+        for stray in plugins.strays():
+            logger.warning("%s", stray.told)
         return plugins
+
+    def strays(self) -> list[Stray]:
+        """Sections of the settings whose dataset or model nothing provides."""
+        sections = settings()
+        return [
+            stray
+            for kind, given, known in (
+                ("dataset", sections.datasets, self.datasets),
+                ("model", sections.models, self.models),
+            )
+            for stray in strays(kind, given, {*known, *self.contested}, self.found, layers())
+        ]
 
     def _declare(self, name: str, values: dict[str, Any], wanted: PluginsSettings) -> None:
         """A dataset of a file of settings; a wrong one is told when it is asked for."""
@@ -218,6 +233,9 @@ class Plugins:
                 "plugins.disabled: which of them is meant cannot be told."
             )
         if name in known:
+            for stray in self.strays():
+                if stray.meant == name and stray.key.startswith(kind) and not stray.excused:
+                    raise SettingsError(f"{stray.told} Correct the name, or remove it.")
             return known[name]
         broken = [f"\n  plugin {p.name} ({p.distribution}) did not load: {p.problem}"
                   for p in self.found if p.problem]  # fmt: skip

@@ -59,8 +59,16 @@ class LakeSettings(Section):
         True, description="kind s3: bucket in the path (MinIO) or in the host name"
     )
     ca_file: Path | None = Field(None, description="kind s3: CA of an https endpoint, PEM")
+    keys_from: Literal["settings", "environment", "role"] = Field(
+        "settings",
+        description="kind s3: the keys below, AWS's variables (AWS_ACCESS_KEY_ID, …), or the role "
+        "of this machine",
+    )
     access_key: SecretStr | None = Field(None, description="kind s3; environment only")
     secret_key: SecretStr | None = Field(None, description="kind s3; environment only")
+    session_token: SecretStr | None = Field(
+        None, description="kind s3: of keys that are temporary; environment only"
+    )
 
 
 class WarehouseSettings(Section):
@@ -211,6 +219,14 @@ def settings() -> Settings:
                 f"environment only: set {found.variable(path)}.\n"
                 f"  looked in, last wins:{found.looked_in()}"
             )
+    lake = chosen.lake
+    if lake.keys_from != "settings":
+        for key in ("access_key", "secret_key", "session_token"):
+            if getattr(lake, key):
+                what = (
+                    f"lake.keys_from is {lake.keys_from!r}, so it is not used: set one of them only"
+                )
+                raise SettingsError(found.with_places([found.told(f"lake.{key}", what)]))
     return chosen
 
 
@@ -219,7 +235,7 @@ def _needed(chosen: Settings) -> list[tuple[str, str]]:
     needed = []
     if chosen.warehouse.kind == "server":
         needed.append(("warehouse.password", "warehouse.kind is 'server'"))
-    if chosen.lake.kind == "s3":
+    if chosen.lake.kind == "s3" and chosen.lake.keys_from == "settings":
         needed += [(f"lake.{key}", "lake.kind is 's3'") for key in ("access_key", "secret_key")]
     if chosen.events.kind == "kafka" and chosen.events.security_protocol.startswith("SASL"):
         needed.append(("events.password", "events.security_protocol asks for SASL"))

@@ -129,6 +129,8 @@ class Proxy:
     port: int
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str, object]] = field(default_factory=list)
+    #: Access key and session token of each request.
+    keys: list[tuple[str, str | None]] = field(default_factory=list)
     connections: int = 0
     ending: threading.Event = field(default_factory=threading.Event)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -183,6 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         proxy, upstream = self.places[self.server.server_address[1]]
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        proxy.keys.append((key, self.headers.get("X-Amz-Security-Token")))
         fault = proxy.fault(self.command, self.path)
         if fault and fault.answer:
             status, text = fault.answer

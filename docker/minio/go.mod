@@ -1,10 +1,12 @@
-// MinIO's server at RELEASE.2025-09-07T16-13-09Z: this file pins it, go.sum checks it.
-// Its tags are dates, so Go knows the release by a pseudo-version.
+// MinIO's server at the last commit of its source, DEVELOPMENT.2026-02-12T20-18-48Z: this file pins
+// it, go.sum checks it. It has the fix of CVE-2025-62506 (an account under a session policy could
+// make itself one without), which first came with RELEASE.2025-10-15T17-29-55Z.
+// MinIO's tags are dates, so Go knows the commit by a pseudo-version.
 module build
 
 go 1.25.0
 
-require github.com/minio/minio v0.0.0-20250907161309-07c3a429bfed
+require github.com/minio/minio v0.0.0-20260212201848-7aac2a2c5b7c
 
 require (
 	aead.dev/mem v0.2.0 // indirect
@@ -185,7 +187,7 @@ require (
 	github.com/nsqio/go-nsq v1.1.0 // indirect
 	github.com/oklog/ulid v1.3.1 // indirect
 	github.com/olekukonko/tablewriter v0.0.5 // indirect
-	github.com/philhofer/fwd v1.1.3-0.20240916144458-20a13a1f6b7c // indirect
+	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.22 // indirect
 	github.com/pkg/browser v0.0.0-20240102092130-5ac0b6a4141c // indirect
 	github.com/pkg/errors v0.9.1 // indirect
@@ -217,7 +219,7 @@ require (
 	github.com/tidwall/gjson v1.18.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
-	github.com/tinylib/msgp v1.2.5 // indirect
+	github.com/tinylib/msgp v1.4.0 // indirect
 	github.com/tklauser/go-sysconf v0.3.15 // indirect
 	github.com/tklauser/numcpus v0.10.0 // indirect
 	github.com/unrolled/secure v1.17.0 // indirect

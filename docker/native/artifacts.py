@@ -26,7 +26,8 @@ from luigi_traffic.errors import SettingsError, StoreError
 
 DOCKER = Path(__file__).parents[1]
 MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
-MINIO_RELEASE = "RELEASE.2025-09-07T16-13-09Z"
+#: Made of the moment of its commit, as MinIO's own build names what is no release.
+MINIO_RELEASE = "DEVELOPMENT.2026-02-12T20-18-48Z"
 _PROGRESS_S = 15.0
 
 
@@ -110,7 +111,7 @@ def _maven(name: str, pom: Path) -> Artifact:
 def _minio() -> Artifact:
     module = DOCKER / "minio"
     about = "github.com/minio/minio/cmd"
-    date = MINIO_RELEASE.removeprefix("RELEASE.")
+    date = MINIO_RELEASE.partition(".")[2]
     day, _, hour = date.partition("T")
     version = f"{day}T{hour.replace('-', ':')}"
     flags = f"-s -w -X {about}.Version={version} -X {about}.ReleaseTag={MINIO_RELEASE}"

@@ -12,7 +12,7 @@ from luigi_traffic.commands.finding import NOTE, OK, PROBLEM, Finding, Problem
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.commands.together import Named, together
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.layers import conf_folder, profile
+from luigi_traffic.layers import conf_folder, profile, unread
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import layers, settings
@@ -95,6 +95,12 @@ def _settings() -> Finding:
             f"valid, profile {profile()}; no settings file in {conf_folder()}: packaged defaults",
             NOTE,
             "Run where the folder conf lies, or name it by LUIGI_TRAFFIC_CONF.",
+        )
+    if others := unread():
+        return Finding(
+            f"{found}; nobody reads {', '.join(str(file) for file in others)}",
+            NOTE,
+            "Settings of a dataset lie in conf/datasets/<name>.yml, of a model in conf/models.",
         )
     return Finding(found, OK)
 

@@ -10,6 +10,7 @@ from datetime import date as Date
 
 from luigi.task_register import Register
 
+from luigi_traffic.commands.group_filter import filters
 from luigi_traffic.errors import SettingsError, did_you_mean
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.events.dead_letters import DeadLetters
@@ -53,9 +54,11 @@ def listen(options: Options) -> None:
     check_task(options.task, options.first)
     datasets = list(options.datasets) or sorted(plugins().datasets)
     # A name that no plugin provides is told here.
-    topics = sorted({topic_of(plugins().dataset(name), chosen.events) for name in datasets})
+    topic_by_dataset = {n: topic_of(plugins().dataset(n), chosen.events) for n in datasets}
+    topics = sorted(set(topic_by_dataset.values()))
     group = options.group or chosen.listen.group
-    parts().warehouse.migrate()
+    decided = ConsumedEvents(parts().warehouse, group)
+    decided.agree(filters(topic_by_dataset, options.task, options.first, options.luigi_arguments))
     ensure_topics(chosen.events, topics)
 
     def run(day: DayWanted) -> LuigiRun:
@@ -67,7 +70,7 @@ def listen(options: Options) -> None:
         try:
             Listener(
                 stream,
-                ConsumedEvents(parts().warehouse, group),
+                decided,
                 DeadLetters(chosen.events, chosen.listen, group).send,
                 run,
                 chosen.listen,

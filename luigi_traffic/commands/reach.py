@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -245,7 +246,7 @@ def _port(name: str) -> Finding:
 
 
 def plugin_checks() -> Iterator[tuple[str, Check]]:
-    """One check for all that loaded, one for each that did not."""
+    """One check for all that loaded, one for each that did not, and for settings of neither."""
     try:
         found = plugins().found
     except TrafficError as e:
@@ -263,6 +264,16 @@ def plugin_checks() -> Iterator[tuple[str, Check]]:
     for plugin in found:
         if plugin.problem:
             yield f"plugin {plugin.name}", _broken(plugin)
+    for stray in plugins().strays():
+        yield (
+            f"settings {stray.key}",
+            partial(
+                Finding,
+                stray.told,
+                NOTE if stray.excused else PROBLEM,
+                "Correct the name, install the plugin, or remove these settings.",
+            ),
+        )
 
 
 def _broken(plugin: Found) -> Check:

@@ -9,7 +9,8 @@ from datetime import date as Date
 from typing import Any, Protocol
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.events.announcement import TYPE
+from luigi_traffic.events.announcement import TYPE, event_id
+from luigi_traffic.events.header_names import UndecodedName
 from luigi_traffic.events.kafka import CONTENT_TYPE
 
 
@@ -43,19 +44,14 @@ class DayWanted:
 def understand(message: Message, datasets: Collection[str]) -> DayWanted:
     """The day that the message announces; `datasets` are the names that plugins provide.
 
-    Raises Unreadable for anything but a CloudEvent in structured mode of our type.
+    Raises Unreadable for anything but a CloudEvent in structured mode of our type whose id is
+    the one that its content makes: by the id a repeat is dropped, so an id that belongs to another
+    day, or to none, would drop a day unseen.
     """
     event = _event(message)
     for name, expected in (("specversion", "1.0"), ("type", TYPE)):
         if event.get(name) != expected:
             raise Unreadable(f"{name} is {_short(event.get(name))}, expected {expected!r}")
-    # The id is ours to store and to look up: not empty, of a length that an index takes, and
-    # text that UTF-8 can hold (JSON may spell half a surrogate pair).
-    event_id = event.get("id")
-    if not isinstance(event_id, str) or not 0 < len(event_id) <= 200 or not event_id.isprintable():
-        raise Unreadable(
-            f"id is {_short(event_id)}, expected a printable text of 1 to 200 characters"
-        )
     data = event.get("data")
     if not isinstance(data, dict):
         raise Unreadable(f"data is {_short(data)}, expected an object")
@@ -63,10 +59,23 @@ def understand(message: Message, datasets: Collection[str]) -> DayWanted:
     if not isinstance(dataset, str) or dataset not in datasets:
         known = ", ".join(sorted(datasets))
         raise Unreadable(f"data.dataset is {_short(dataset)}; plugins provide {known}")
-    return DayWanted(event_id, dataset, _date(data.get("date")))
+    day, partition_id = _date(data.get("date")), data.get("partition_id")
+    # Printable: JSON may spell half a surrogate pair, which no hash takes.
+    if not isinstance(partition_id, str) or not partition_id or not partition_id.isprintable():
+        raise Unreadable(f"data.partition_id is {_short(partition_id)}, expected the id of raw")
+    made = event_id(dataset, day.isoformat(), partition_id)
+    if event.get("id") != made:
+        raise Unreadable(
+            f"id is {_short(event.get('id'))}, but data.dataset, data.date and data.partition_id "
+            f"make {made!r}: one of them was altered, or another program made the event"
+        )
+    return DayWanted(made, dataset, day)
 
 
 def _event(message: Message) -> dict[str, Any]:
+    for name, _ in message.headers:
+        if isinstance(name, UndecodedName):
+            raise Unreadable(f"the name of a header is not UTF-8: {_short(str(name))}")
     declared = dict(message.headers).get("content-type")
     if declared is not None and not declared.lower().startswith(CONTENT_TYPE.encode()):
         raise Unreadable(f"content-type is {_short(declared)}, expected {CONTENT_TYPE!r}")

@@ -7,10 +7,11 @@ import time
 from typing import cast
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.events import header_names
 from luigi_traffic.events.kafka_client import PATIENCE_S, connect, trouble
 from luigi_traffic.events.received import Message
 from luigi_traffic.settings import EventsSettings
@@ -32,6 +33,8 @@ class Stream:
     def __init__(self, settings: EventsSettings, topics: list[str], group: str) -> None:
         """Joins the group at the first `next`. Raises StoreError, SettingsError."""
         self.settings = settings
+        self._group = group
+        header_names.tolerate()
         self._consumer = connect(
             KafkaConsumer,
             settings,
@@ -116,22 +119,23 @@ class Stream:
     def _poll(self, timeout: float) -> dict[TopicPartition, list[Message]]:
         try:
             found = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=1)
+        except CorruptRecordError as error:
+            raise DataError(self._damaged(error)) from error
         except KafkaError as error:
             if not error.retriable:
                 raise trouble(self.settings, "reading", error) from error
             logger.warning("Kafka: reading failed, trying on: %s", error)
             found = {}
-        except UnicodeDecodeError as error:
-            # Of a header's key, which kafka-python wants to be UTF-8: it does not say of which
-            # message, so stepping over it could step over an announcement.
-            spots = (f"{p.topic}/{p.partition}" for p in sorted(self._consumer.assignment()))
-            raise DataError(
-                f"a message next in one of {', '.join(spots)} has a header that cannot be read: "
-                f"{error}. Look at them with Kafka's own tools and set the offset of group "
-                f"{self._consumer.config['group_id']!r} past it."
-            ) from error
         self._tell()
         return cast("dict[TopicPartition, list[Message]]", found)
+
+    def _damaged(self, error: KafkaError) -> str:
+        """Not stepped over: where the broker's disk is damaged, an announcement may lie there."""
+        spots = ", ".join(f"{p.topic}/{p.partition}" for p in sorted(self._consumer.assignment()))
+        return (
+            f"what comes next in one of {spots} is damaged: {error}. Look at it with Kafka's own "
+            f"tools, and set the offset of group {self._group!r} past it."
+        )
 
     def _tell(self) -> None:
         """A line where the group gave us other partitions."""

@@ -12,9 +12,9 @@ from minio import Minio
 from minio.error import S3Error
 
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.lake.s3_credentials import provider
 from luigi_traffic.lake.s3_errors import explained, place
 from luigi_traffic.lake.s3_pool import CreatePool, KeyTaken, Pool
-from luigi_traffic.layers import Layers
 from luigi_traffic.settings import LakeSettings
 
 PROBE = "_probe/if-none-match"
@@ -96,8 +96,7 @@ class Clients:
             raise SettingsError(f"lake.ca_file: there is no file {lake.ca_file}")
         client = Minio(
             address.netloc,
-            access_key=self._secret("access_key"),
-            secret_key=self._secret("secret_key"),
+            credentials=provider(lake),
             secure=address.scheme == "https",
             region=lake.region,
             http_client=pool(lake, self._patience_s),
@@ -107,10 +106,3 @@ class Clients:
         else:
             client.enable_virtual_style_endpoint()  # type: ignore[no-untyped-call]
         return client
-
-    def _secret(self, name: str) -> str:
-        secret = getattr(self._lake, name)
-        if not secret:
-            variable = Layers.variable(f"lake.{name}")
-            raise SettingsError(f"lake.{name} is missing: it is a secret, set {variable}")
-        return str(secret.get_secret_value())

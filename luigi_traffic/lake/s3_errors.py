@@ -17,6 +17,7 @@ from luigi_traffic.layers import Layers
 from luigi_traffic.settings import LakeSettings
 
 _KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidTokenId")
+_ENDED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")
 _REGION = ("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "Redirect")
 _LONGEST = 300
 
@@ -60,11 +61,16 @@ def refusal(lake: LakeSettings, code: str, message: str, key: str = "") -> Traff
     if code == "InvalidBucketName":
         return SettingsError(f"lake.bucket: {lake.bucket!r} is no name of a bucket: {message}")
     if code in _KEYS:
-        variables = " and ".join(Layers.variable(f"lake.{k}") for k in ("access_key", "secret_key"))
         return SettingsError(
-            f"{place(lake)} refuses our keys ({code}: {message}). Check {variables}, and what "
+            f"{place(lake)} refuses our keys ({code}: {message}). Check {_keys(lake)}, and what "
             "that user may do there: list, read, write and delete objects of the bucket. To a user "
             "of few rights a bucket that does not exist looks the same"
+        )
+    if code in _ENDED:
+        return SettingsError(
+            f"{place(lake)} does not take our session token any more, or never did ({code}: "
+            f"{message}). Set {_keys(lake)} anew. A run that takes longer than a token needs "
+            "lasting keys, or lake.keys_from 'role', which fetches new ones"
         )
     if code in _REGION:
         return SettingsError(
@@ -73,6 +79,16 @@ def refusal(lake: LakeSettings, code: str, message: str, key: str = "") -> Traff
         )
     what = f" ({key})" if key else ""
     return StoreError(f"{place(lake)} answered {code}: {message[:_LONGEST]}{what}")
+
+
+def _keys(lake: LakeSettings) -> str:
+    """Where they were set, for people."""
+    if lake.keys_from == "role":
+        return "the role of this machine"
+    if lake.keys_from == "environment":
+        return "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+    names = ["access_key", "secret_key", *(["session_token"] if lake.session_token else [])]
+    return " and ".join(Layers.variable(f"lake.{name}") for name in names)
 
 
 def _clock(lake: LakeSettings, date: str | None) -> StoreError:

@@ -1,11 +1,13 @@
 """Spark on S3: the properties of Hadoop's s3a file system for the lake of the settings.
 
 Credentials never stand in a property: Spark's UI shows them all. The JVMs and their
-executors read AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from their environment.
+executors read AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN from their
+environment, or ask for the keys of the role of the machine that they run on.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -14,6 +16,16 @@ from luigi_traffic.settings import LakeSettings
 
 _CLOUD = "org.apache.spark.internal.io.cloud"
 _JAR = "hadoop-aws-*.jar"
+_TOKEN = "AWS_SESSION_TOKEN"  # noqa: S105 - its name
+_AWS = "software.amazon.awssdk.auth.credentials"
+_ENVIRONMENT = f"{_AWS}.EnvironmentVariableCredentialsProvider"
+#: lake.keys_from → classes that s3a asks in turn. The last one is a container's role, then EC2's.
+_PROVIDERS = {
+    "settings": _ENVIRONMENT,
+    "environment": _ENVIRONMENT,
+    "role": f"{_AWS}.WebIdentityTokenFileCredentialsProvider,"
+    "org.apache.hadoop.fs.s3a.auth.IAMInstanceCredentialsProvider",
+}
 
 
 def properties(lake: LakeSettings, jars: Path | None) -> dict[str, str]:
@@ -29,9 +41,7 @@ def properties(lake: LakeSettings, jars: Path | None) -> dict[str, str]:
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(
             lake.endpoint.startswith("https")
         ).lower(),
-        "spark.hadoop.fs.s3a.aws.credentials.provider": (
-            "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
-        ),
+        "spark.hadoop.fs.s3a.aws.credentials.provider": _PROVIDERS[lake.keys_from],
         # A task's files are multipart uploads that the job completes at its end: no rename,
         # nothing of a failed attempt to be seen.
         # https://hadoop.apache.org/docs/current/hadoop-aws/tools/hadoop-aws/committers.html
@@ -45,10 +55,20 @@ def properties(lake: LakeSettings, jars: Path | None) -> dict[str, str]:
 
 
 def put_credentials(lake: LakeSettings, environment: MutableMapping[str, str]) -> None:
-    """Put the lake's keys where the JVM that is started next, and its executors, look."""
+    """Put the lake's keys where the JVM that is started next, and its executors, look.
+
+    A session token of ours, that belongs to other keys, is blotted out: the S3 would refuse both.
+    """
+    if lake.keys_from == "role" and not os.environ.get("AWS_REGION"):
+        # Without one, Java's SDK asks AWS's global STS, whatever AWS_ENDPOINT_URL_STS says.
+        environment["AWS_REGION"] = lake.region
     if lake.access_key and lake.secret_key:
         environment["AWS_ACCESS_KEY_ID"] = lake.access_key.get_secret_value()
         environment["AWS_SECRET_ACCESS_KEY"] = lake.secret_key.get_secret_value()
+        if lake.session_token:
+            environment[_TOKEN] = lake.session_token.get_secret_value()
+        elif _TOKEN in os.environ:
+            environment[_TOKEN] = ""  # Java's SDK and boto take this for none
 
 
 def _jars(folder: Path | None) -> list[Path]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from luigi_traffic.errors import SettingsError
 from luigi_traffic.recipe import canonical_json
 from luigi_traffic.warehouse.connection import Warehouse
 
+_SHARED = (
+    "The members of a group share its messages: each would pass over what only the other wants. "
+    "Start it with the same options, or in a group of its own (--group NAME, or the setting "
+    "listen.group); a new group reads its topics from their beginning."
+)
 Outcome = Literal["done", "dead-letter"]
 
 
@@ -35,6 +41,34 @@ class ConsumedEvents:
     def __init__(self, warehouse: Warehouse, group: str) -> None:
         self._warehouse = warehouse
         self.group = group
+
+    def agree(self, filters: Mapping[str, Mapping[str, Any]]) -> None:
+        """Want the same of each topic as all members of the group, the first of which decided.
+
+        `filters` is topic → what is taken of it, as JSON can hold it. Raises SettingsError if the
+        group wants something else of one of them; then nothing is recorded.
+        """
+        with self._warehouse.connect() as conn, conn.cursor() as cursor:
+            for topic in sorted(filters):
+                wanted = canonical_json(filters[topic])
+                # Waits for another member that is at this very line.
+                cursor.execute(
+                    "INSERT INTO meta.consumer_filter (consumer_group, topic, filter)"
+                    " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                    (self.group, topic, wanted),
+                )
+                cursor.execute(
+                    "SELECT filter, recorded_at FROM meta.consumer_filter"
+                    " WHERE consumer_group = %s AND topic = %s",
+                    (self.group, topic),
+                )
+                recorded, since = cursor.fetchone() or ({}, None)
+                if canonical_json(recorded) != wanted:
+                    raise SettingsError(
+                        f"consumer group {self.group!r} reads topic {topic} for {_told(recorded)} "
+                        f"(since {since:%Y-%m-%d %H:%M}), and this listener would for "
+                        f"{_told(filters[topic])}. {_SHARED}"
+                    )
 
     @contextmanager
     def claim(self, event_id: str) -> Iterator[None]:
@@ -82,3 +116,12 @@ class ConsumedEvents:
                     decision.attempts,
                 ),
             )
+
+
+def _told(wanted: Mapping[str, Any]) -> str:
+    """What is wanted of a topic, for people."""
+    return "; ".join(
+        f"{name} {', '.join(value) if isinstance(value, list) else value}"
+        for name, value in sorted(wanted.items())
+        if value
+    )

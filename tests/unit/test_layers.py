@@ -92,3 +92,29 @@ def test_home_is_absolute_wherever_it_is_named(monkeypatch, tmp_path: Path) -> N
     assert home() == tmp_path / "state"
     monkeypatch.setenv("LUIGI_TRAFFIC_HOME", "~/x")
     assert home() == Path.home() / "x"
+
+
+@pytest.mark.parametrize("name", ["base", "local", "datasets/tiny", "models/net"])
+def test_either_suffix_is_read_and_both_are_refused(isolated, name: str) -> None:
+    file = isolated.write(f"{name}.yaml", "pipeline: 1\n")
+    found = Layers.read()
+    assert str(file) in found.places
+    path = (
+        ".".join([*name.split("/")[:-1], *name.split("/")[1:], "pipeline"]) if "/" in name else ""
+    )
+    assert found.place_of(path or "pipeline") == f"{file}:1"
+    isolated.write(f"{name}.yml", "")
+    with pytest.raises(SettingsError) as refused:
+        Layers.read()
+    told = str(refused.value)
+    assert f"both {file} and {file.stem}.yml" in told
+    assert "remove the other" in told
+
+
+def test_a_profile_may_have_either_suffix(isolated, monkeypatch) -> None:
+    file = isolated.write("stack.yaml", "a: 1\n")
+    monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "stack")
+    assert Layers.read().place_of("a") == f"{file}:1"
+    monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "stak")
+    with pytest.raises(SettingsError, match="Did you mean 'stack'"):
+        Layers.read()

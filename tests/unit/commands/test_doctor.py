@@ -62,6 +62,26 @@ def test_a_broken_plugin(empty, anew):
     assert "plugins.disabled" in row["todo"]
 
 
+def test_settings_that_nobody_reads(empty, anew):
+    for name in ("datasets/tinny.yml", "dataset/tiny.yml", "datasets/old/tiny.yaml"):
+        file = empty.conf / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("lake_prefix: x\n")
+    anew()
+    rows = doctor.rows(deep=False)
+    row = found(rows, "settings datasets.tinny")
+    assert row["state"] == "problem"
+    assert "tinny.yml" in row["found"] and "Did you mean 'tiny'?" in row["found"]
+    assert "tinny.yml" in found(rows, "dataset tiny")["found"]
+    valid = found(rows, "settings")
+    assert valid["state"] == "note"
+    assert str(empty.conf / "dataset" / "tiny.yml") in valid["found"]
+    assert str(empty.conf / "datasets" / "old" / "tiny.yaml") in valid["found"]
+    (empty.plugin_folder / "broken.py").write_text("1 / 0")
+    anew()
+    assert found(doctor.rows(deep=False), "settings datasets.tinny")["state"] == "note"
+
+
 def test_a_dataset_that_is_not_ready(empty, monkeypatch, anew):
     source = (empty.plugin_folder / "tiny_plugin.py").read_text()
     broken = source.replace("def silver", "def graph(self):\n        raise OSError('no road')\n\n    def silver")  # noqa: E501  # fmt: skip

@@ -29,6 +29,10 @@ class Compose:
         """Services that run the image of docker/Dockerfile."""
         return {n: s for n, s in self.services.items() if s["image"].startswith("luigi-traffic:")}
 
+    def image(self, service: str) -> str:
+        """Name and tag, without the digest that `docker/digests.py` adds."""
+        return str(self.services[service]["image"]).partition("@")[0]
+
     def filled(self, value: str) -> str:
         """As compose fills it in: required variables get a value made of their name."""
 

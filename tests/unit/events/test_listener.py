@@ -16,7 +16,7 @@ import pytest
 
 from luigi_traffic.errors import StoreError
 from luigi_traffic.events import listener as module
-from luigi_traffic.events.announcement import TYPE
+from luigi_traffic.events.announcement import TYPE, event_id
 from luigi_traffic.events.listener import Listener, Wanted
 from luigi_traffic.settings import ListenSettings
 from luigi_traffic.stop_signal import stop_signal
@@ -35,9 +35,14 @@ class Message:
     headers: list = field(default_factory=list)
 
 
-def announced(offset: int, event_id: str = "e1", dataset: str = "its") -> Message:
-    event = {"specversion": "1.0", "type": TYPE, "id": event_id,
-             "data": {"dataset": dataset, "date": "2024-01-10"}}  # fmt: skip
+DAY = "2024-01-10"
+E1, E2 = event_id("its", DAY, "p1"), event_id("its", DAY, "p2")
+
+
+def announced(offset: int, partition_id: str = "p1") -> Message:
+    data = {"dataset": "its", "date": DAY, "partition_id": partition_id}
+    event = {"specversion": "1.0", "type": TYPE, "id": event_id("its", DAY, partition_id),
+             "data": data}  # fmt: skip
     return Message(offset, json.dumps(event).encode())
 
 
@@ -157,13 +162,13 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_a_day_is_run_recorded_and_committed(bench):
     bench.listen(announced(7))
-    assert bench.warehouse.rows == {"e1": Decision("e1", "t", 0, 7, "done", 1)}
+    assert bench.warehouse.rows == {E1: Decision(E1, "t", 0, 7, "done", 1)}
     assert (len(bench.runs), bench.stream.committed, bench.dead) == (1, [7], [])
     assert bench.stream.tended > 0  # while it ran
 
 
 def test_an_event_that_comes_again_is_dropped(bench):
-    bench.listen(announced(7), announced(8), announced(9, "e2"))
+    bench.listen(announced(7), announced(8), announced(9, "p2"))
     assert len(bench.runs) == 2
     assert bench.stream.committed == [7, 8, 9]
 
@@ -171,7 +176,7 @@ def test_an_event_that_comes_again_is_dropped(bench):
 def test_a_run_that_fails_is_tried_again_with_growing_pauses(bench):
     bench.statuses = [30, 40, 0]
     bench.listen(announced(7))
-    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 7, "done", 3)
+    assert bench.warehouse.rows[E1] == Decision(E1, "t", 0, 7, "done", 3)
     assert 8 + 16 <= bench.stream.tended < 8 + 16 + 5
     assert bench.dead == []
 
@@ -179,7 +184,7 @@ def test_a_run_that_fails_is_tried_again_with_growing_pauses(bench):
 def test_work_that_another_worker_is_at_is_no_failed_run(bench):
     bench.statuses = [25, 25, 25, 25, 30, 0]
     bench.listen(announced(7))
-    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 7, "done", 2)
+    assert bench.warehouse.rows[E1] == Decision(E1, "t", 0, 7, "done", 2)
     assert bench.dead == []
 
 
@@ -191,10 +196,10 @@ def test_what_a_killed_run_leaves_behind_is_stopped_before_the_next(bench):
 
 def test_a_run_that_keeps_failing_is_a_dead_letter_and_blocks_nothing(bench):
     bench.statuses = [30, 30, 30]
-    bench.listen(announced(7), announced(8, "e2"))
+    bench.listen(announced(7), announced(8, "p2"))
     assert bench.dead == [(7, "3 runs failed, the last with exit status 30", 3)]
-    assert bench.warehouse.rows["e1"].outcome == "dead-letter"
-    assert bench.warehouse.rows["e2"].outcome == "done"
+    assert bench.warehouse.rows[E1].outcome == "dead-letter"
+    assert bench.warehouse.rows[E2].outcome == "done"
     assert bench.stream.committed == [7, 8]
 
 
@@ -209,7 +214,7 @@ def test_a_dead_letter_that_is_sent_again_is_run_again(bench):
     bench.statuses = [30] * 3
     bench.listen(announced(7))
     bench.listen(announced(20))
-    assert bench.warehouse.rows["e1"] == Decision("e1", "t", 0, 20, "done", 1)
+    assert bench.warehouse.rows[E1] == Decision(E1, "t", 0, 20, "done", 1)
 
 
 def test_what_cannot_be_understood_is_a_dead_letter_and_needs_no_warehouse(bench):
@@ -236,7 +241,7 @@ def test_the_first_day_asked_for_is_run(bench):
 def test_an_event_that_another_member_is_at_is_waited_for(bench):
     def the_other_one_is_done() -> None:
         if not bench.warehouse.busy:
-            bench.warehouse.rows["e1"] = Decision("e1", "t", 1, 3, "done", 1)
+            bench.warehouse.rows[E1] = Decision(E1, "t", 1, 3, "done", 1)
 
     bench.warehouse.busy = 4
     bench.stream.on_tend = the_other_one_is_done
@@ -248,7 +253,7 @@ def test_an_event_that_another_member_is_at_is_waited_for(bench):
 def test_a_warehouse_that_comes_back_is_waited_for(bench):
     bench.warehouse.away = 4
     bench.listen(announced(7))
-    assert bench.warehouse.rows["e1"].outcome == "done"
+    assert bench.warehouse.rows[E1].outcome == "done"
     assert len(bench.runs) == 1 and bench.stream.committed == [7]
 
 
@@ -265,7 +270,7 @@ def test_a_stop_ends_the_run_and_commits_nothing(bench):
     with stop_signal() as stop:
         bench.stop = stop
         bench.stream.on_tend = lambda: os.kill(os.getpid(), signal.SIGTERM)
-        bench.listen(announced(7), announced(8, "e2"))
+        bench.listen(announced(7), announced(8, "p2"))
     (run,) = bench.runs
     assert run.stopped
     assert (bench.stream.committed, bench.warehouse.rows, bench.dead) == ([], {}, [])
@@ -288,3 +293,14 @@ def test_it_is_not_idle_while_something_is_left(bench):
     bench.listen()
     assert bench.stream.lag < 0
     assert bench.clock.now == pytest.approx(5 + 3)
+
+
+def test_an_event_under_the_id_of_another_day_is_a_dead_letter_and_drops_nothing(bench):
+    """Its id says that it was decided: the day that it announces would never be run."""
+    forged = announced(8)
+    forged.value = forged.value.replace(b"2024-01-10", b"2024-01-11")
+    bench.listen(announced(7), forged)
+    (letter,) = bench.dead
+    assert letter[0] == 8 and "one of them was altered" in letter[1]
+    assert bench.stream.committed == [7, 8]
+    assert set(bench.warehouse.rows) == {E1}

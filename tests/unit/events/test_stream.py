@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import CommitFailedError, KafkaConnectionError, TopicAuthorizationFailedError
+from kafka.errors import (
+    CommitFailedError,
+    CorruptRecordError,
+    KafkaConnectionError,
+    TopicAuthorizationFailedError,
+)
 
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.events import stream as module
 from luigi_traffic.events.stream import Stream
 from luigi_traffic.settings import EventsSettings
@@ -114,3 +119,10 @@ def test_what_trying_again_does_not_mend_is_raised(stream, consumer):
     consumer.polls = [TopicAuthorizationFailedError("t")]
     with pytest.raises(SettingsError, match="ACL"):
         stream.next(0.0)
+
+
+def test_a_batch_that_is_damaged_is_told_with_its_place_and_not_stepped_over(stream, consumer):
+    consumer.polls = [CorruptRecordError("failed crc check")]
+    with pytest.raises(DataError, match=r"one of t/0 is damaged: .*crc.* offset of group 'g'"):
+        stream.next(0.0)
+    assert consumer.sought == []

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.settings import LakeSettings, Settings, SparkSettings
@@ -44,6 +45,39 @@ def test_keys_go_by_the_environment() -> None:
     environment.clear()
     s3a.put_credentials(LakeSettings(), environment)
     assert environment == {}
+
+
+def test_a_session_token_goes_along_and_a_stranger_one_is_blotted_out(monkeypatch) -> None:
+    ours = {"AWS_ACCESS_KEY_ID": "the-key", "AWS_SECRET_ACCESS_KEY": "the-secret"}
+    environment = {"AWS_SESSION_TOKEN": "a-stranger"}
+    s3a.put_credentials(
+        LAKE.model_copy(update={"session_token": SecretStr("the-token")}), environment
+    )
+    assert environment == ours | {"AWS_SESSION_TOKEN": "the-token"}
+    # It belongs to other keys than ours, which S3 would refuse with it.
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-stranger")
+    environment = {}
+    s3a.put_credentials(LAKE, environment)
+    assert environment == ours | {"AWS_SESSION_TOKEN": ""}
+
+
+@pytest.mark.parametrize("keys_from", ["environment", "role"])
+def test_other_keys_are_left_to_the_jvm(jars: Path, keys_from: str, monkeypatch) -> None:
+    lake = LakeSettings(kind="s3", keys_from=keys_from, region="eu-north-1")
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    environment = {"AWS_SESSION_TOKEN": "theirs"}
+    s3a.put_credentials(lake, environment)
+    region = {"AWS_REGION": "eu-north-1"} if keys_from == "role" else {}
+    assert environment == {"AWS_SESSION_TOKEN": "theirs"} | region
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    environment = {}
+    s3a.put_credentials(lake, environment)
+    assert environment == {}
+    classes = s3a.properties(lake, jars)["spark.hadoop.fs.s3a.aws.credentials.provider"]
+    assert [name.rpartition(".")[2] for name in classes.split(",")] == {
+        "environment": ["EnvironmentVariableCredentialsProvider"],
+        "role": ["WebIdentityTokenFileCredentialsProvider", "IAMInstanceCredentialsProvider"],
+    }[keys_from]
 
 
 def test_a_server_for_everybody_is_refused(isolated) -> None:
