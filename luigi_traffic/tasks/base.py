@@ -50,7 +50,9 @@ class Stage(luigi.Task):
             self.tell("another runner is at it: waiting")
             logger.info("%s: another runner is at it, waiting", self.label)
 
-        with parts().warehouse.lock(self.lock_name, waiting):
+        limit = parts().settings.pipeline.stage_timeout_hours * 3600
+        # A holder that works ends within this time; the commit decides if it goes on after it.
+        with parts().warehouse.lock(self.lock_name, waiting, limit):
             self._told = time.monotonic()
             if self.complete():
                 logger.info("%s: another runner has done it", self.label)

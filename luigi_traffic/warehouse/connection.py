@@ -17,8 +17,10 @@ from psycopg2.extensions import connection as Connection
 from tenacity import RetryCallState
 
 from luigi_traffic.errors import DataError, SettingsError, StoreError
-from luigi_traffic.warehouse import advisory, opening, schema
+from luigi_traffic.warehouse import advisory, lease, opening, schema
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.limits import limits_of
+from luigi_traffic.warehouse.patience import TELL_EVERY_S, described
 
 log = logging.getLogger(__name__)
 
@@ -129,28 +131,61 @@ class Warehouse:
                 raise DataError(f"The query was refused: {server_message(error)}") from error
 
     @contextmanager
-    def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the advisory lock `name`, on a connection of its own.
+    def lock(
+        self,
+        name: str,
+        on_wait: Callable[[], None] | None = None,
+        patience_s: float | None = None,
+    ) -> Iterator[bool]:
+        """Hold the advisory lock `name`, on a connection of its own; True if we have it.
 
-        `on_wait` is called once if somebody else holds it. The server releases the lock when
-        this process dies, or it itself does: the lock saves work, what makes it right is the
-        commit. Raises StoreError if the server cannot be reached, as `connect`.
+        `on_wait` is called once if somebody else holds it, who is named in the log, then and now
+        and then. False, and without the lock, after `patience_s` (None: wait on). The server
+        frees it if its holder dies, is stopped for `warehouse.lease_seconds`, or if it dies
+        itself: the lock saves work, what makes it right is the commit. Raises StoreError if the
+        server cannot be reached, as `connect`.
         """
         conn = self._open()
         try:
-            waited = False
-            # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
-            while not _try_lock(conn, name):
-                if conn.closed:
-                    conn = self._open()
-                    continue
-                if on_wait is not None and not waited:
-                    on_wait()
-                waited = True
-                time.sleep(_LOCK_POLL_S)
-            yield
-        finally:
+            held = self._take(conn, name, on_wait, patience_s)
+        except BaseException:
             conn.close()
+            raise
+        if held is None:
+            conn.close()
+            yield False
+            return
+        with lease.signs_of_life(held, name):
+            yield True
+
+    def _take(
+        self, conn: Connection, name: str, on_wait: Callable[[], None] | None,
+        patience_s: float | None,
+    ) -> Connection | None:  # fmt: skip
+        """The connection that holds it, another one if the server went away; None: too late."""
+        began = told = time.monotonic()
+        waited = False
+        # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
+        while (taken := _try_lock(conn, name)) is not True:
+            if taken is None:
+                conn = self._open()
+                continue
+            now = time.monotonic()
+            if on_wait is not None and not waited:
+                on_wait()
+            if not waited or now - told >= TELL_EVERY_S:
+                told = now
+                log.info("%s: held by %s; waiting", name, advisory.holders(conn, name))
+            waited = True
+            if patience_s is not None and now - began >= patience_s:
+                log.error(
+                    "%s: held by %s. That is too long after %.1f h: no longer waiting for it",
+                    name, advisory.holders(conn, name), (now - began) / 3600,
+                )  # fmt: skip
+                conn.close()
+                return None
+            time.sleep(_LOCK_POLL_S)
+        return conn
 
     def close(self) -> None:
         """Close this process's cached connection; the next use opens another."""
@@ -185,6 +220,8 @@ class Warehouse:
                     conn.rollback()
                 if isinstance(error, psycopg2.Error) and conn.closed:
                     raise self._lost(error) from error
+                if isinstance(error, psycopg2.errors.LockNotAvailable):
+                    raise self._kept_out(conn, error) from error
             raise
         finally:
             if cached:
@@ -240,10 +277,28 @@ class Warehouse:
             error = state.outcome.exception() if state.outcome else None
             log.warning("Waiting for the warehouse %s: %s", self._dsn, str(error).strip())
 
-    def _lost(self, error: psycopg2.Error) -> StoreError:
+    def _kept_out(self, conn: Connection, error: psycopg2.Error) -> StoreError:
+        seconds = limits_of(conn).lock_wait_s
+        older = "a.xact_start < now() - %(seconds)s * interval '1 second'"
+        who = described(conn, older, {"seconds": seconds})
+        with suppress(psycopg2.Error):
+            conn.rollback()
         return StoreError(
-            f"The connection to the warehouse {self._dsn} was lost: {str(error).strip()}. "
-            "Whether the last transaction was committed is known by reading the ledger."
+            f"The warehouse {self._dsn}: {server_message(error)} Others have held what was asked "
+            f"for longer than {seconds:.0f} s (warehouse.lock_wait_seconds). Transactions of that "
+            f"age: {who}. End what is in the way, then run again."
+        )
+
+    def _lost(self, error: psycopg2.Error) -> StoreError:
+        # The server says why to a client that is gone, or stopped: libpq cannot pass it on.
+        limits = self.dsn().limits
+        return StoreError(
+            f"The connection to the warehouse {self._dsn} was lost: {' '.join(str(error).split())} "
+            "Whether the last transaction was committed is known by reading the ledger: run "
+            "again. If the server was up, this process did nothing in a transaction, because it "
+            "was stopped or its machine slept, for longer than warehouse.idle_transaction_seconds "
+            f"({limits.idle_transaction_s:g}), or warehouse.idle_commit_seconds "
+            f"({limits.idle_commit_s:g}) while it kept readers out."
         )
 
 
@@ -254,14 +309,15 @@ def server_message(error: psycopg2.Error) -> str:
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
 
 
-def _try_lock(conn: Connection, name: str) -> bool:
-    """Whether we hold it now; False with `conn` closed where the server went away."""
+def _try_lock(conn: Connection, name: str) -> bool | None:
+    """Whether we hold it now; None with `conn` closed where the server went away."""
     try:
-        conn.autocommit = True
+        if not conn.autocommit:
+            lease.begin(conn)
         with conn.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
             return cursor.fetchone() == (True,)
     except psycopg2.OperationalError:
         if conn.closed:
-            return False
+            return None
         raise
