@@ -14,6 +14,7 @@ from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.warehouse import ledger_view
+from luigi_traffic.tasks.time_limit import time_limit
 
 logger = logging.getLogger("luigi_traffic")
 #: Progress goes to luigid as it comes, and into the log this often.
@@ -52,7 +53,10 @@ class Stage(luigi.Task):
 
         limit = parts().settings.pipeline.stage_timeout_hours * 3600
         # A holder that works ends within this time; the commit decides if it goes on after it.
-        with parts().warehouse.lock(self.lock_name, waiting, limit):
+        with (
+            parts().warehouse.lock(self.lock_name, waiting, limit),
+            time_limit(self.label, limit, "pipeline.stage_timeout_hours"),
+        ):
             self._told = time.monotonic()
             if self.complete():
                 logger.info("%s: another runner has done it", self.label)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from psycopg2.extensions import connection as Connection
 from tenacity import RetryCallState
 
 from luigi_traffic.errors import DataError, SettingsError, StoreError
-from luigi_traffic.warehouse import advisory, lease, opening, schema
+from luigi_traffic.warehouse import lease, opening, schema
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.limits import limits_of
-from luigi_traffic.warehouse.patience import TELL_EVERY_S, described
+from luigi_traffic.warehouse.patience import described
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ log = logging.getLogger(__name__)
 RETRY_CONNECT_S = 10.0
 RETRY_AGAIN_S = 90.0
 QUERY_TIMEOUT_S = 60
-_LOCK_POLL_S = 0.5
 
 # The user's text is opened as a cursor by the server: one statement that returns rows,
 # or an error. Text sent as it is could end our READ ONLY transaction with its own COMMIT.
@@ -145,47 +143,8 @@ class Warehouse:
         itself: the lock saves work, what makes it right is the commit. Raises StoreError if the
         server cannot be reached, as `connect`.
         """
-        conn = self._open()
-        try:
-            held = self._take(conn, name, on_wait, patience_s)
-        except BaseException:
-            conn.close()
-            raise
-        if held is None:
-            conn.close()
-            yield False
-            return
-        with lease.signs_of_life(held, name):
-            yield True
-
-    def _take(
-        self, conn: Connection, name: str, on_wait: Callable[[], None] | None,
-        patience_s: float | None,
-    ) -> Connection | None:  # fmt: skip
-        """The connection that holds it, another one if the server went away; None: too late."""
-        began = told = time.monotonic()
-        waited = False
-        # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
-        while (taken := _try_lock(conn, name)) is not True:
-            if taken is None:
-                conn = self._open()
-                continue
-            now = time.monotonic()
-            if on_wait is not None and not waited:
-                on_wait()
-            if not waited or now - told >= TELL_EVERY_S:
-                told = now
-                log.info("%s: held by %s; waiting", name, advisory.holders(conn, name))
-            waited = True
-            if patience_s is not None and now - began >= patience_s:
-                log.error(
-                    "%s: held by %s. That is too long after %.1f h: no longer waiting for it",
-                    name, advisory.holders(conn, name), (now - began) / 3600,
-                )  # fmt: skip
-                conn.close()
-                return None
-            time.sleep(_LOCK_POLL_S)
-        return conn
+        with lease.hold(self._open, name, on_wait, patience_s) as held:
+            yield held
 
     def close(self) -> None:
         """Close this process's cached connection; the next use opens another."""
@@ -307,17 +266,3 @@ def server_message(error: psycopg2.Error) -> str:
     diag = error.diag
     parts = [diag.message_primary or str(error).strip(), diag.message_detail, diag.message_hint]
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
-
-
-def _try_lock(conn: Connection, name: str) -> bool | None:
-    """Whether we hold it now; None with `conn` closed where the server went away."""
-    try:
-        if not conn.autocommit:
-            lease.begin(conn)
-        with conn.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
-            return cursor.fetchone() == (True,)
-    except psycopg2.OperationalError:
-        if conn.closed:
-            return None
-        raise
