@@ -165,6 +165,57 @@ def test_one_stopped_while_it_fills_its_table_keeps_nobody_from_removing_that(
     committed(server, "id-2")
 
 
+READER = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from luigi_traffic.errors import TrafficError
+from luigi_traffic.warehouse.connection import Warehouse
+from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.warehouse.limits import Limits
+
+server = EmbeddedServer(Path(sys.argv[1]))
+warehouse = Warehouse(lambda: replace(server.ensure_running(), limits=Limits(dead_host_s=4)))
+
+
+class Stops:
+    seen = 0
+
+    def write(self, data):
+        Stops.seen += len(data)
+        if Stops.seen == len(data):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+try:
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        rows = "SELECT repeat('x', 1000) FROM gold.tiny, generate_series(1, 200000)"
+        cursor.copy_expert(f"COPY ({rows}) TO STDOUT", Stops())
+except TrafficError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_reader_stopped_while_rows_are_sent_to_it_stops_no_writer(
+    server: EmbeddedServer, warehouse: Warehouse
+) -> None:
+    """It is active, not idle: what ends it is that it takes nothing in."""
+    committed(server, "id-1")
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(server.folder)], text=True, stderr=subprocess.PIPE
+    )
+    try:
+        _, status = os.waitpid(reader.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), reader.communicate()
+        began = time.monotonic()
+        committed(server, "id-2")
+        assert time.monotonic() - began < 45
+        assert psutil.Process(reader.pid).status() == psutil.STATUS_STOPPED
+        assert "StoreError: " in continued(reader)
+    finally:
+        reader.kill()
+
+
 def test_a_lock_held_past_our_limits_is_an_error_that_names_its_holder(
     server: EmbeddedServer, warehouse: Warehouse
 ) -> None:
