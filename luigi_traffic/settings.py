@@ -88,8 +88,9 @@ class WarehouseSettings(Section):
     dead_host_seconds: int = Field(
         120, ge=4, description="after which a host that does not answer is given up, on both sides"
     )
+    # Not shorter than the pauses of a writer that waits for readers (warehouse/turns.py).
     idle_transaction_seconds: float = Field(
-        600.0, gt=0, description="after which the server ends a transaction that does nothing"
+        600.0, ge=10, description="after which the server ends a transaction that does nothing"
     )
     idle_commit_seconds: float = Field(
         30.0, gt=0, description="the same, while a transaction keeps readers out of a table"

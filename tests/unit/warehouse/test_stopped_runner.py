@@ -49,7 +49,8 @@ from luigi_traffic.warehouse.partitions import Bounds
 from luigi_traffic.warehouse.tables import gold_table
 
 folder, partition_id, limit = sys.argv[1:]
-limits = Limits(idle_transaction_s=float(limit), idle_commit_s=float(limit))
+# Longer than a writer pauses between two tries.
+limits = Limits(idle_transaction_s=2 * float(limit), idle_commit_s=float(limit))
 server = EmbeddedServer(Path(folder))
 warehouse = Warehouse(lambda: replace(server.ensure_running(), limits=limits))
 day = date(2012, 3, 28)
@@ -107,7 +108,10 @@ def stopped(
 
 def committed(server: EmbeddedServer, partition_id: str) -> None:
     process = runner(server, partition_id)
-    said, errors = process.communicate(timeout=60)
+    try:
+        said, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, said) == (0, "won\n"), errors
 
 
@@ -154,7 +158,7 @@ def test_one_stopped_while_it_fills_its_table_keeps_nobody_from_removing_that(
     with stopped(server, "id-2", CrashPoint.GOLD_COMMITTED) as process:
         with warehouse.connect() as conn:
             (staged,) = TABLE.orphans(conn)
-        deadline = time.monotonic() + LIMIT_S + 10
+        deadline = time.monotonic() + 2 * LIMIT_S + 10
         while True:
             with warehouse.connect() as conn:
                 TABLE.discard(conn, staged)
