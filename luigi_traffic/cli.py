@@ -105,19 +105,39 @@ def status(
         datetime | None,
         typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="last day"),
     ] = None,
+    fail_if_older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="only services; exit code 1 if one shows no sign of life for that long: 10m, 1h",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Days and stages, what is missing and why, and the models.
+    """Days and stages, what is missing and why, the models, and the services of this home.
 
     \b
     luigi-traffic status
     luigi-traffic status --dataset its --from 2024-05-01 --to 2024-05-31
+    luigi-traffic status --fail-if-older-than 10m
     """
-    from luigi_traffic.commands import status, status_page
+    from luigi_traffic.commands import freshness
+    from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show
 
+    services = freshness.rows()
+    if fail_if_older_than is not None:
+        show(services, as_json, freshness.draw)
+        if told := freshness.too_old(
+            services, duration(fail_if_older_than, "--fail-if-older-than")
+        ):
+            typer.echo("\n".join(told), err=True)
+            raise typer.Exit(1)
+        return
+    from luigi_traffic.commands import status, status_page
+
     wanted = status.Range(days, _day(first), _day(last))
-    show(status.rows(dataset, wanted), as_json, status_page.draw)
+    show(status.rows(dataset, wanted) + services, as_json, status_page.draw)
 
 
 @app.command()

@@ -1,7 +1,8 @@
-"""Named places where a test may kill the process for real (SIGKILL).
+"""Named places where a test may kill the process for real (SIGKILL), or stop it (SIGSTOP).
 
-Off unless `LUIGI_TRAFFIC_CRASH_AT` names a point, or `point:3` for the third time
-it is passed. A test walks all of them and asserts that the child died by signal 9.
+Off unless `LUIGI_TRAFFIC_CRASH_AT` or `LUIGI_TRAFFIC_STOP_AT` names a point, or `point:3` for the
+third time it is passed. A test walks all of them and asserts that the child died by signal 9.
+A stopped process lives on and keeps its connections and locks, as one on a machine that sleeps.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections import Counter
 from enum import StrEnum
 
 VARIABLE = "LUIGI_TRAFFIC_CRASH_AT"
+STOP_VARIABLE = "LUIGI_TRAFFIC_STOP_AT"
+_SIGNALS = {VARIABLE: signal.SIGKILL, STOP_VARIABLE: signal.SIGSTOP}
 
 
 class CrashPoint(StrEnum):
@@ -38,17 +41,15 @@ class CrashPoint(StrEnum):
     FORECAST_COMMITTED = "forecast.committed"
 
 
-_passed: Counter[str] = Counter()
+_passed: Counter[tuple[str, str]] = Counter()
 
 
 def crash_point(point: CrashPoint) -> None:
-    """Die here by SIGKILL if a test asked for it; otherwise do nothing."""
-    wanted = os.environ.get(VARIABLE)
-    if not wanted:
-        return
-    name, _, nth = wanted.partition(":")
-    if name != point.value:
-        return
-    _passed[name] += 1
-    if _passed[name] == int(nth or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+    """Die here by SIGKILL, or stop by SIGSTOP, if a test asked for it; otherwise do nothing."""
+    for variable, number in _SIGNALS.items():
+        name, _, nth = os.environ.get(variable, "").partition(":")
+        if name != point.value:
+            continue
+        _passed[variable, name] += 1
+        if _passed[variable, name] == int(nth or 1):
+            os.kill(os.getpid(), number)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psutil
+
+from luigi_traffic.errors import TransientError
 
 #: How long a run may take to end after SIGTERM. Nothing is lost if it is killed: what is
 #: not committed does not exist.
@@ -26,6 +28,16 @@ _POLL_S = 0.2
 def command(task: str, arguments: Sequence[str]) -> list[str]:
     """`luigi --module luigi_traffic.run TASK …` with this Python, whatever the PATH says."""
     return [sys.executable, "-m", "luigi", "--module", "luigi_traffic.run", task, *arguments]
+
+
+class RunTimeout(TransientError):
+    """A run took longer than it may, and was stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"not done within {seconds / 3600:.3g} h, so it was stopped with all that it started. "
+            "What it committed stays. If it has that much to do, raise pipeline.run_timeout_hours."
+        )
 
 
 class LuigiRun:
@@ -54,18 +66,33 @@ class LuigiRun:
         """The exit status, None while it runs."""
         return self._started.poll()
 
-    def wait(self, stop: threading.Event) -> int | None:
-        """Wait for its end, or for `stop`, and then stop it. The exit status; None if stopped."""
+    def wait(
+        self,
+        stop: threading.Event,
+        seconds: float,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> int | None:
+        """Wait for its end, or for `stop`, and then stop it. The exit status; None if stopped.
+
+        `meanwhile` is called several times a second. Raises `RunTimeout`, and the run is
+        stopped, if it has not ended after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
         while self.poll() is None:
             if stop.wait(_POLL_S):
                 self.stop()
                 return None
+            if time.monotonic() > deadline:
+                self.stop()
+                raise RunTimeout(seconds)
+            meanwhile()
         return self.returncode
 
-    def stop(self, grace: float = GRACE_S) -> None:
-        """SIGTERM to its process group; SIGKILL to what is left after `grace` seconds."""
+    def stop(self, grace: float | None = None) -> None:
+        """SIGTERM to its process group; SIGKILL to what is left after `grace` seconds (30)."""
         group = self._started.pid
-        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILLED_S)):
+        term_s = GRACE_S if grace is None else grace
+        for number, seconds in ((signal.SIGTERM, term_s), (signal.SIGKILL, _KILLED_S)):
             with suppress(ProcessLookupError):
                 os.killpg(group, number)
             deadline = time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,25 @@ class Parts:
 
     def _dsn(self) -> Dsn:
         from luigi_traffic.warehouse.dsn import Dsn
+        from luigi_traffic.warehouse.limits import Limits
 
         chosen = self.settings.warehouse
+        limits = Limits(
+            connect_s=chosen.connect_timeout_seconds,
+            dead_host_s=chosen.dead_host_seconds,
+            idle_transaction_s=chosen.idle_transaction_seconds,
+            idle_commit_s=chosen.idle_commit_seconds,
+            lock_wait_s=chosen.lock_wait_seconds,
+            patience_s=chosen.patience_hours * 3600,
+            lease_s=chosen.lease_seconds,
+        )
         if chosen.kind == "embedded":
             from luigi_traffic.warehouse.embedded import EmbeddedServer
 
-            return EmbeddedServer(home() / "postgres").ensure_running()
+            return replace(EmbeddedServer(home() / "postgres").ensure_running(), limits=limits)
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
-            chosen.secret(), chosen.sslmode, chosen.ca_file,
+            chosen.secret(), chosen.sslmode, chosen.ca_file, limits=limits,
         )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ Whose process is whose: `luigi_traffic.processes`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -25,7 +24,7 @@ from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from luigi_traffic import processes
+from luigi_traffic import file_lock, processes
 from luigi_traffic.errors import StoreError, did_you_mean
 from luigi_traffic.layers import home
 from luigi_traffic.processes import Recorded
@@ -153,7 +152,7 @@ def _locked() -> Iterator[None]:
     # Python does not hand the descriptor on to what we start (PEP 446).
     descriptor = os.open(folder() / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file_lock.lock(descriptor, folder() / "lock", 2 * START_TIMEOUT_S)
         yield
     finally:
         os.close(descriptor)

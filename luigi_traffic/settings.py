@@ -29,6 +29,12 @@ class PipelineSettings(Section):
     dataset: str = Field("", description="dataset plugin of a run that names none")
     model: str = Field("", description="model plugin of a run that names none")
     window_days: int = Field(30, ge=1, description="days of gold a model is trained on")
+    stage_timeout_hours: float = Field(
+        12.0, gt=0, description="how long one stage of one day, or a training, may take"
+    )
+    run_timeout_hours: float = Field(
+        24.0, gt=0, description="how long a run that daily or listen has started may take"
+    )
 
 
 class PluginsSettings(Section):
@@ -86,6 +92,26 @@ class WarehouseSettings(Section):
         "prefer", description="kind server: how much TLS, as libpq has it"
     )
     ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
+    connect_timeout_seconds: int = Field(5, ge=2, description="for one try to open a connection")
+    dead_host_seconds: int = Field(
+        120, ge=4, description="after which a host that does not answer is given up, on both sides"
+    )
+    # Not shorter than the pauses of a writer that waits for readers (warehouse/turns.py).
+    idle_transaction_seconds: float = Field(
+        600.0, ge=10, description="after which the server ends a transaction that does nothing"
+    )
+    idle_commit_seconds: float = Field(
+        30.0, gt=0, description="the same, while a transaction keeps readers out of a table"
+    )
+    lock_wait_seconds: float = Field(
+        600.0, gt=0, description="for which a statement waits for a lock that somebody else holds"
+    )
+    patience_hours: float = Field(
+        6.0, gt=0, description="for which a commit waits for readers of its table"
+    )
+    lease_seconds: float = Field(
+        300.0, gt=0, description="after which a runner that shows no sign of life loses its lock"
+    )
 
     def secret(self) -> str:
         """The password, empty where none is set."""

@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as Date
+from functools import partial
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from luigi_traffic import clock as clocks
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.luigi_process import LuigiRun, command
+from luigi_traffic.heartbeat import Heartbeat, Pulse
+from luigi_traffic.layers import home
+from luigi_traffic.luigi_process import LuigiRun, RunTimeout, command
 from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
 from luigi_traffic.settled import last_settled_day
@@ -55,8 +58,10 @@ class Run(Protocol):
     def start(self) -> None:
         """Start it. Raises OSError."""
 
-    def wait(self, stop: threading.Event) -> int | None:
-        """Its exit status; None where `stop` came first, and it was stopped."""
+    def wait(
+        self, stop: threading.Event, seconds: float, meanwhile: Callable[[], None]
+    ) -> int | None:
+        """Its exit status; None where `stop` came first, and it was stopped. Raises RunTimeout."""
 
 
 class Clock:
@@ -104,7 +109,12 @@ class Schedule:
 class Daily:
     """The runs of one day of one dataset."""
 
-    def __init__(self, options: Options, run: Callable[[list[str]], Run] = LuigiRun) -> None:
+    def __init__(
+        self,
+        options: Options,
+        run: Callable[[list[str]], Run] = LuigiRun,
+        pulse: Callable[[str], Pulse] = lambda service: Pulse(),
+    ) -> None:
         """Raises `TrafficError` for a name that no plugin provides, or a wrong argument."""
         chosen = settings().pipeline
         self.dataset = plugins().dataset(options.dataset or chosen.dataset)
@@ -113,6 +123,8 @@ class Daily:
         self.catch_up = options.catch_up
         self.arguments = for_all_runs(options.luigi_arguments)
         self._run = run
+        self.limit_s = chosen.run_timeout_hours * 3600
+        self.pulse = pulse(f"daily-{self.dataset.name}")
 
     def commands(self, day: Date) -> list[tuple[str, list[str]]]:
         """What each run is for, and its command, in order."""
@@ -151,15 +163,22 @@ class Daily:
                 failed.append(what)
         if not failed:
             logger.info("daily %s: %s is done", self.dataset.name, day)
+            self.pulse.succeeded(str(day))
+        elif not stop.is_set():
+            self.pulse.failed(str(day), f"{', '.join(failed)} FAILED; see the log")
         return not failed
 
     def _succeeds(self, what: str, words: list[str], stop: threading.Event) -> bool:
+        self.pulse.doing(what)
         try:
             run = self._run(words)
             run.start()
-            code = run.wait(stop)
+            code = run.wait(stop, self.limit_s, self.pulse.beat)
         except OSError as e:
             logger.error("daily: %s could not be started: %s", what, e)
+            return False
+        except RunTimeout as e:
+            logger.error("daily: %s FAILED: %s", what, e)
             return False
         if code is None:
             logger.warning("daily: %s was stopped before it was done", what)
@@ -208,7 +227,8 @@ def serve(daily: Daily, at: time, stop: threading.Event, clock: Clock) -> None:
         day, following = schedule.due(clock.now())
         if day == done:
             logger.info("daily %s: next at %s", daily.dataset.name, _shown(following, daily.zone))
-            _wait_until(following, stop, clock)
+            daily.pulse.doing(f"waiting for {_shown(following, daily.zone)}")
+            _wait_until(following, stop, clock, daily.pulse)
             continue
         if failing not in (None, day):
             logger.error(
@@ -226,7 +246,8 @@ def serve(daily: Daily, at: time, stop: threading.Event, clock: Clock) -> None:
                 "daily %s: %s FAILED, attempt %d; the next one at %s",
                 daily.dataset.name, day, failures, _shown(again, daily.zone),
             )  # fmt: skip
-            _wait_until(again, stop, clock)
+            daily.pulse.doing(f"{day} FAILED, waiting for {_shown(again, daily.zone)}")
+            _wait_until(again, stop, clock, daily.pulse)
     logger.info("daily %s: stopped", daily.dataset.name)
 
 
@@ -236,8 +257,9 @@ def pause(failures: int) -> timedelta:
     return min(doubled, LONGEST_PAUSE)
 
 
-def _wait_until(moment: datetime, stop: threading.Event, clock: Clock) -> None:
+def _wait_until(moment: datetime, stop: threading.Event, clock: Clock, pulse: Pulse) -> None:
     while not stop.is_set() and (left := (moment - clock.now()).total_seconds()) > 0:
+        pulse.beat()
         clock.wait(stop, min(left, _LOOK_S))
 
 
@@ -249,9 +271,12 @@ def daily(options: Options) -> bool:
     """The command. Without `at`: whether the day that just ended is done. With it: serve, until
     SIGTERM or Ctrl-C. Raises `TrafficError` where it cannot begin.
     """
-    runs, clock = Daily(options), Clock()
-    with stop_signal() as stop:
-        if options.at is None:
-            return runs.work(last_settled_day(runs.dataset, clock.now()), stop)
-        serve(runs, options.at, stop, clock)
-        return True
+    runs, clock = Daily(options, pulse=partial(Heartbeat, home())), Clock()
+    try:
+        with stop_signal() as stop:
+            if options.at is None:
+                return runs.work(last_settled_day(runs.dataset, clock.now()), stop)
+            serve(runs, options.at, stop, clock)
+            return True
+    finally:
+        runs.pulse.doing("nothing: it has ended")

@@ -18,6 +18,8 @@ from luigi_traffic.events.listener import Listener, Wanted
 from luigi_traffic.events.received import DayWanted
 from luigi_traffic.events.sending import ensure_topics
 from luigi_traffic.events.stream import Stream
+from luigi_traffic.heartbeat import Heartbeat
+from luigi_traffic.layers import home
 from luigi_traffic.luigi_process import LuigiRun, command
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
@@ -64,6 +66,7 @@ def listen(options: Options) -> None:
     def run(day: DayWanted) -> LuigiRun:
         return LuigiRun(words(options.task, day, options.luigi_arguments))
 
+    pulse = Heartbeat(home(), f"listen-{group}")
     with stop_signal() as stop:
         stream = Stream(chosen.events, topics, group)
         logger.info("listening to %s as %s: %s", ", ".join(topics), group, options.task)
@@ -76,8 +79,11 @@ def listen(options: Options) -> None:
                 chosen.listen,
                 Wanted(plugins().datasets, datasets, options.first),
                 stop,
+                chosen.pipeline.run_timeout_hours * 3600,
+                pulse,
             ).listen(options.until_idle)
         finally:
+            pulse.doing("nothing: it has ended")
             stream.close()
 
 

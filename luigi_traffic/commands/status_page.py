@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from luigi_traffic.commands import freshness
 from luigi_traffic.commands.models import FORECASTERS
 from luigi_traffic.commands.output import Row, short, table, text
 from luigi_traffic.commands.status import ABSENT, DONE, MISSING, SHOWN, STALE
@@ -19,17 +20,22 @@ _STYLES = {DONE: "green", ABSENT: "dim", STALE: "yellow"}
 
 
 def draw(rows: Sequence[Row], console: Console) -> None:
-    """Of each dataset a table of days, the reasons for what is not done, and its models."""
-    if not rows:
+    """Of each dataset a table of days, the reasons for what is not done, and its models; then the
+    services."""
+    services = [row for row in rows if row["kind"] == "service"]
+    of_datasets = [row for row in rows if row["kind"] != "service"]
+    if not of_datasets:
         console.print(text(nothing_yet()))
+        freshness.draw(services, console)
         return
-    for dataset, group in groupby(rows, key=lambda row: str(row["dataset"])):
+    for dataset, group in groupby(of_datasets, key=lambda row: str(row["dataset"])):
         found = list(group)
         partitions = [row for row in found if row["kind"] == "partition"]
         _days(dataset, partitions, console)
         _reasons(partitions, console)
         for model in (row for row in found if row["kind"] == "model"):
             _model(model, console)
+    freshness.draw(services, console)
     console.print("luigid and the MLflow UI: luigi-traffic up")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+from luigi_traffic import file_lock
 from luigi_traffic.events.announcement import Announcement
 from luigi_traffic.events.log import EventLog
+
+#: Writing a line takes milliseconds.
+PATIENCE_S = 60.0
 
 
 class Journal(EventLog):
@@ -18,12 +21,13 @@ class Journal(EventLog):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def publish(self, announcement: Announcement) -> dict[str, Any]:  # noqa: D102
+    def publish(self, announcement: Announcement) -> dict[str, Any]:
+        """Append the event. Raises StoreError if another process keeps the file to itself."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{announcement.topic}.jsonl"
         line = json.dumps({"key": announcement.key, "event": announcement.event}, sort_keys=True)
         with path.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            file_lock.lock(file.fileno(), path, PATIENCE_S)
             offset = file.seek(0, os.SEEK_END)
             # A writer that was killed may have left half a line: end it, so that it stays
             # one unreadable line and does not swallow the next event.

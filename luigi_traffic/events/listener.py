@@ -3,8 +3,8 @@
 A message ends in one of these ways, and only then its offset is committed:
 
     done          the run of its day ended with 0, now or when the same event came before
-    dead letter   it is no announcement, or its runs kept failing: a copy with the reason is in
-                  the dead-letter topic
+    dead letter   it is no announcement, or its runs kept failing or did not end: a copy with the
+                  reason is in the dead-letter topic
     left out      it announces a dataset or a day that this listener was not asked for
 
 Anything else (a stop, a crash, a server that is gone) leaves the offset where it was, and the
@@ -20,11 +20,13 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date as Date
+from math import inf
 from typing import Protocol, TypeVar
 
 from luigi_traffic.errors import StoreError
 from luigi_traffic.events.received import DayWanted, Message, Unreadable, understand
 from luigi_traffic.events.stream import Stream, place
+from luigi_traffic.heartbeat import Pulse
 from luigi_traffic.luigi_process import NOT_RUN
 from luigi_traffic.settings import ListenSettings
 from luigi_traffic.warehouse.consumed import Busy, ConsumedEvents, Decision, Outcome
@@ -38,6 +40,8 @@ _NEXT_S = 1.0
 _LOOK_S = 0.5
 _BUSY_S = 2.0
 _ELSEWHERE_S = 15.0
+_LONGEST_ELSEWHERE_S = 600.0
+_TELL_EVERY_S = 300.0
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
@@ -80,7 +84,10 @@ class Listener:
         settings: ListenSettings,
         wanted: Wanted,
         stop: threading.Event,
+        limit_s: float,
+        pulse: Pulse | None = None,
     ) -> None:
+        """`limit_s` is how long all runs of one event may take together."""
         self.stream = stream
         self.decided = decided
         self.dead_letter = dead_letter
@@ -88,6 +95,8 @@ class Listener:
         self.settings = settings
         self.wanted = wanted
         self.stop = stop
+        self.limit_s = limit_s
+        self.pulse = pulse or Pulse()
 
     def listen(self, until_idle: float | None = None) -> None:
         """Work until `stop`, or until nothing is left and none came for `until_idle` seconds.
@@ -96,7 +105,9 @@ class Listener:
         or Kafka are away for longer than five minutes; SettingsError.
         """
         idle_since = time.monotonic()
+        self.pulse.doing("listening")
         while not self.stop.is_set():
+            self.pulse.beat()
             message = self.stream.next(_NEXT_S)
             if message is not None:
                 try:
@@ -104,6 +115,7 @@ class Listener:
                 except Stopped:
                     break
                 self.stream.commit(message)
+                self.pulse.doing("listening")
                 idle_since = time.monotonic()
             elif self._idle(time.monotonic() - idle_since, until_idle):
                 logger.info("nothing came for %g s: ending", until_idle)
@@ -136,38 +148,63 @@ class Listener:
             self._patiently(lambda: self.decided.write(decision))
 
     def _work(self, message: Message, day: DayWanted) -> tuple[Outcome, int]:
-        """Run until a run ends well, or as often as the settings say."""
-        attempts, pause = self.settings.attempts, self.settings.backoff_seconds
-        attempt = 0
+        """Run until a run ends well, as often and for as long as the settings say."""
+        deadline = time.monotonic() + self.limit_s
+        after_failure = _doubled(self.settings.backoff_seconds)
+        elsewhere = _doubled(_ELSEWHERE_S, _LONGEST_ELSEWHERE_S)
+        attempt = 1
         while True:
-            attempt += 1
-            logger.info("%s: %s: run %d of %d", place(message), day, attempt, attempts)
-            started = time.monotonic()
-            status = self._finish(self.run(day))
-            seconds = time.monotonic() - started
+            status = self._run(message, day, attempt, deadline)
             if status == 0:
-                logger.info("%s: %s: done (%.1f s)", place(message), day, seconds)
+                self.pulse.succeeded(str(day))
                 return "done", attempt
+            pause = next(elsewhere if status == NOT_RUN else after_failure)
+            if why := self._given_up(status, attempt, time.monotonic() + pause >= deadline):
+                break
             if status == NOT_RUN:
                 logger.info("%s: %s: another worker is at it, looking again", place(message), day)
-                attempt -= 1
-                self._wait(_ELSEWHERE_S)
-                continue
-            logger.error(
-                "%s: %s: run %d of %d ended with exit status %d (%.1f s)",
-                place(message), day, attempt, attempts, status, seconds,
-            )  # fmt: skip
-            if attempt == attempts:
-                break
+            else:
+                attempt += 1
             self._wait(pause)
-            pause *= 2
-        self._bury(message, f"{attempts} runs failed, the last with exit status {status}", attempts)
-        return "dead-letter", attempts
+        self.pulse.failed(str(day), why)
+        self._bury(message, why, attempt)
+        return "dead-letter", attempt
 
-    def _finish(self, run: Run) -> int:
+    def _run(self, message: Message, day: DayWanted, attempt: int, deadline: float) -> int | None:
+        """One run: its exit status; None if it did not end in time."""
+        of = f"run {attempt} of {self.settings.attempts}"
+        logger.info("%s: %s: %s", place(message), day, of)
+        self.pulse.doing(f"{day}: {of}")
+        started = time.monotonic()
+        status = self._finish(self.run(day), deadline)
+        seconds = time.monotonic() - started
+        if status == 0:
+            logger.info("%s: %s: done (%.1f s)", place(message), day, seconds)
+        elif status != NOT_RUN:
+            how = "was stopped" if status is None else f"ended with exit status {status}"
+            logger.error("%s: %s: %s %s (%.1f s)", place(message), day, of, how, seconds)
+        return status
+
+    def _given_up(self, status: int | None, attempt: int, late: bool) -> str | None:
+        """Why there will be no other run after one that ended so; None if there will."""
+        limit = f"within {self.limit_s / 3600:.3g} h (pipeline.run_timeout_hours)"
+        if status is None:
+            return f"run {attempt} did not end {limit}, and was stopped"
+        if status == NOT_RUN:
+            return f"another worker on luigid was at it and did not end {limit}" if late else None
+        if late or attempt == self.settings.attempts:
+            more = f" {limit}" if late else ""
+            return f"{attempt} runs failed{more}, the last with exit status {status}"
+        return None
+
+    def _finish(self, run: Run, deadline: float) -> int | None:
+        """The exit status of the run; None if the deadline came first, and it was stopped."""
         run.start()
         try:
             while (status := run.poll()) is None:
+                if time.monotonic() >= deadline:
+                    run.stop()
+                    return None
                 self._wait(_LOOK_S)
         except BaseException:
             run.stop()
@@ -182,17 +219,29 @@ class Listener:
 
     @contextmanager
     def _claimed(self, day: DayWanted) -> Iterator[None]:
-        """Alone with the event: a rebalance may have given it to two members at once."""
+        """Alone with the event: a rebalance may have given it to two members at once.
+
+        Not for longer than the other member may work on it: two at once do no harm.
+        """
+        began = told = time.monotonic()
         with ExitStack() as stack:
-            told = False
             while True:
                 try:
                     self._patiently(lambda: stack.enter_context(self.decided.claim(day.event_id)))
                     break
                 except Busy:
-                    if not told:
+                    now = time.monotonic()
+                    if now == began or now - told >= _TELL_EVERY_S:
+                        told = now
                         logger.info("%s: another member is at it, waiting", day)
-                    told = True
+                        self.pulse.doing(f"{day}: another member is at it, waiting")
+                    if now - began >= self.limit_s:
+                        logger.error(
+                            "%s: another member has been at it for %.3g h, longer than "
+                            "pipeline.run_timeout_hours: no longer waiting for it", day,
+                            (now - began) / 3600,
+                        )  # fmt: skip
+                        break
                     self._wait(_BUSY_S)
             yield
 
@@ -214,11 +263,19 @@ class Listener:
         """Let time pass without leaving the group. Raises Stopped."""
         deadline = time.monotonic() + seconds
         while not self.stop.is_set():
+            self.pulse.beat()
             left = deadline - time.monotonic()
             if left <= 0:
                 return
             self.stream.tend(min(left, _NEXT_S))
         raise Stopped
+
+
+def _doubled(first: float, longest: float = inf) -> Iterator[float]:
+    """Pauses, each twice as long as the one before."""
+    while True:
+        yield min(first, longest)
+        first *= 2
 
 
 def _settles(earlier: Decision, message: Message) -> bool:

@@ -16,6 +16,7 @@ from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.warehouse import ledger_view
+from luigi_traffic.tasks.time_limit import time_limit
 
 logger = logging.getLogger("luigi_traffic")
 #: Progress goes to luigid as it comes, and into the log this often.
@@ -52,8 +53,13 @@ class Stage(luigi.Task):
             self.tell("another runner is at it: waiting")
             logger.info("%s: another runner is at it, waiting", self.label)
 
+        limit = parts().settings.pipeline.stage_timeout_hours * 3600
         parts().catalog.begin_work()
-        with parts().warehouse.lock(self.lock_name, waiting):
+        # A holder that works ends within this time; the commit decides if it goes on after it.
+        with (
+            parts().warehouse.lock(self.lock_name, waiting, limit),
+            time_limit(self.label, limit, "pipeline.stage_timeout_hours"),
+        ):
             self._told = time.monotonic()
             if self.complete():
                 logger.info("%s: another runner has done it", self.label)

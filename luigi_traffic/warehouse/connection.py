@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,8 +16,10 @@ from psycopg2.extensions import connection as Connection
 from tenacity import RetryCallState
 
 from luigi_traffic.errors import DataError, SettingsError, StoreError
-from luigi_traffic.warehouse import advisory, opening, schema
+from luigi_traffic.warehouse import lease, opening, schema
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.limits import limits_of
+from luigi_traffic.warehouse.patience import described
 from luigi_traffic.warehouse.server_errors import server_message, translated
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 RETRY_CONNECT_S = 10.0
 RETRY_AGAIN_S = 90.0
 QUERY_TIMEOUT_S = 60
-_LOCK_POLL_S = 0.5
 _DENIED = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
 
 # The user's text is opened as a cursor by the server: one statement that returns rows,
@@ -132,31 +132,26 @@ class Warehouse:
                 raise DataError(f"The query was refused: {server_message(error)}") from error
 
     @contextmanager
-    def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the advisory lock `name`, on a connection of its own.
+    def lock(
+        self,
+        name: str,
+        on_wait: Callable[[], None] | None = None,
+        patience_s: float | None = None,
+    ) -> Iterator[bool]:
+        """Hold the advisory lock `name`, on a connection of its own; True if we have it.
 
-        `on_wait` is called once if somebody else holds it. The server releases the lock when
-        this process dies, or it itself does: the lock saves work, what makes it right is the
-        commit. Raises StoreError if the server cannot be reached, as `connect`.
+        `on_wait` is called once if somebody else holds it, who is named in the log, then and now
+        and then. False, and without the lock, after `patience_s` (None: wait on). The server
+        frees it if its holder dies, is stopped for `warehouse.lease_seconds`, or if it dies
+        itself: the lock saves work, what makes it right is the commit. Raises StoreError if the
+        server cannot be reached, as `connect`.
         """
-        conn = self._open()
         try:
-            waited = False
-            # Polling, because Ctrl-C cannot interrupt psycopg2 in a blocking call.
-            while not _try_lock(conn, name):
-                if conn.closed:
-                    conn = self._open()
-                    continue
-                if on_wait is not None and not waited:
-                    on_wait()
-                waited = True
-                time.sleep(_LOCK_POLL_S)
-            yield
+            with lease.hold(self._open, name, on_wait, patience_s) as held:
+                yield held
         except psycopg2.Error as error:
             self._raise_translated(error)
             raise
-        finally:
-            conn.close()
 
     def close(self) -> None:
         """Close this process's cached connection; the next use opens another."""
@@ -192,6 +187,8 @@ class Warehouse:
                 if isinstance(error, psycopg2.Error):
                     if conn.closed:
                         raise self._lost(error) from error
+                    if isinstance(error, psycopg2.errors.LockNotAvailable):
+                        raise self._kept_out(conn, error) from error
                     self._raise_translated(error)
             raise
         finally:
@@ -252,21 +249,26 @@ class Warehouse:
         if ours := translated(error, self._dsn):
             raise ours from error
 
-    def _lost(self, error: psycopg2.Error) -> StoreError:
+    def _kept_out(self, conn: Connection, error: psycopg2.Error) -> StoreError:
+        seconds = limits_of(conn).lock_wait_s
+        older = "a.xact_start < now() - %(seconds)s * interval '1 second'"
+        who = described(conn, older, {"seconds": seconds})
+        with suppress(psycopg2.Error):
+            conn.rollback()
         return StoreError(
-            f"The connection to the warehouse {self._dsn} was lost: {str(error).strip()}. "
-            "Whether the last transaction was committed is known by reading the ledger."
+            f"The warehouse {self._dsn}: {server_message(error)} Others have held what was asked "
+            f"for longer than {seconds:.0f} s (warehouse.lock_wait_seconds). Transactions of that "
+            f"age: {who}. End what is in the way, then run again."
         )
 
-
-def _try_lock(conn: Connection, name: str) -> bool:
-    """Whether we hold it now; False with `conn` closed where the server went away."""
-    try:
-        conn.autocommit = True
-        with conn.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
-            return cursor.fetchone() == (True,)
-    except psycopg2.OperationalError:
-        if conn.closed:
-            return False
-        raise
+    def _lost(self, error: psycopg2.Error) -> StoreError:
+        # The server says why to a client that is gone, or stopped: libpq cannot pass it on.
+        limits = self.dsn().limits
+        return StoreError(
+            f"The connection to the warehouse {self._dsn} was lost: {' '.join(str(error).split())} "
+            "Whether the last transaction was committed is known by reading the ledger: run "
+            "again. If the server was up, this process did nothing in a transaction, because it "
+            "was stopped or its machine slept, for longer than warehouse.idle_transaction_seconds "
+            f"({limits.idle_transaction_s:g}), or warehouse.idle_commit_seconds "
+            f"({limits.idle_commit_s:g}) while it kept readers out."
+        )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.layers import Layers
+from luigi_traffic.warehouse.limits import Limits
 
-CONNECT_TIMEOUT_S = 5
 APPLICATION = "luigi_traffic"
+_LONGEST = 63  # bytes of a name in PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Dsn:
     sslmode: str = "prefer"
     ca_file: Path | None = None
     password_file: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def kwargs(self) -> dict[str, Any]:
         """Arguments for `psycopg2.connect`, password included."""
@@ -41,11 +44,9 @@ class Dsn:
             "password": self.password,
             "sslmode": self.sslmode,
             **({"sslrootcert": str(self.ca_file)} if self.ca_file else {}),
-            "connect_timeout": CONNECT_TIMEOUT_S,
-            "application_name": APPLICATION,
-            # A firewall must not forget a connection that idles under a long training,
-            # and a lock's connection must notice that its server is gone.
-            "keepalives_idle": 60,
+            # Whoever waits for us should know whom to look for.
+            "application_name": f"{APPLICATION} {os.getpid()}@{socket.gethostname()}"[:_LONGEST],
+            **self.limits.kwargs(),
         }
 
     def __str__(self) -> str:

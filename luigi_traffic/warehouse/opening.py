@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.layers import Layers
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.limits import LimitedConnection
 
 #: What the server or libpq says → what to do. There is no error code to go by before a session
 #: begins. A server that speaks another language than English (`lc_messages`) is not understood:
@@ -57,7 +58,9 @@ def connect(dsn: Dsn) -> Connection:
     TLS that does not fit; psycopg2's OperationalError where it may.
     """
     try:
-        made: Connection = psycopg2.connect(**dsn.kwargs())
+        made: LimitedConnection = psycopg2.connect(
+            **dsn.kwargs(), connection_factory=LimitedConnection
+        )
     except psycopg2.OperationalError as error:
         if todo := _todo(str(error), dsn):
             said = " ".join(str(error).split())
@@ -65,6 +68,7 @@ def connect(dsn: Dsn) -> Connection:
                 f"The warehouse {dsn} does not let {dsn.user} in: {said}. {todo}"
             ) from error
         raise
+    made.limits = dsn.limits
     return made
 
 

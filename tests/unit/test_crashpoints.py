@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import luigi_traffic
-from luigi_traffic.crashpoints import VARIABLE, CrashPoint, crash_point
+from luigi_traffic.crashpoints import STOP_VARIABLE, VARIABLE, CrashPoint, crash_point
 
 CODE = """
 from luigi_traffic.crashpoints import CrashPoint, crash_point
@@ -36,6 +37,23 @@ def test_the_process_dies_where_it_is_told(wanted: str, passed: int, status: int
         [sys.executable, "-c", CODE], env={VARIABLE: wanted}, capture_output=True, text=True
     )
     assert (child.returncode, len(child.stdout.split())) == (status, passed), child.stderr
+
+
+def test_the_process_stops_where_it_is_told_and_goes_on() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", CODE],
+        env={STOP_VARIABLE: "gold.staged:2"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _, status = os.waitpid(child.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGSTOP
+        os.kill(child.pid, signal.SIGCONT)
+        said, _ = child.communicate(timeout=30)
+    finally:
+        child.kill()
+    assert (child.returncode, said.split()) == (0, ["0", "1", "2"])
 
 
 def test_nothing_happens_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:

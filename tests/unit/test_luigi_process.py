@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from luigi_traffic.luigi_process import LuigiRun, command
+from luigi_traffic import luigi_process
+from luigi_traffic.luigi_process import LuigiRun, RunTimeout, command
 from luigi_traffic.stop_signal import stop_signal
 
 
@@ -38,7 +39,7 @@ def test_the_command_runs_luigi_with_the_tasks_of_the_pipeline() -> None:
 @pytest.mark.parametrize("status", [0, 30])
 def test_the_exit_status(status: int) -> None:
     run = python(f"raise SystemExit({status})")
-    assert run.wait(threading.Event()) == status == run.returncode
+    assert run.wait(threading.Event(), 60) == status == run.returncode
 
 
 def test_before_it_starts_there_is_nothing_to_ask() -> None:
@@ -72,6 +73,24 @@ def test_a_signal_to_us_stops_the_wait_and_the_run(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     with stop_signal() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert run.wait(stop) is None
+        assert run.wait(stop, 60) is None
     assert run.returncode == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("manner", ["", "deaf", "stopped"])
+def test_a_run_that_hangs_is_stopped_with_all_that_it_started(
+    tmp_path: Path, manner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that takes no SIGTERM, and one that takes no signal but SIGKILL."""
+    monkeypatch.setattr(luigi_process, "GRACE_S", 1.0)
+    run = python(PARENT, str(tmp_path / "child"), manner)
+    child = psutil.Process(int(wait_for(tmp_path / "child")))
+    if manner == "stopped":
+        os.killpg(os.getpgid(child.pid), signal.SIGSTOP)
+    looked: list[int] = []
+    with pytest.raises(RunTimeout, match=r"pipeline\.run_timeout_hours"):
+        run.wait(threading.Event(), 1.0, lambda: looked.append(1))
+    assert len(looked) >= 2
+    assert run.returncode == (-signal.SIGTERM if not manner else -signal.SIGKILL)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

@@ -25,6 +25,8 @@ from luigi.tools.range import RangeDaily
 from luigi_traffic.commands import daily
 from luigi_traffic.commands.daily import Daily, Options, Schedule, pause, serve
 from luigi_traffic.errors import PluginError, SettingsError
+from luigi_traffic.heartbeat import Heartbeat
+from luigi_traffic.luigi_process import RunTimeout
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -70,7 +72,10 @@ class Runs:
     def start(self) -> None:
         self.started.append(self.words)
 
-    def wait(self, stop: threading.Event) -> int | None:
+    def wait(
+        self, stop: threading.Event, seconds: float, meanwhile: Callable[[], None]
+    ) -> int | None:
+        meanwhile()
         return self.code(self.words)
 
     @property
@@ -169,7 +174,7 @@ def test_without_a_time_it_is_the_day_that_ended_there(tiny, monkeypatch, now, e
     runs = Runs()
     clock = FakeClock(utc(now), utc("2030-01-01"))
     monkeypatch.setattr(daily, "Clock", lambda: clock)
-    monkeypatch.setattr(daily, "Daily", lambda options: Daily(options, runs))
+    monkeypatch.setattr(daily, "Daily", lambda options, pulse: Daily(options, runs, pulse))
     assert daily.daily(Options("tiny", "tiny_model"))
     assert runs.said[-1] == f"FullPipeline {ended}"
 
@@ -395,6 +400,47 @@ def test_a_stopped_run_is_not_tried_again_and_has_not_failed(tiny, told) -> None
     ]
 
 
+def test_a_run_that_hangs_keeps_the_days_after_it_back_for_no_longer_than_it_may(
+    tiny, told
+) -> None:
+    """One hung run stopped the service for good."""
+    tiny.set(PIPELINE__RUN_TIMEOUT_HOURS="10")
+    begin = datetime(2024, 6, 1, 3, 30, tzinfo=SEOUL).astimezone(UTC)
+    clock = FakeClock(begin, begin + 10 * DAY)
+    tried: list[str] = []
+
+    class Hanging(Runs):
+        def wait(self, stop, seconds, meanwhile) -> int | None:
+            day = option(self.words, "--date")
+            tried.append(day)
+            if day == "2024-05-31":
+                clock.pass_on(timedelta(seconds=seconds))  # LuigiRun stops it
+                raise RunTimeout(seconds)
+            return 0
+
+    serve(made(Hanging(), catch_up=0), time(3, 30), clock.stop, clock)
+    assert tried[:3] == ["2024-05-31"] * 3  # at 03:30, 13:31, 23:33
+    assert tried[3:] == [f"2024-06-{day:02d}" for day in range(1, 10)]
+    assert sum("not done within 10 h, so it was stopped" in line for line in told) == 3
+
+
+def test_the_heartbeat_says_what_is_done_and_what_failed(tiny) -> None:
+    codes = iter([30, 0])
+    runs = Runs(lambda words: next(codes))
+    daily_runs = Daily(
+        Options("tiny", "tiny_model", catch_up=0),
+        runs,
+        lambda service: Heartbeat(tiny.home, service),
+    )
+    assert not daily_runs.work(date(2024, 5, 30), threading.Event())
+    assert daily_runs.work(date(2024, 5, 31), threading.Event())
+    said = json.loads((tiny.home / "heartbeats" / "daily-tiny.json").read_text())
+    assert said["last_failure"]["what"] == "2024-05-30"
+    assert said["last_success"]["what"] == "2024-05-31"
+    assert said["doing"] == "FullPipeline tiny 2024-05-31"
+    assert (said["service"], said["pid"]) == ("daily-tiny", os.getpid())
+
+
 # A real process.
 
 SLOW = """
@@ -435,3 +481,57 @@ def test_sigterm_ends_it_and_its_run(tiny, tmp_path: Path, arguments) -> None:
     assert "was stopped before it was done" in said
     assert not psutil.pid_exists(child)
     assert len(mark.read_text().split()) == 1, "nothing was begun after the signal"
+    assert '"nothing: it has ended"' in (tiny.home / "heartbeats/daily-tiny.json").read_text()
+
+
+def test_a_stopped_service_shows_no_sign_of_life(tiny, tmp_path: Path) -> None:
+    """One that waits for a run of hours does."""
+    source = (tiny.home.parent / "plugins" / "tiny.py").read_text(encoding="utf-8")
+    tiny.plugin("tiny", SLOW.format(tiny=source))
+    ours = [sys.executable, "-m", "luigi_traffic.cli"]
+    process = subprocess.Popen(
+        [*ours, "daily", "--dataset", "tiny", "--model", "tiny_model", "--at", "00:00", "--",
+         "--local-scheduler"],
+        env={**os.environ, "MARK": str(tmp_path / "mark")}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    beat = tiny.home / "heartbeats" / "daily-tiny.json"
+
+    def fresh(age: str) -> int:
+        return subprocess.run([*ours, "status", "--fail-if-older-than", age]).returncode
+
+    def wait_for(holds: Callable[[], bool]) -> None:
+        deadline = timing.monotonic() + 60
+        while not holds():
+            assert process.poll() is None and timing.monotonic() < deadline
+            timing.sleep(0.2)
+
+    try:
+        wait_for(lambda: beat.exists() and "AnnounceRaw tiny" in beat.read_text())
+        first = beat.read_text()
+        wait_for(lambda: beat.read_text() != first)  # within its loop, while the run hangs
+        assert fresh("1m") == 0
+        process.send_signal(signal.SIGSTOP)
+        timing.sleep(2)
+        assert fresh("1s") == 1
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+
+
+def test_a_real_run_that_hangs_is_ended_and_daily_says_so(tiny, tmp_path: Path) -> None:
+    source = (tiny.home.parent / "plugins" / "tiny.py").read_text(encoding="utf-8")
+    tiny.plugin("tiny", SLOW.format(tiny=source))
+    tiny.set(PIPELINE__RUN_TIMEOUT_HOURS=str(6 / 3600))
+    mark = tmp_path / "mark"
+    done = subprocess.run(
+        [sys.executable, "-m", "luigi_traffic.cli", "daily", "--dataset", "tiny", "--model",
+         "tiny_model", "--", "--local-scheduler"],
+        env={**os.environ, "MARK": str(mark)}, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("FAILED: not done within 0.00167 h, so it was stopped") >= 2
+    # On a busy machine a run may not come as far as that before it is stopped.
+    pids = [int(word) for word in mark.read_text().split()] if mark.exists() else []
+    assert not any(psutil.pid_exists(pid) for pid in pids)

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import signal
+import time
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
+
+from luigi_traffic.errors import StoreError
+from luigi_traffic.events import journal
 from luigi_traffic.events.announcement import TYPE, Announcement, announce, event_id
 from luigi_traffic.events.journal import Journal
 from luigi_traffic.lake.manifest import Manifest
@@ -91,3 +99,33 @@ def test_many_writers_at_once_lose_nothing(tmp_path: Path) -> None:
         assert process.exitcode == 0
     ids = {json.loads(line)["event"]["data"]["partition_id"] for line in lines(tmp_path)}
     assert ids == {f"{writer}-{n}" for writer in range(4) for n in range(20)}
+
+
+def test_a_process_that_keeps_the_file_to_itself_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped keeps its lock, too."""
+    monkeypatch.setattr(journal, "PATIENCE_S", 1.0)
+    log = Journal(tmp_path)
+    log.publish(made("a" * 32))
+    held = fork.Event()
+
+    def hold() -> None:
+        with (tmp_path / "traffic.tiny.raw.jsonl").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            held.set()
+            time.sleep(60)
+
+    holder = fork.Process(target=hold)
+    holder.start()
+    try:
+        assert held.wait(30)
+        os.kill(holder.pid, signal.SIGSTOP)
+        with pytest.raises(StoreError, match=r"fuser .*traffic\.tiny\.raw\.jsonl"):
+            log.publish(made("b" * 32))
+    finally:
+        holder.kill()
+        holder.join(30)
+    assert holder.exitcode == -signal.SIGKILL
+    log.publish(made("c" * 32))
+    assert len(lines(tmp_path)) == 2

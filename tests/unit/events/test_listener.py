@@ -23,6 +23,29 @@ from luigi_traffic.stop_signal import stop_signal
 from luigi_traffic.warehouse.consumed import Busy, Decision
 
 SETTINGS = ListenSettings(attempts=3, backoff_seconds=8.0)
+#: How long the runs of one event may take.
+LIMIT_S = 24 * 3600.0
+DAY_S = 24 * 3600.0
+
+
+class Pulse:
+    """What the listener tells about itself."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.done: list[str] = []
+        self.lost: list[str] = []
+
+    def doing(self, what: str) -> None: ...
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def succeeded(self, what: str) -> None:
+        self.done.append(what)
+
+    def failed(self, what: str, reason: str) -> None:
+        self.lost.append(reason)
 
 
 @dataclass
@@ -89,6 +112,7 @@ class Warehouse:
         self.claimed: list[str] = []
         self.busy = 0
         self.away = 0
+        self.never_claimed = False
 
     @contextmanager
     def claim(self, event_id: str) -> Iterator[None]:
@@ -102,11 +126,11 @@ class Warehouse:
             self.claimed.remove(event_id)
 
     def find(self, event_id: str) -> Decision | None:
-        assert self.claimed == [event_id]
+        assert self.claimed == [event_id] or self.never_claimed
         return self.rows.get(event_id)
 
     def write(self, decision: Decision) -> None:
-        assert self.claimed == [decision.event_id]
+        assert self.claimed == [decision.event_id] or self.never_claimed
         if self.away:
             self.away -= 1
             raise StoreError("the warehouse is away")
@@ -140,6 +164,7 @@ class Bench:
         self.statuses: list[int | None] = []
         self.runs: list[Run] = []
         self.stop = threading.Event()
+        self.pulse = Pulse()
 
     def run(self, day: Any) -> Run:
         assert day.date == date(2024, 1, 10)
@@ -151,7 +176,7 @@ class Bench:
         wanted = Wanted({"its", "sim"}, datasets, first)
         Listener(
             self.stream, self.warehouse, lambda m, *why: self.dead.append((m.offset, *why)),
-            self.run, SETTINGS, wanted, self.stop,
+            self.run, SETTINGS, wanted, self.stop, LIMIT_S, self.pulse,
         ).listen(until_idle=5)  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -186,6 +211,48 @@ def test_work_that_another_worker_is_at_is_no_failed_run(bench):
     bench.listen(announced(7))
     assert bench.warehouse.rows[E1] == Decision(E1, "t", 0, 7, "done", 2)
     assert bench.dead == []
+
+
+def test_work_that_another_worker_never_ends_is_a_dead_letter_in_the_end(bench):
+    """It was asked for 16,723 times in three days, and would have been for ever."""
+    bench.statuses = [25] * 20_000
+    bench.listen(announced(7), announced(8, "e2"))
+    (first, second) = bench.dead
+    assert first == (
+        7,
+        "another worker on luigid was at it and did not end within 24 h "
+        "(pipeline.run_timeout_hours)",
+        1,
+    )
+    assert second[0] == 8
+    assert len(bench.runs) < 2 * 200, "the pauses grow"
+    assert bench.clock.now < 2 * (DAY_S + 700)
+    assert bench.stream.committed == [7, 8]
+    assert len(bench.pulse.lost) == 2
+
+
+def test_a_run_that_hangs_is_stopped_and_its_event_buried(bench):
+    bench.statuses = [None]
+    bench.listen(announced(7), announced(8, "e2"))
+    assert bench.runs[0].stopped
+    assert bench.dead == [
+        (7, "run 1 did not end within 24 h (pipeline.run_timeout_hours), and was stopped", 1)
+    ]
+    assert bench.warehouse.rows["e1"].outcome == "dead-letter"
+    assert bench.warehouse.rows["e2"].outcome == "done"
+    assert DAY_S <= bench.clock.now < DAY_S + 60
+    assert bench.stream.committed == [7, 8]
+    assert bench.pulse.beats > DAY_S / 2, "it went on showing signs of life"
+    assert bench.pulse.done == ["its 2024-01-10 (event e2)"]
+
+
+def test_an_event_that_another_member_never_lets_go_is_worked_on_in_the_end(bench):
+    bench.warehouse.busy = 10**9
+    bench.warehouse.never_claimed = True
+    bench.listen(announced(7))
+    assert bench.warehouse.rows["e1"].outcome == "done"
+    assert DAY_S <= bench.clock.now < DAY_S + 60
+    assert bench.stream.committed == [7]
 
 
 def test_what_a_killed_run_leaves_behind_is_stopped_before_the_next(bench):

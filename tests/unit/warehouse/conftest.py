@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,3 +34,21 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
         cursor.execute("TRUNCATE meta.ledger; DROP SCHEMA IF EXISTS gold, forecast CASCADE")
     yield warehouse
     warehouse.close()
+
+
+@pytest.fixture
+def said() -> Iterator[list[logging.LogRecord]]:
+    """What we log, whether our logger is set up for the terminal already or not."""
+    records: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler, logger = Kept(), logging.getLogger("luigi_traffic")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield records
+    logger.removeHandler(handler)
+    logger.setLevel(level)

@@ -5,9 +5,12 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import psutil
 import psycopg2
 import psycopg2.errors
 import pytest
@@ -17,6 +20,7 @@ from luigi_traffic.warehouse import connection, schema
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.warehouse.limits import Limits
 
 fork = get_context("fork")
 
@@ -265,6 +269,55 @@ def test_the_lock_dies_with_its_process(warehouse: Warehouse) -> None:
     began = time.monotonic()
     with warehouse.lock("day"):
         assert time.monotonic() - began < 50
+
+
+@pytest.fixture
+def leased(server: EmbeddedServer) -> Iterator[Warehouse]:
+    """One whose locks are free after two seconds without a sign of life."""
+    made = Warehouse(lambda: replace(server.ensure_running(), limits=Limits(lease_s=2)))
+    yield made
+    made.close()
+
+
+def test_a_stopped_process_loses_its_lock(leased: Warehouse) -> None:
+    """Its connection is as it was: without a lease the next one waited for ever."""
+
+    def hold(ready, lost) -> None:
+        with leased.lock("day"):
+            ready.set()
+            lost.wait(60)
+
+    ready, lost = fork.Event(), fork.Event()
+    process = fork.Process(target=hold, args=(ready, lost))
+    process.start()
+    try:
+        assert ready.wait(30)
+        os.kill(process.pid, signal.SIGSTOP)
+        with leased.lock("day", patience_s=30) as held:
+            assert held
+            assert psutil.Process(process.pid).status() == psutil.STATUS_STOPPED
+        os.kill(process.pid, signal.SIGCONT)
+        lost.set()
+        process.join(30)
+        assert process.exitcode == 0  # it goes on, and its commit decides
+    finally:
+        process.kill()
+
+
+def test_a_process_that_works_for_long_keeps_its_lock(leased: Warehouse) -> None:
+    with leased.lock("day"), leased.lock("day", patience_s=5) as held:
+        assert not held
+
+
+def test_waiting_for_a_lock_names_its_holder_and_ends(
+    warehouse: Warehouse, server: EmbeddedServer, said
+) -> None:
+    with warehouse.lock("day"), warehouse.lock("day", patience_s=0.6) as held:
+        assert not held
+    me = f"(luigi_traffic {os.getpid()}@"
+    waits, ends = [r for r in said if "day: held by process" in r.getMessage()]
+    assert me in waits.getMessage() and me in ends.getMessage()
+    assert ends.levelname == "ERROR" and "no longer waiting" in ends.getMessage()
 
 
 def test_migrations_run_once_though_two_start_at_once(server: EmbeddedServer) -> None:

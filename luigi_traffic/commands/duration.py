@@ -1,0 +1,18 @@
+"""A span of time as it is written on the command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from luigi_traffic.errors import SettingsError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str, option: str) -> timedelta:
+    """`90s`, `10m`, `12h`, `1d`, `2w`. Raises `SettingsError` that names `option`."""
+    found = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
+    if not found or not int(found[1]):
+        raise SettingsError(f"{option} {text!r}: expected a number and s, m, h, d or w, as 10m")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
