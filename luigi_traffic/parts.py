@@ -55,6 +55,18 @@ class Parts:
 
         return Warehouse(self._dsn)
 
+    @cached_property
+    def reader(self) -> Warehouse:
+        """The same for questions: as the role that may only read, if it is embedded."""
+        from luigi_traffic.warehouse.connection import Warehouse
+
+        if self.settings.warehouse.kind != "embedded":
+            return self.warehouse
+        from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+        self.warehouse.migrate()  # which a reader may not
+        return Warehouse(EmbeddedServer(home() / "postgres").ensure_reader)
+
     def _dsn(self) -> Dsn:
         from luigi_traffic.warehouse.dsn import Dsn
 
@@ -65,7 +77,7 @@ class Parts:
             return EmbeddedServer(home() / "postgres").ensure_running()
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
-            chosen.secret(), chosen.sslmode, chosen.ca_file,
+            chosen.secret(), chosen.sslmode, chosen.ca_file, require_auth=chosen.require_auth,
         )  # fmt: skip
 
 

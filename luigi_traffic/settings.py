@@ -78,6 +78,11 @@ class WarehouseSettings(Section):
         "prefer", description="kind server: how much TLS, as libpq has it"
     )
     ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
+    require_auth: str = Field(
+        "!password",
+        description="kind server: ways to log in that are accepted, as libpq has it (!password: "
+        "any but a password in clear; empty: any)",
+    )
 
     def secret(self) -> str:
         """The password, empty where none is set."""

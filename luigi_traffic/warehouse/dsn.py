@@ -30,6 +30,7 @@ class Dsn:
     sslmode: str = "prefer"
     ca_file: Path | None = None
     password_file: Path | None = None
+    require_auth: str = ""  # ways to log in that are accepted, as libpq has it; empty: any
 
     def kwargs(self) -> dict[str, Any]:
         """Arguments for `psycopg2.connect`, password included."""
@@ -41,6 +42,7 @@ class Dsn:
             "password": self.password,
             "sslmode": self.sslmode,
             **({"sslrootcert": str(self.ca_file)} if self.ca_file else {}),
+            **({"require_auth": self.require_auth} if self.require_auth else {}),
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": APPLICATION,
             # A firewall must not forget a connection that idles under a long training,
