@@ -96,7 +96,8 @@ def test_a_reader_who_never_ends_is_named_and_nothing_is_changed(
     monkeypatch.setattr(turns, "PAUSE_S", 0.1)
     monkeypatch.setattr(turns, "PATIENCE_S", 0.5)
     replace(warehouse, "id-1")
-    named = pytest.raises(StoreError, match=r"process \d+ of luigi_traffic \(luigi_traffic\)")
+    whose = r"process \d+ of luigi_traffic_writer \(luigi_traffic\)"
+    named = pytest.raises(StoreError, match=whose)
     with reading(server), named:
         replace(warehouse, "id-2")
     assert caplog.text.count("Waiting to replace a partition") == 1
