@@ -60,6 +60,10 @@ new_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A package for a dataset or model of yours."
 )
 app.add_typer(new_app, name="new")
+warehouse_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The embedded warehouse in one file."
+)
+app.add_typer(warehouse_app, name="warehouse")
 
 
 def _added() -> dict[str, Any]:
@@ -296,6 +300,32 @@ def down() -> None:
     from luigi_traffic.commands.output import console
 
     services.draw_down(services.down(), console())
+
+
+@warehouse_app.command("dump")
+def warehouse_dump(file: Annotated[Path, typer.Argument(help="new file")]) -> None:
+    """Write all that the embedded warehouse holds to a file, also while pipelines run.
+
+    \b
+    luigi-traffic warehouse dump warehouse.dump
+    """
+    from luigi_traffic.commands import dumps
+
+    typer.echo(dumps.dump(file))
+
+
+@warehouse_app.command("restore")
+def warehouse_restore(
+    file: Annotated[Path, typer.Argument(help="what `warehouse dump` has written")],
+) -> None:
+    """Fill an empty embedded warehouse from a dump, also from one of an older PostgreSQL.
+
+    \b
+    luigi-traffic warehouse restore warehouse.dump
+    """
+    from luigi_traffic.commands import dumps
+
+    typer.echo(dumps.restore(file))
 
 
 @app.command()

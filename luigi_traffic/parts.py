@@ -18,6 +18,7 @@ from luigi_traffic.settings import Settings, settings
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
     from luigi_traffic.warehouse.dsn import Dsn
+    from luigi_traffic.warehouse.limits import Limits
 
 
 class Parts:
@@ -57,12 +58,24 @@ class Parts:
 
         return Warehouse(self._dsn)
 
-    def _dsn(self) -> Dsn:
-        from luigi_traffic.warehouse.dsn import Dsn
+    @cached_property
+    def reader(self) -> Warehouse:
+        """The same for questions: as the role that may only read, if it is embedded."""
+        from luigi_traffic.warehouse.connection import Warehouse
+
+        if self.settings.warehouse.kind != "embedded":
+            return self.warehouse
+        from luigi_traffic.warehouse.embedded import EmbeddedServer
+
+        self.warehouse.migrate()  # which a reader may not
+        server = EmbeddedServer(home() / "postgres")
+        return Warehouse(lambda: replace(server.ensure_reader(), limits=self._limits()))
+
+    def _limits(self) -> Limits:
         from luigi_traffic.warehouse.limits import Limits
 
         chosen = self.settings.warehouse
-        limits = Limits(
+        return Limits(
             connect_s=chosen.connect_timeout_seconds,
             dead_host_s=chosen.dead_host_seconds,
             idle_transaction_s=chosen.idle_transaction_seconds,
@@ -71,13 +84,21 @@ class Parts:
             patience_s=chosen.patience_hours * 3600,
             lease_s=chosen.lease_seconds,
         )
+
+    def _dsn(self) -> Dsn:
+        from luigi_traffic.warehouse.dsn import Dsn
+
+        chosen = self.settings.warehouse
         if chosen.kind == "embedded":
             from luigi_traffic.warehouse.embedded import EmbeddedServer
 
-            return replace(EmbeddedServer(home() / "postgres").ensure_running(), limits=limits)
+            return replace(
+                EmbeddedServer(home() / "postgres").ensure_running(), limits=self._limits()
+            )
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
-            chosen.secret(), chosen.sslmode, chosen.ca_file, limits=limits,
+            chosen.secret(), chosen.sslmode, chosen.ca_file, require_auth=chosen.require_auth,
+            limits=self._limits(),
         )  # fmt: skip
 
 

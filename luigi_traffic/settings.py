@@ -92,6 +92,11 @@ class WarehouseSettings(Section):
         "prefer", description="kind server: how much TLS, as libpq has it"
     )
     ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
+    require_auth: str = Field(
+        "!password",
+        description="kind server: ways to log in that are accepted, as libpq has it (!password: "
+        "any but a password in clear; empty: any)",
+    )
     connect_timeout_seconds: int = Field(5, ge=2, description="for one try to open a connection")
     dead_host_seconds: int = Field(
         120, ge=4, description="after which a host that does not answer is given up, on both sides"

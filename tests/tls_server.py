@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from embedded_servers import let_superuser_in
 
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.embedded import EmbeddedServer
@@ -42,8 +43,9 @@ class TlsServer:
         """How `luigi_traffic_<name>` connects."""
         password = PASSWORDS[f"LUIGI_TRAFFIC_{name.upper()}_PASSWORD"]
         dsn = replace(
-            self.admin, host="localhost", user=f"luigi_traffic_{name}", password=password,
-            sslmode="verify-full", ca_file=self.ca,
+            self.admin, host="localhost", dbname="luigi_traffic",
+            user=f"luigi_traffic_{name}", password=password,
+            sslmode="verify-full", ca_file=self.ca, require_auth="",
         )  # fmt: skip
         return replace(dsn, **changes)
 
@@ -80,9 +82,11 @@ def tls_server(folder: Path, ca: str = "CA of a test") -> Iterator[TlsServer]:
     """A new server whose certificate is for localhost, without our roles."""
     server = EmbeddedServer(folder / "postgres")
     try:
-        admin = server.ensure_running()
+        admin = let_superuser_in(server, "postgres")
         made = TlsServer(server, admin, folder / "ca.pem", folder / "postgres" / "server.log")
         data = Path(made.sql("SHOW data_directory")[0][0])
+        roles = "luigi_traffic_writer, luigi_traffic_reader, luigi_traffic_owner"
+        made.sql("DROP DATABASE luigi_traffic", f"DROP ROLE {roles}")
         _certificate(made.ca, data, ca)
         made.sql("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
         yield made

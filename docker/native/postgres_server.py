@@ -48,9 +48,7 @@ class PostgresServer(Server):
             private_folder.write_private(self.data / "home", str(home))
         if not self._cluster.data.exists():
             password = self.stack.passwords["POSTGRES_PASSWORD"]
-            initdb.create(
-                self._cluster.data, password, self._user, superuser=SUPERUSER, database=None
-            )
+            initdb.create(self._cluster.data, password, self._user, superuser=SUPERUSER)
         certificates = self._certificates
         certificates.ensure()
         hba = Path(self._cluster.home) / "pg_hba.conf"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, table, text
-from luigi_traffic.commands.warehouse import warehouse
+from luigi_traffic.commands.warehouse import reader
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ def rows(sql: str, limit: int | None) -> tuple[list[str], list[Row], bool]:
     A name that comes twice gets a number: `speed`, `speed_2`. Raises `DataError` with the
     server's words for a statement that is wrong or would write.
     """
-    names, found = warehouse().query(sql, None if limit is None else limit + 1)
+    names, found = reader().query(sql, None if limit is None else limit + 1)
     names = _unique(names)
     more = limit is not None and len(found) > limit
     return names, [dict(zip(names, row, strict=True)) for row in found[:limit]], more

@@ -35,3 +35,10 @@ def warehouse() -> Warehouse:
     if is_new():
         raise SettingsError(nothing_yet())
     return parts().warehouse
+
+
+def reader() -> Warehouse:
+    """As `warehouse`, for questions of the user: if it is embedded, as a role that only reads."""
+    if is_new():
+        raise SettingsError(nothing_yet())
+    return parts().reader

@@ -1,8 +1,9 @@
 """The warehouse: PostgreSQL with a ledger of committed partitions.
 
 dsn         where the server is
-embedded    a server of our own from a wheel (local profile); initdb, postgres_wheel, server_user,
-            server_home, private_folder and postmaster are its parts
+embedded    a server of our own from a wheel (local profile); initdb, leftovers, postgres_wheel,
+            postmaster, private_folder, single_user, upkeep and server_* are its parts
+dump        all of an embedded database in one file
 connection  transactions, locks, read-only queries; schema runs the migrations
 ledger      the manifest of warehouse partitions
 partitions  the commit of a warehouse partition; commit fills, checks and commits one

@@ -32,6 +32,7 @@ class Dsn:
     sslmode: str = "prefer"
     ca_file: Path | None = None
     password_file: Path | None = None
+    require_auth: str = ""  # ways to log in that are accepted, as libpq has it; empty: any
     limits: Limits = field(default_factory=Limits)
 
     def kwargs(self) -> dict[str, Any]:
@@ -44,6 +45,7 @@ class Dsn:
             "password": self.password,
             "sslmode": self.sslmode,
             **({"sslrootcert": str(self.ca_file)} if self.ca_file else {}),
+            **({"require_auth": self.require_auth} if self.require_auth else {}),
             # Whoever waits for us should know whom to look for.
             "application_name": f"{APPLICATION} {os.getpid()}@{socket.gethostname()}"[:_LONGEST],
             **self.limits.kwargs(),

@@ -3,75 +3,53 @@
 It listens on loopback TCP only, asks for a generated password, and outlives the process
 that started it: the next one reuses it. What lies in its folder:
 
-    lock         held while somebody starts or stops the server
-    password     mode 0600
-    server.json  where the data is, and the port
-    server.log   what the server said
-    data/        the database, unless the server's user cannot come here (then elsewhere)
+    lock             held while somebody starts or stops the server
+    password         of the role that runs pipelines, mode 0600
+    reader-password  of the role that reads, mode 0600
+    server.json      where the data is, the port, and who started the server
+    server.log       what the server said
+    data/            the database, unless the server's user cannot come here (then elsewhere)
+
+The server holds the lock of its data as long as it lives, see `server_lock`.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
-import logging
 import os
-import secrets
-import shlex
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg2
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_delay,
-    wait_fixed,
-)
+from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.warehouse import initdb, private_folder, server_home
+from luigi_traffic.warehouse import (
+    initdb,
+    postmaster,
+    private_folder,
+    server_home,
+    server_passwords,
+    server_start,
+)
 from luigi_traffic.warehouse.dsn import Dsn
-from luigi_traffic.warehouse.initdb import DATABASE, USER
 from luigi_traffic.warehouse.postgres_wheel import Binaries
-from luigi_traffic.warehouse.postmaster import HOST, Cluster, free_port, port_is_free
+from luigi_traffic.warehouse.postmaster import HOST
+from luigi_traffic.warehouse.server_lock import DataLock
+from luigi_traffic.warehouse.server_record import FILE, FORMAT, ServerRecord
+from luigi_traffic.warehouse.server_roles import DATABASE, READER, WRITER
+from luigi_traffic.warehouse.server_start import SETTINGS, START_TIMEOUT_S, ServerLog
 from luigi_traffic.warehouse.server_user import ServerUser
 
-log = logging.getLogger(__name__)
+__all__ = ["SETTINGS", "EmbeddedServer"]
 
-START_TIMEOUT_S = 60
-STALE_RETRY_S = 20.0
-_LOG_LINES = 15
-_LOG_LIMIT = 10 << 20  # bytes
-
-#: For bulk loads on a laptop. fsync stays on.
-SETTINGS = {
-    "listen_addresses": HOST,
-    "unix_socket_directories": "",
-    "max_connections": "60",
-    # A query over all days locks each partition and its index: 22,000 for ten years of gold and two
-    # models' forecasts. This times max_connections is room for five at once, in 60 MB of memory.
-    "max_locks_per_transaction": "2048",
-    "shared_buffers": "128MB",
-    "work_mem": "32MB",
-    "maintenance_work_mem": "256MB",
-    "max_wal_size": "2GB",
-    "checkpoint_timeout": "15min",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "jit": "off",
-    "log_checkpoints": "off",
-    "TimeZone": "UTC",
-    "log_timezone": "UTC",
-}
-
-
-class _NotYet(Exception):
-    """The server did not start for a reason that goes away."""
+_TURN_TIMEOUT_S = 180.0  # somebody else creates the database, or brings an old one up to date
+_ELSEWHERE_S = 3.0  # a server of another container is up when its starter has let go of `lock`
+_CHILDREN_S = 20.0  # those of a killed server notice
+_POLL_S = 0.05
 
 
 class EmbeddedServer:
@@ -81,181 +59,201 @@ class EmbeddedServer:
         self.folder = folder.resolve()
 
     def ensure_running(self) -> Dsn:
-        """Create the database if it is new, start the server if it is not up; say where it is.
+        """Create the database if it is new, start the server if it is not up; the writer's DSN.
 
-        Raises SettingsError if the folder is not safe or belongs to somebody else, and
-        StoreError with the end of the server's log if it does not start.
+        Raises SettingsError, with what to do, if the folder is not safe or belongs to somebody
+        else, if a server of another container or host has the data and cannot be reached, if
+        the data is of another PostgreSQL, or if what the folder records is broken; StoreError
+        with the end of the server's log if the server does not start.
         """
-        user = ServerUser.choose()
-        private_folder.prepare(self.folder, traversable=user.switch)
-        with self._locked():
-            cluster = self._recorded() or self._create(user)
-            if not cluster.runs():
-                cluster = self._start(cluster, user)
-            dsn = Dsn(
-                HOST, cluster.port, DATABASE, USER, self._password(), sslmode="disable",
-                password_file=self.folder / "password",
-            )  # fmt: skip
-            self._wait_until_ready(dsn, cluster)
-            return dsn
+        return self._ensure(WRITER)
+
+    def ensure_reader(self) -> Dsn:
+        """As `ensure_running`, as the role that may only read."""
+        return self._ensure(READER)
 
     def running(self) -> bool:
-        """True if the server's main process is there."""
-        cluster = self._recorded()
-        return cluster is not None and cluster.runs()
+        """True if a process of the server lives, in this container or elsewhere."""
+        record = ServerRecord.read(self.folder)
+        return record is not None and _runs(record)
 
     def stop(self) -> bool:
         """Stop the server, breaking off its sessions; True if it was running.
 
-        Raises StoreError if it does not end within a minute.
+        Raises SettingsError if it runs in another container or on another host, and StoreError
+        if it does not end within a minute.
         """
         if not self.running():
             return False
-        with self._locked():
-            cluster = self._recorded()
-            if cluster is None or not cluster.runs():
+        with self._turn():
+            record = ServerRecord.read(self.folder)
+            if record is None or not _runs(record):
                 return False
-            user = ServerUser.choose()
-            answer = user.run([*self._pg_ctl(cluster, user), "-m", "fast", "stop"])
-            if answer.returncode != 0 and cluster.runs():
-                raise StoreError(
-                    f"The database in {cluster.data} does not stop: {answer.stdout.strip()}"
+            if not record.is_here():
+                raise SettingsError(
+                    f"The database in {record.data} is served {_elsewhere(record)}. "
+                    "Run `luigi-traffic down` there."
                 )
+            binaries = Binaries.usable_by(ServerUser.choose(), record.home)
+            command = [*server_start.pg_ctl(binaries, record), "-m", "fast", "stop"]
+            answer = ServerUser.choose().run(command)
+            end = time.monotonic() + _CHILDREN_S
+            while _runs(record):
+                if time.monotonic() > end:
+                    raise StoreError(
+                        f"The database in {record.data} does not stop: {answer.stdout.strip()} "
+                        f"{_survivors(record)}"
+                    )
+                time.sleep(_POLL_S / 5)
         return True
 
     def destroy(self) -> None:
         """Stop the server and delete the database and the folder, wherever they lie."""
         self.stop()
-        cluster = self._recorded()
-        if cluster is not None and Path(cluster.home) != self.folder:
-            shutil.rmtree(cluster.home)
+        record = ServerRecord.read(self.folder)
+        if record is not None and record.home != self.folder:
+            shutil.rmtree(record.home)
         shutil.rmtree(self.folder, ignore_errors=not self.folder.exists())
 
-    @property
-    def _log(self) -> Path:
-        return self.folder / "server.log"
-
-    @property
-    def _record(self) -> Path:
-        return self.folder / "server.json"
+    def _ensure(self, role: str) -> Dsn:
+        user = ServerUser.choose()
+        private_folder.prepare(self.folder, traversable=user.switch)
+        with self._turn():
+            record = ServerRecord.read(self.folder) or self._create(user)
+            return self._reach(record, role, user)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _turn(self) -> Iterator[None]:
         # Not inherited by the server (PEP 446), so released when this process dies.
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        end = time.monotonic() + _TURN_TIMEOUT_S
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as error:
+                    if time.monotonic() > end:
+                        raise StoreError(
+                            f"Another process has been starting or stopping the database of "
+                            f"{self.folder} for {_TURN_TIMEOUT_S:.0f} s (it holds "
+                            f"{self.folder / 'lock'}). End it, then try again."
+                        ) from error
+                    time.sleep(_POLL_S)
             yield
         finally:
             os.close(descriptor)
 
-    def _recorded(self) -> Cluster | None:
-        try:
-            cluster = Cluster(**json.loads(self._record.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except PermissionError as error:
-            raise SettingsError(
-                f"{self._record} belongs to another user: run as that user, "
-                "or set LUIGI_TRAFFIC_HOME to a folder of yours."
-            ) from error
-        if not cluster.data.is_dir():
-            raise SettingsError(
-                f"The database of {self.folder} was in {cluster.data} and is gone. "
-                f"Restore it, or delete {self.folder} to begin with an empty warehouse."
-            )
-        return cluster
+    def _create(self, user: ServerUser) -> ServerRecord:
+        home = server_home.choose(self.folder, user)
+        # A folder of that name is whole (initdb's is renamed): we were killed before it was
+        # recorded, or somebody deleted the record.
+        if (home / "data").exists():
+            return ServerRecord.adopted(home)
+        passwords = server_passwords.ensure(self.folder)
+        initdb.create_with_roles(home / "data", passwords, user)
+        record = ServerRecord.new(home)
+        record.write(self.folder)
+        return record
 
-    def _keep(self, cluster: Cluster) -> Cluster:
-        private_folder.write_private(self._record, json.dumps(asdict(cluster)))
-        return cluster
+    def _reach(self, record: ServerRecord, role: str, user: ServerUser) -> Dsn:
+        lock = DataLock(record.data)
+        begin = time.monotonic()
+        started = False
+        while True:
+            if not started and (descriptor := lock.take()) is not None:
+                try:
+                    record = server_start.start(self.folder, record, user, descriptor)
+                finally:
+                    os.close(descriptor)
+                started = True
+            dsn = self._as(role, record.port)
+            try:
+                with closing(psycopg2.connect(**dsn.kwargs())) as conn:
+                    self._adopt(record, conn)
+            except psycopg2.OperationalError as error:
+                self._check_patience(record, role, started, time.monotonic() - begin, error)
+                time.sleep(_POLL_S)
+                continue
+            if started and not lock.held():
+                raise StoreError(
+                    f"The server on {record.data} does not hold its lock: /bin/sh seems to close "
+                    "what it inherits. Stop it with `luigi-traffic down`, and set `warehouse` "
+                    "to a server of your own."
+                )
+            return dsn
 
-    def _password(self) -> str:
-        path = self.folder / "password"
-        try:
-            return path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
+    def _as(self, role: str, port: int) -> Dsn:
+        password = server_passwords.read(self.folder, role)
+        if password is None:
+            path = server_passwords.path(self.folder, role)
             raise SettingsError(
                 f"The database's password is gone from {path}. "
-                f"Restore it, or delete {self.folder} to begin with an empty warehouse."
+                f"{server_passwords.to_do(self.folder, role)}"
+            )
+        return Dsn(
+            HOST, port, DATABASE, role, password, sslmode="disable",
+            password_file=server_passwords.path(self.folder, role), require_auth="scram-sha-256",
+        )  # fmt: skip
+
+    def _adopt(self, record: ServerRecord, conn: Connection) -> None:
+        """Record a server that runs and that nothing was recorded about."""
+        if (self.folder / FILE).exists():
+            return
+        with conn.cursor() as cursor:
+            cursor.execute("SHOW cluster_name")
+            (name,) = cursor.fetchone() or ("",)
+        changes = {"format": FORMAT, "prepared": True, "name": name}
+        record.model_copy(update=changes).write(self.folder)
+
+    def _check_patience(
+        self, record: ServerRecord, role: str, started: bool, waited_s: float, error: Exception
+    ) -> None:
+        """Raise what is to be reported if it is no use to wait longer."""
+        # psycopg2 gives no code for these; the server speaks English (LC_ALL=C).
+        said = " ".join(str(error).split())
+        if "password authentication failed" in said:
+            raise SettingsError(
+                f"The database in {record.data} does not take the password of "
+                f"{server_passwords.path(self.folder, role)}: {said}. "
+                f"{server_passwords.to_do(self.folder, role)}"
+            ) from error
+        log = ServerLog(self.folder / "server.log")
+        if not record.is_here():
+            if waited_s > _ELSEWHERE_S:
+                raise SettingsError(
+                    f"The database in {record.data} is served {_elsewhere(record)}, and cannot be "
+                    f"reached from here: {said}. Run this there or stop that server there "
+                    "(luigi-traffic down), or set LUIGI_TRAFFIC_HOME to another folder. For one "
+                    "database that several machines use, set `warehouse` to a server of your own."
+                ) from error
+        elif not postmaster.lives(record.data, record.name):
+            if started:
+                raise StoreError(f"PostgreSQL ended on {record.data}. {log.tail()}") from error
+            if waited_s > _CHILDREN_S:
+                raise StoreError(
+                    f"The server on {record.data} was killed. {_survivors(record)}"
+                ) from error
+        elif waited_s > START_TIMEOUT_S or "does not exist" in said:
+            raise StoreError(
+                f"The database at {HOST}:{record.port} does not answer: {said} {log.tail()}"
             ) from error
 
-    def _create(self, user: ServerUser) -> Cluster:
-        home = server_home.choose(self.folder, user)
-        cluster = Cluster(str(home), free_port())
-        # A folder of that name is whole (initdb's is renamed): we were killed before we kept it.
-        if not cluster.data.exists():
-            password = secrets.token_urlsafe(24)
-            private_folder.write_private(self.folder / "password", password)
-            initdb.create(cluster.data, password, user)
-        return self._keep(cluster)
 
-    def _pg_ctl(self, cluster: Cluster, user: ServerUser) -> list[str]:
-        program = Binaries.usable_by(user, Path(cluster.home)).tool("pg_ctl")
-        return [str(program), "-D", str(cluster.data), "-s", "-w", "-t", str(START_TIMEOUT_S)]
+def _runs(record: ServerRecord) -> bool:
+    if record.format < FORMAT and postmaster.lives(record.data, record.name):
+        return True  # a version that held no lock has started it
+    return DataLock(record.data).held()
 
-    def _start(self, cluster: Cluster, user: ServerUser) -> Cluster:
-        # After kill -9 the first start may fail on what the old server left: its pid
-        # file, its shared memory, children that have not noticed yet.
-        retry = Retrying(
-            retry=retry_if_exception_type(_NotYet),
-            stop=stop_after_delay(STALE_RETRY_S),
-            wait=wait_fixed(0.5),
-            reraise=True,
-        )
-        try:
-            return retry(self._start_once, cluster, user)
-        except _NotYet as error:
-            raise StoreError(str(error)) from error
 
-    def _start_once(self, cluster: Cluster, user: ServerUser) -> Cluster:
-        killed = cluster.clear_stale_pid_file()
-        if not port_is_free(cluster.port):
-            cluster = self._keep(replace(cluster, port=free_port()))
-        if self._log.exists() and self._log.stat().st_size > _LOG_LIMIT:
-            self._log.replace(self._log.with_suffix(".log.1"))
-        settings = {**SETTINGS, "port": str(cluster.port), "cluster_name": cluster.name}
-        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        # The server inherits this file as its output, and nothing else of ours: a pipe that
-        # reads our output ends with us. pg_ctl gives it a session of its own (no Ctrl-C).
-        output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            begin = os.fstat(output).st_size
-            command = [*self._pg_ctl(cluster, user), "-o", shlex.join(words), "start"]
-            answer = user.run(command, output=output)
-        finally:
-            os.close(output)
-        if answer.returncode == 0 or cluster.runs():  # a recovery may outlast pg_ctl's wait
-            return cluster
-        message = f"PostgreSQL did not start on {cluster.data}. {self._log_tail(begin)}"
-        if killed or not port_is_free(cluster.port):
-            raise _NotYet(message)
-        raise StoreError(message)
+def _elsewhere(record: ServerRecord) -> str:
+    where = f" ({record.owner})" if record.owner else ""
+    return f"in another container or on another host{where}"
 
-    def _wait_until_ready(self, dsn: Dsn, cluster: Cluster) -> None:
-        def starting(error: BaseException) -> bool:
-            # psycopg2 gives no code for these; the server speaks English (LC_ALL=C).
-            final = ("password authentication failed", "does not exist")
-            return (
-                isinstance(error, psycopg2.OperationalError)
-                and not any(words in str(error) for words in final)
-                and cluster.runs()
-            )
 
-        retry = Retrying(
-            retry=retry_if_exception(starting),
-            stop=stop_after_delay(START_TIMEOUT_S),
-            wait=wait_fixed(0.3),
-            reraise=True,
-        )
-        try:
-            retry(psycopg2.connect, **dsn.kwargs()).close()
-        except psycopg2.OperationalError as error:
-            reason = str(error).strip()
-            raise StoreError(f"{dsn} does not answer: {reason} {self._log_tail(0)}") from error
-
-    def _log_tail(self, begin: int) -> str:
-        with self._log.open("rb") as file:
-            file.seek(begin)
-            lines = file.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
-        return f"The end of {self._log}:\n" + "\n".join(lines)
+def _survivors(record: ServerRecord) -> str:
+    found = ", ".join(str(process.pid) for process in postmaster.processes(record.name))
+    return (
+        f"Processes of it go on and hold its lock ({found or 'not seen from here'}): "
+        "end them, then try again."
+    )

@@ -20,6 +20,11 @@ _FINAL = {
     r"password authentication failed|no password supplied": (
         "Set {password} to the password of {user}. docker/postgres/roles.sql makes the roles."
     ),
+    r"authentication method requirement": (
+        "Whoever listens there asks for another way to log in than warehouse.require_auth "
+        "({require_auth}) accepts, and was not given the password: make sure that it is your "
+        "server, then store its passwords as SCRAM, or change that setting."
+    ),
     r'role ".*" (does not exist|is not permitted to log in)': (
         "Set warehouse.user to a role that may log in. docker/postgres/roles.sql makes the roles."
     ),
@@ -94,6 +99,7 @@ def _todo(said: str, dsn: Dsn) -> str | None:
                 password=Layers.variable("warehouse.password"),
                 user=dsn.user,
                 sslmode=dsn.sslmode,
+                require_auth=dsn.require_auth,
                 ca_file=dsn.ca_file or "none set",
             )
     return None

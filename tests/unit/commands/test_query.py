@@ -32,12 +32,18 @@ def test_names_that_come_twice(filled):
         ("SELECT * FROM gold.nowhere", "does not exist"),
         ("DELETE FROM meta.ledger", "refused"),
         ("SELECT 1; DROP TABLE meta.ledger", "refused"),
+        ("SELECT pg_read_file('/etc/passwd')", "permission denied"),
     ],
 )
 def test_refused(filled, sql, said):
     with pytest.raises(DataError, match=said):
         query.rows(sql, 10)
     assert query.rows("SELECT count(*) AS n FROM meta.ledger", 1)[1] == [{"n": 4}]
+
+
+def test_it_asks_as_the_reader(filled):
+    _, rows, _ = query.rows("SELECT session_user::text, current_user::text", 1)
+    assert set(rows[0].values()) == {"luigi_traffic_reader"}
 
 
 def test_a_home_without_a_run_gets_no_database(empty):

@@ -216,7 +216,7 @@ def test_work_that_another_worker_is_at_is_no_failed_run(bench):
 def test_work_that_another_worker_never_ends_is_a_dead_letter_in_the_end(bench):
     """It was asked for 16,723 times in three days, and would have been for ever."""
     bench.statuses = [25] * 20_000
-    bench.listen(announced(7), announced(8, "e2"))
+    bench.listen(announced(7), announced(8, "p2"))
     (first, second) = bench.dead
     assert first == (
         7,
@@ -233,24 +233,24 @@ def test_work_that_another_worker_never_ends_is_a_dead_letter_in_the_end(bench):
 
 def test_a_run_that_hangs_is_stopped_and_its_event_buried(bench):
     bench.statuses = [None]
-    bench.listen(announced(7), announced(8, "e2"))
+    bench.listen(announced(7), announced(8, "p2"))
     assert bench.runs[0].stopped
     assert bench.dead == [
         (7, "run 1 did not end within 24 h (pipeline.run_timeout_hours), and was stopped", 1)
     ]
-    assert bench.warehouse.rows["e1"].outcome == "dead-letter"
-    assert bench.warehouse.rows["e2"].outcome == "done"
+    assert bench.warehouse.rows[E1].outcome == "dead-letter"
+    assert bench.warehouse.rows[E2].outcome == "done"
     assert DAY_S <= bench.clock.now < DAY_S + 60
     assert bench.stream.committed == [7, 8]
     assert bench.pulse.beats > DAY_S / 2, "it went on showing signs of life"
-    assert bench.pulse.done == ["its 2024-01-10 (event e2)"]
+    assert bench.pulse.done == [f"its 2024-01-10 (event {E2})"]
 
 
 def test_an_event_that_another_member_never_lets_go_is_worked_on_in_the_end(bench):
     bench.warehouse.busy = 10**9
     bench.warehouse.never_claimed = True
     bench.listen(announced(7))
-    assert bench.warehouse.rows["e1"].outcome == "done"
+    assert bench.warehouse.rows[E1].outcome == "done"
     assert DAY_S <= bench.clock.now < DAY_S + 60
     assert bench.stream.committed == [7]
 

@@ -110,7 +110,7 @@ def test_a_reader_who_never_ends_is_named_and_nothing_is_changed(
     server: EmbeddedServer, warehouse: Warehouse, hasty: Warehouse, said
 ) -> None:
     replace(warehouse, "id-1")
-    me = rf"process \d+ of luigi_traffic \(luigi_traffic {os.getpid()}@.*\), idle in transaction"
+    me = rf"process \d+ of luigi_traffic_writer \(luigi_traffic {os.getpid()}@.*\), idle in transac"
     with reading(server), pytest.raises(StoreError, match=me) as error:
         replace(hasty, "id-2")
     assert "warehouse.patience_hours" in str(error.value)
