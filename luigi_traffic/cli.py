@@ -415,6 +415,37 @@ def gc(
 
 
 @app.command()
+def recheck(
+    dataset: Dataset = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="first day"),
+    ] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="last day"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Has the source changed days that were fetched already? Changed ones are fetched again.
+
+    The source is asked what it says of a day (HEAD, or the size and time of a file); only if that
+    differs, the day is read. Exit code 1: a day could not be asked for.
+
+    \b
+    luigi-traffic recheck --dataset its
+    luigi-traffic recheck --dataset its --from 2024-05-01 --to 2024-05-31
+    """
+    from luigi_traffic.commands import recheck
+    from luigi_traffic.commands.output import show
+
+    found = recheck.rows(dataset, _day(first), _day(last))
+    show(found, as_json, recheck.draw)
+    if any(row["outcome"] == recheck.FAILED for row in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(
     dataset: Dataset = None,
     deep: Annotated[

@@ -25,6 +25,18 @@ _GZIP = ("gzip", "x-gzip")
 _ZLIB_GZIP = 16 + zlib.MAX_WBITS
 
 
+def said_by(answer: requests.Response) -> dict[str, str | int]:
+    """What of an answer tells that its file has changed; nothing if the server does not say.
+
+    A validator of RFC 9110 (ETag, Last-Modified), and the length with it.
+    """
+    names = {"ETag": "etag", "Last-Modified": "last_modified", "Content-Length": "length"}
+    found = {key: answer.headers[name] for name, key in names.items() if name in answer.headers}
+    if "Content-Encoding" in answer.headers:  # it is packed anew for each answer
+        found.pop("length", None)
+    return dict(found) if {"etag", "last_modified"} & found.keys() else {}
+
+
 class Answer:
     """An answer with status 200, shown as `shown`."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from luigi_traffic.errors import TransientError
+from luigi_traffic.errors import SourceAbsent, SourceError, TransientError
 from luigi_traffic.source import Packing, Stream
 
 CHUNK_BYTES = 1 << 20
@@ -41,8 +41,23 @@ def file_stream(
         return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
 
     return Stream(
-        path.name, chunks(), before.size, packing=packing, origin=origin, modified=modified
-    )
+        path.name, chunks(), before.size, packing=packing, origin=origin, modified=modified,
+        said=_said(path, os.fstat(file.fileno())),
+    )  # fmt: skip
+
+
+def look_at(path: Path) -> Mapping[str, str | int]:
+    """The `said` of a file's stream, without reading it. Raises `SourceAbsent`, `SourceError`."""
+    try:
+        return _said(path, path.stat())
+    except FileNotFoundError:
+        raise SourceAbsent(f"no such file: {path}") from None
+    except OSError as e:
+        raise SourceError(f"cannot read {path}: {e.strerror}") from e
+
+
+def _said(path: Path, stat: os.stat_result) -> Mapping[str, str | int]:
+    return {"name": path.name, "size": stat.st_size, "modified_ns": stat.st_mtime_ns}
 
 
 class _State:

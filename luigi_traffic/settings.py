@@ -183,6 +183,9 @@ class IngestSettings(Section):
     backoff_seconds: float = Field(1.0, gt=0, description="first pause between tries; it doubles")
     max_bytes: int = Field(64 << 30, ge=1, description="largest text of a day, unpacked")
     max_ratio: float = Field(200.0, gt=1, description="largest unpacked size over packed size")
+    recheck_days: int = Field(
+        7, ge=0, description="newest days that `daily` asks its source for again; 0: none"
+    )
     piece_bytes: int = Field(64 << 20, ge=1 << 10, description="text in one piece of raw")
     settle_seconds: float = Field(
         5.0, ge=0, description="a file that changed within this time may still be written: wait"

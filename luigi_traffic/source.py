@@ -7,9 +7,9 @@ Hashing, retries, size caps, safe unzipping and the write to the lake are the co
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ class Stream:
               It cuts one day out of a file of many, or turns another encoding into UTF-8
     modified  asked after the last byte: when the source last changed what was read (aware), None
               if it does not say. Young text may still be written, and is read again
+    said      what tells without reading that it has changed (ETag and Last-Modified of HTTP, size
+              and time of a file); see `Source.look`. Kept in the manifest: no secret
     """
 
     name: str
@@ -41,6 +43,7 @@ class Stream:
     origin: str = ""
     edit: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
     modified: Callable[[], datetime | None] | None = None
+    said: Mapping[str, str | int] = field(default_factory=dict)
 
 
 class Source(ABC):
@@ -63,6 +66,14 @@ class Source(ABC):
 
         A change makes every day of the dataset stale.
         """
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """What the source says of the day's streams now, without reading them: equal to their
+        `said` if nothing has changed. None: it cannot tell, so that the streams have to be read.
+
+        Raises as `open`.
+        """
+        return None
 
     def address(self) -> dict[str, Any]:
         """Where the bytes are asked for (a URL template with its query, a folder): JSON.

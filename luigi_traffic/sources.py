@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from luigi_traffic.errors import (
@@ -17,13 +17,18 @@ from luigi_traffic.errors import (
     TransientError,
     did_you_mean,
 )
-from luigi_traffic.http_answer import REQUEST_HEADERS, Answer, UnknownLength
-from luigi_traffic.open_file import file_stream
+from luigi_traffic.http_answer import REQUEST_HEADERS, Answer, UnknownLength, said_by
+from luigi_traffic.open_file import file_stream, look_at
 from luigi_traffic.source import Packing, Source, Stream
+
+if TYPE_CHECKING:
+    import requests
 
 PLACEHOLDERS = ("year", "month", "day", "date")
 _TRY_AGAIN = {408, 425, 429}
 _ABSENT = {404, 410}
+#: Servers that know no HEAD answer so.
+_NO_HEAD = {405, 501}
 _PACKINGS: dict[str, Packing] = {
     ".zip": "zip", ".gz": "gzip", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
@@ -107,6 +112,27 @@ class Http(Source):
                 "http, https, file. A folder is named like file:///data/its/{date}.zip"
             )
 
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Size and time of a file, ETag and Last-Modified by HEAD; None if the server has neither,
+        or no HEAD."""
+        url = fill(self.url_template, day)
+        if urlsplit(url).scheme == "file":
+            return [look_at(Path(unquote(urlsplit(url).path)))]
+        import requests
+
+        shown = without_credentials(url)
+        try:
+            answer = requests.head(
+                url, timeout=(10, self.timeout), headers=REQUEST_HEADERS, allow_redirects=True
+            )
+        except requests.RequestException as e:
+            raise TransientError(f"{shown}: {_reason(e)}") from e
+        if answer.status_code in _NO_HEAD:
+            return None
+        _refuse(answer, shown)
+        said = said_by(answer)
+        return [said] if said else None
+
     @contextmanager
     def _open_file(self, url: str) -> Iterator[Stream]:
         path = Path(unquote(urlsplit(url).path))
@@ -131,13 +157,7 @@ class Http(Source):
         except requests.RequestException as e:
             raise TransientError(f"{shown}: {_reason(e)}") from e
         with answer:
-            status = answer.status_code
-            if status in _ABSENT:
-                raise SourceAbsent(f"{shown} answered {status} {answer.reason}")
-            if status >= 500 or status in _TRY_AGAIN:
-                raise TransientError(f"{shown} answered {status} {answer.reason}")
-            if status != 200:
-                raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
+            _refuse(answer, shown)
             body = Answer(answer, shown)
             name = Path(urlsplit(url).path).name or "download"
             # Of an answer that is coded on its way, the length of the file is not known.
@@ -148,7 +168,18 @@ class Http(Source):
                 body.length if whole else None,
                 packing=self.packing,
                 origin=shown,
+                said=said_by(answer),
             )
+
+
+def _refuse(answer: requests.Response, shown: str) -> None:
+    status = answer.status_code
+    if status in _ABSENT:
+        raise SourceAbsent(f"{shown} answered {status} {answer.reason}")
+    if status >= 500 or status in _TRY_AGAIN:
+        raise TransientError(f"{shown} answered {status} {answer.reason}")
+    if status != 200:
+        raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
 
 
 class HttpZip(Http):
@@ -178,6 +209,14 @@ class Files(Source):
     def address(self) -> dict[str, Any]:
         """The glob."""
         return {"glob": str(Path(self.glob).expanduser().absolute())}
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Name, size and time of each file."""
+        pattern = Path(fill(self.glob, day)).expanduser()
+        found = [look_at(path) for path in _files(pattern)]
+        if not found:
+            raise SourceAbsent(f"no file matches {pattern}")
+        return found
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class Daily:
         self.model = plugins().model(options.model or chosen.model).name
         self.zone = ZoneInfo(self.dataset.timezone)
         self.catch_up = options.catch_up
+        self.recheck_days = settings().ingest.recheck_days
         self.arguments = for_all_runs(options.luigi_arguments)
         self._run = run
         self.limit_s = chosen.run_timeout_hours * 3600
@@ -129,6 +131,12 @@ class Daily:
     def commands(self, day: Date) -> list[tuple[str, list[str]]]:
         """What each run is for, and its command, in order."""
         found = []
+        if self.recheck_days:
+            asked = day - timedelta(days=self.recheck_days), day - timedelta(days=1)
+            words = [sys.executable, "-m", "luigi_traffic.cli", "recheck"]
+            words += ["--dataset", self.dataset.name]
+            words += ["--from", asked[0].isoformat(), "--to", asked[1].isoformat()]
+            found.append((f"recheck {self.dataset.name} {asked[0]} to {asked[1]}", words))
         first = day - timedelta(days=self.catch_up)
         if self.catch_up:
             said = f"{self.dataset.name} {first} to {day - timedelta(days=1)}"
@@ -183,7 +191,7 @@ class Daily:
         if code is None:
             logger.warning("daily: %s was stopped before it was done", what)
         elif code:
-            logger.error("daily: %s FAILED, Luigi's exit code is %d; see above", what, code)
+            logger.error("daily: %s FAILED, its exit code is %d; see above", what, code)
         return code == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -51,6 +51,10 @@ class TableSource(Source):
                 mode="json", include={"header", "delimiter", "time_format", "timezone"}
             ) | {role: self.table.columns.by_role()[role] for role in self.table.columns.moment}
         return terms
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """What is said of the files."""
+        return self.files.look(day)
 
     def address(self) -> dict[str, Any]:
         """That of the files."""

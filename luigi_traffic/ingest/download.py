@@ -162,7 +162,8 @@ def _stream(
         "bytes": counted.seen,
         "sha256": digest.hexdigest(),
     }
-    return archive_of_day | ({"kept_sha256": kept} if kept is not None else {})
+    said = {"said": dict(stream.said)} if stream.said else {}
+    return archive_of_day | ({"kept_sha256": kept} if kept is not None else {}) | said
 
 
 def _refuse_young(stream: Stream, limits: IngestSettings, what: object) -> None:

@@ -187,6 +187,11 @@ class Catalog:
         self.store.create(same_key(commit, address, datetime.now(UTC)), _json(details))
         self.day(commit.stage, commit.dataset, commit.day, ask_again=True)
 
+    def mark(self, entry: Entry) -> dict[str, Any]:
+        """What was kept with a mark."""
+        found: dict[str, Any] = json.loads(self.store.read(entry.key))
+        return found
+
     def void(self, commit: Entry, reason: str) -> None:
         """Let a commit count no more: its partition is made again under the next generation."""
         self.store.create(void_key(commit), _json({"reason": reason}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 
 from luigi_traffic import clock
 from luigi_traffic.crashpoints import CrashPoint, crash_point
@@ -17,6 +18,17 @@ from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.tasks.base import DayStage
 
 
+class Asked(StrEnum):
+    """What came of asking a source for a day again."""
+
+    NEVER = "never asked for"
+    UNCHANGED = "unchanged"
+    SAME = "asked, same bytes"
+    CHANGED = "changed"
+    ABSENT = "still absent"
+    GONE = "gone from the source, kept here"
+
+
 class IngestRaw(DayStage):
     """Download, verify and commit the raw partition of one day."""
 
@@ -27,14 +39,50 @@ class IngestRaw(DayStage):
         return LakePartition("raw", self.dataset, self.date)
 
     def work(self) -> str:  # noqa: D102
+        return self._ask()[1]
+
+    def ask_again(self) -> Asked:
+        """Ask the source whether a day that was asked for has changed, and fetch it if it has.
+
+        Raises `TransientError` or `SourceError` if it cannot be asked.
+        """
+        with parts().warehouse.lock(self.lock_name):
+            parts().catalog.begin_work()
+            live = self.chain.live()
+            if live is None and not self.chain.absences():
+                return Asked.NEVER
+            try:
+                if live is not None and self._says_the_same(live):
+                    return Asked.UNCHANGED
+                return self._ask()[0]
+            except SourceAbsent:
+                return Asked.GONE if live else Asked.ABSENT
+
+    def _says_the_same(self, live: Entry) -> bool:
+        """Whether the source says of the day what it said when it was asked at this address."""
+        catalog, lineage = parts().catalog, self.chain.lineage
+        entries = catalog.day("raw", self.dataset, self.date)
+        marks = [m for m in entries.compared(live) if m.address == lineage.address]
+        if marks:
+            details = catalog.mark(max(marks, key=lambda m: m.key))
+        else:
+            details = catalog.manifest(live).details
+            if details["address"] != lineage.address:
+                return False
+        before = [archive.get("said") for archive in details["archives"]]
+        now = lineage.source.look(self.date)
+        return now is not None and all(before) and before == [dict(one) for one in now]
+
+    def _ask(self) -> tuple[Asked, str]:
+        """Fetch the day, compare it with the live generation, commit it if it is another one."""
         started = time.monotonic()
-        catalog, recipe = parts().catalog, self.chain.lineage.raw
+        catalog, lineage = parts().catalog, self.chain.lineage
         before = self.chain.live()
-        generation = before.generation + 1 if before else self.next_generation(recipe)
-        refuse_unsettled(self.chain.lineage.dataset, self.date)
+        generation = before.generation + 1 if before else self.next_generation(lineage.raw)
+        refuse_unsettled(lineage.dataset, self.date)
         try:
             day = ingest(
-                self.chain.lineage.dataset,
+                lineage.dataset,
                 self.date,
                 catalog,
                 parts().settings.ingest,
@@ -42,20 +90,22 @@ class IngestRaw(DayStage):
                 self._progress,
             )
         except SourceAbsent as e:
-            return self._absent(e, before)
+            return Asked.GONE if before else Asked.ABSENT, self._absent(e, before)
         if not day.lines:
+            catalog.discard(day.attempt)
             raise DataError(f"{self.label}: the source sent a file without a single data row")
         crash_point(CrashPoint.RAW_WRITTEN)
         made = self._manifest(day, generation, time.monotonic() - started)
         if before and catalog.manifest(before).partition_id == made.partition_id:
-            if self.chain.raw() is None:
-                catalog.record_same(before, self.chain.lineage.address, {"archives": day.archives})
+            if self.chain.raw() is None or not self._says_the_same(before):
+                catalog.record_same(before, lineage.address, {"archives": day.archives})
             catalog.discard(day.attempt)
-            return f"the same {day.lines:,} rows as before"
+            return Asked.SAME, f"the same {day.lines:,} rows as before"
         self.commit(made, day.attempt)
         crash_point(CrashPoint.RAW_COMMITTED)
         changed = f", generation {generation}: the source has changed" if before else ""
-        return f"{day.lines:,} rows, {day.text_bytes / 1e6:,.1f} MB of text{changed}"
+        said = f"{day.lines:,} rows, {day.text_bytes / 1e6:,.1f} MB of text{changed}"
+        return Asked.CHANGED, said
 
     def _progress(self, done: int, size: int | None, what: str) -> None:
         known = f" of {size / 1e6:,.0f} MB" if size else " MB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -33,6 +33,14 @@ class CollectedPolls(Source):
         """The folder of the polls."""
         return {"folder": str(self.folder)}
 
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Name, size and time of each poll's file."""
+        return self._files().look(day)
+
+    def _files(self) -> Files:
+        folder = str(self.folder).replace("{", "{{").replace("}", "}}")
+        return Files(f"{folder}/{{date}}/*.jsonl")
+
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
         """One stream a poll, in order. `SourceAbsent` where nothing was collected,
@@ -41,9 +49,8 @@ class CollectedPolls(Source):
         if self._now().replace(tzinfo=None) < over:
             # Not absent: that would be remembered, and the day is to be had tomorrow.
             raise SourceError(f"polls of {day} come in until {over:%Y-%m-%d %H:%M} (Asia/Seoul)")
-        folder = str(self.folder).replace("{", "{{").replace("}", "}}")
         try:
-            with Files(f"{folder}/{{date}}/*.jsonl").open(day) as streams:
+            with self._files().open(day) as streams:
                 # A file has its name when it is whole: there is nothing to wait for.
                 yield (replace(stream, modified=None) for stream in streams)
         except SourceAbsent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -55,9 +55,15 @@ class SimulatedArchives(Source):
 
         with _writing(self.folder):
             Town(self.settings).write_day(self.folder, day)
-        template = "file://" + quote(str(self.folder)) + "/" + ARCHIVE
-        with HttpZip(template).open(day) as streams:
+        with self._archives().open(day) as streams:
             yield streams
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Size and time of the day's archive."""
+        return self._archives().look(day)
+
+    def _archives(self) -> HttpZip:
+        return HttpZip("file://" + quote(str(self.folder)) + "/" + ARCHIVE)
 
 
 @contextmanager

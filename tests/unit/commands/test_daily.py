@@ -99,6 +99,12 @@ def made(runs: Runs, **options) -> Daily:
     return Daily(Options(**{"dataset": "tiny", "model": "tiny_model", **options}), runs)
 
 
+@pytest.fixture(autouse=True)
+def _no_recheck(tiny) -> None:
+    """But for the test of it: the runs alone."""
+    tiny.set(INGEST__RECHECK_DAYS="0")
+
+
 @pytest.fixture
 def told():
     """What is logged as an error or a warning."""
@@ -225,6 +231,17 @@ def test_a_service_does_every_day_once_across_changes_of_the_clock(
 # What is run.
 
 
+def test_the_newest_days_are_asked_for_again_before_the_runs(tiny) -> None:
+    tiny.set(INGEST__RECHECK_DAYS="7")
+    (said, words), *runs = made(Runs(), catch_up=3).commands(date(2024, 5, 31))
+    assert said == "recheck tiny 2024-05-24 to 2024-05-30"
+    assert words[1:4] == ["-m", "luigi_traffic.cli", "recheck"]
+    assert [option(words, o) for o in ("--dataset", "--from", "--to")] == [
+        "tiny", "2024-05-24", "2024-05-30"
+    ]  # fmt: skip
+    assert [short(words) for _, words in runs][-1] == "FullPipeline 2024-05-31"
+
+
 def test_missed_days_before_the_day_itself(tiny) -> None:
     runs = Runs()
     assert made(runs, catch_up=3).work(date(2024, 5, 31), threading.Event())
@@ -250,7 +267,7 @@ def test_a_missed_day_that_cannot_be_had_keeps_no_newer_one_back(tiny, told) -> 
     assert not made(runs).work(date(2024, 5, 31), threading.Event())
     assert [said.split()[0] for said in runs.said] == ["AnnounceRaw", "Gold", "FullPipeline"]
     (said,) = told
-    assert "AnnounceRaw tiny 2024-05-24 to 2024-05-30 FAILED, Luigi's exit code is 30" in said
+    assert "AnnounceRaw tiny 2024-05-24 to 2024-05-30 FAILED, its exit code is 30" in said
 
 
 def test_a_run_that_cannot_be_started_has_failed(tiny, monkeypatch) -> None:
