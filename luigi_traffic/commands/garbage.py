@@ -5,6 +5,7 @@ Committed partitions are never garbage, superseded ones included: lineage walks 
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,9 @@ from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError, TrafficError
 from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
-from luigi_traffic.lake.entries import ROOT, folder, parse
+from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
@@ -27,6 +29,7 @@ from luigi_traffic.plugins import plugins
 if TYPE_CHECKING:
     from rich.console import Console
 
+logger = logging.getLogger("luigi_traffic")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REGISTERED = "-registered"
 
@@ -130,17 +133,33 @@ def _places() -> list[str]:
 def _named(prefix: str) -> set[str]:
     """The attempt prefixes that commits below `prefix` name, void ones too: all of their files
     may be whole."""
+    return {manifest.prefix for _, manifest in _commits(prefix)}
+
+
+def _commits(prefix: str) -> list[tuple[Entry, Manifest]]:
+    """The commits below a prefix of the manifests, as they are now."""
     entries = (parse(info) for info in parts().store.list(prefix))
     commits = [entry for entry in entries if entry and entry.kind == "commit"]
-    return {manifest.prefix for manifest in parts().catalog.manifests(commits)}
+    return list(zip(commits, parts().catalog.manifests(commits), strict=True))
 
 
 def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
     def remove() -> bool:
-        if attempt.prefix in _named(folder(*attempt.place)):
+        place = folder(*attempt.place)
+        if attempt.prefix in _named(place):
             return False
         parts().catalog.discard(attempt)
-        return True
+        # Whoever committed it between our look and our removal has looked at its files before, or
+        # sees now that they are gone.
+        late = [e for e, m in _commits(place) if m.prefix == attempt.prefix]
+        for entry in late:
+            parts().catalog.void(entry, "gc removed its files while it was committed")
+            logger.error(
+                "%s was committed while gc removed its files: it counts as missing, and the next "
+                "run makes it anew. Give gc a longer --older-than than the longest run takes.",
+                attempt.prefix,
+            )
+        return not late
 
     return remove
 

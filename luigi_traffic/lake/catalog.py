@@ -143,10 +143,12 @@ class Catalog:
         """Commit: True for the one runner whose manifest it is, False if it existed.
 
         An answer that was lost is resolved by reading back: our attempt prefix in the stored
-        manifest says that it was ours. Raises `StoreError`, and commits nothing, if a file of
-        the manifest is not there any more.
+        manifest says that it was ours. Raises `StoreError`, and what was committed counts no
+        more, if a file of the manifest is not there. `gc` looks for a manifest after it has removed
+        something, too: whichever of the two comes last sees the other.
         """
-        self._check_files(manifest)
+        if gone := self._gone(manifest):
+            raise StoreError(gone)
         self.days(manifest.stage, manifest.dataset)
         body = manifest.to_json()
         won = self.store.create(manifest.key, body)
@@ -157,20 +159,27 @@ class Catalog:
             won = Manifest.from_json(stored).prefix == manifest.prefix
             body = stored
         if won:
-            self._keep([(e, body) for e in entries.entries if e.key == manifest.key])
+            ours = [e for e in entries.entries if e.key == manifest.key]
+            self._keep([(entry, body) for entry in ours])
+            if gone := self._gone(manifest):
+                for entry in ours:
+                    self.void(entry, gone)
+                raise StoreError(gone)
         return won
 
-    def _check_files(self, manifest: Manifest) -> None:
+    def _gone(self, manifest: Manifest) -> str | None:
+        """What to say if a file of an attempt is not there as it was written."""
         if not manifest.files:
-            return
+            return None
         there = {info.key: info.size for info in self.store.list(Attempt(manifest.prefix).prefix)}
         gone = [f["key"] for f in manifest.files if there.get(f["key"]) != f["size"]]
-        if gone:
-            raise StoreError(
-                f"{manifest.stage} of {manifest.dataset} {manifest.day} cannot be committed: "
-                f"{', '.join(gone[:3])} of it are gone or altered since they were written. If "
-                "`luigi-traffic gc` ran meanwhile, give it a longer --older-than. Run again."
-            )
+        if not gone:
+            return None
+        return (
+            f"{manifest.stage} of {manifest.dataset} {manifest.day} cannot be committed: "
+            f"{', '.join(gone[:3])} of it are gone or altered since they were written. If "
+            "`luigi-traffic gc` ran meanwhile, give it a longer --older-than. Run again."
+        )
 
     def record_absence(
         self, recipe: Recipe, day: date, address: str, reason: str, at: datetime

@@ -16,8 +16,9 @@ def test_killed_at_every_crash_point(make_stack_home, clean):
 
 
 @pytest.mark.timeout(900)
-def test_two_runners_without_luigid(make_stack_home, clean):
-    two_at_once(make_stack_home("raced", **SMALL), clean.content("its_sim"))
+def test_two_runners_without_luigid_and_without_the_lock(make_stack_home, clean):
+    home = make_stack_home("raced", **SMALL)
+    two_at_once(home, clean.content("its_sim"), locked=False)
 
 
 @pytest.mark.timeout(900)

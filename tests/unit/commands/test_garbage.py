@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.commands import garbage
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake.attempt import Attempt
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
@@ -70,6 +72,50 @@ def test_an_attempt_committed_meanwhile_stays(empty):
     named = next(iter(garbage._named("_manifests/silver/")))
     assert garbage._attempt_remover(Attempt(named))() is False
     assert (parts().settings.lake_path / named / "part-0").exists()
+
+
+@pytest.mark.parametrize("gc_last", [True, False])
+def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplog, gc_last):
+    """An attempt is committed after gc has looked for its manifest and before gc removes it."""
+    catalog = parts().catalog
+    doomed = catalog.attempt("silver", "tiny", DAY)
+    with catalog.store.writer(doomed.key("part-0")) as file:
+        file.write(b"12345")
+    sealed = catalog.store.seal(doomed.key("part-0"))
+    files = [{"key": sealed.key, "size": sealed.size, "checksum": sealed.checksum}]
+    made = Manifest.start(
+        Recipe("silver", "tiny", {}), DAY, "a" * 32, inputs=[], prefix=doomed.prefix, files=files
+    )
+    removed = []
+
+    def commit() -> None:
+        if gc_last:
+            assert Catalog(catalog.store).commit(made)
+            return
+        # gc removes between the commit's look at its files and its look after the manifest.
+        real = LocalStore.create
+
+        def create(self, key, data):
+            done = real(self, key, data)
+            if key == made.key:
+                real_discard(catalog, doomed)
+            return done
+
+        monkeypatch.setattr(LocalStore, "create", create)
+        with pytest.raises(StoreError, match="cannot be committed"):
+            Catalog(catalog.store).commit(made)
+
+    real_discard = Catalog.discard
+
+    def discard(self, attempt):
+        commit()
+        real_discard(self, attempt)
+
+    monkeypatch.setattr(Catalog, "discard", discard)
+    removed.append(garbage._attempt_remover(doomed)())
+    assert removed == [False]
+    found = Catalog(catalog.store).live("silver", "tiny", DAY, made.recipe_hash, "a" * 32)
+    assert found is None
 
 
 def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatch):
