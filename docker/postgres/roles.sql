@@ -69,6 +69,8 @@ GRANT CONNECT ON DATABASE luigi_traffic TO luigi_traffic_writer, luigi_traffic_r
 -- A writer becomes the owner when it logs in: what one writer creates, any other may replace.
 -- (PostgreSQL 17.1, 16.5 and 15.9 ignored this setting; the releases right after mended it.)
 GRANT luigi_traffic_owner TO luigi_traffic_writer;
+-- Who waits for a table names who uses it, since when.
+GRANT pg_read_all_stats TO luigi_traffic_owner;
 ALTER ROLE luigi_traffic_writer IN DATABASE luigi_traffic SET role = 'luigi_traffic_owner';
 
 -- A reader reads. The privileges below forbid the rest; this makes it plain at once, and a

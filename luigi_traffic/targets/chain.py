@@ -38,7 +38,8 @@ class Lineage:
     @cached_property
     def address(self) -> str:
         """Hash of where today's settings ask for the bytes: provenance, part of no recipe."""
-        said = plugins().call(self.dataset, "source().address()", lambda: self.source.address())
+        source = self.source  # a call of its own, with a time limit of its own
+        said = plugins().call(self.dataset, "source().address()", lambda: source.address())
         return short_hash(canonical_json(said))
 
     @cached_property
@@ -49,7 +50,8 @@ class Lineage:
     @cached_property
     def raw(self) -> Recipe:
         """What makes text of the bytes."""
-        said = plugins().call(self.dataset, "source().recipe()", lambda: self.source.recipe())
+        source = self.source
+        said = plugins().call(self.dataset, "source().recipe()", lambda: source.recipe())
         return self._recipe("raw", {"source": said, "version": self.dataset.source_version})
 
     @cached_property

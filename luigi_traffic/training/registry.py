@@ -21,10 +21,12 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from luigi_traffic import file_lock
 from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.training.bundle import CARD, WEIGHTS, digest
 
@@ -39,6 +41,8 @@ DIGEST = "digest"
 HOST, PROCESS = "luigi_traffic.host", "luigi_traffic.pid"
 #: A run is open for seconds; one of another machine that is open this long was left behind.
 ABANDONED_SECONDS = 3600
+#: How long another process may take to make MLflow's tables: some 5 s on a quiet machine.
+_MAKING_S = 120.0
 _BATCH = {"metrics": 1000, "params": 100}  # MLflow's limits of one log_batch
 _BUNDLE = "bundle"
 
@@ -167,9 +171,8 @@ def _store(tracking_uri: str) -> Iterator[MlflowClient]:
     from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # its import sets another
-    if tracking_uri.startswith("sqlite:///"):
-        Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
+        _make_database(tracking_uri)
         yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except MlflowException as error:
         # MLflow's message quotes the URI with its password, and so would a chained traceback.
@@ -195,6 +198,23 @@ def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> 
     found = mlflow.artifacts.list_artifacts(artifact_uri=place, tracking_uri=tracking_uri) or ()
     there = {Path(file.path).name for file in found}
     return place if {CARD, WEIGHTS} <= there else None
+
+
+@cache
+def _make_database(tracking_uri: str) -> None:
+    """Let MLflow make its tables in a file of SQLite, one process at a time: its own collide."""
+    if not tracking_uri.startswith("sqlite:///"):
+        return
+    from mlflow import MlflowClient
+
+    database = Path(tracking_uri.removeprefix("sqlite:///"))
+    database.parent.mkdir(parents=True, exist_ok=True)
+    place = database.with_name(f"{database.name}.lock")
+    with place.open("wb") as file:
+        file_lock.lock(file.fileno(), place, _MAKING_S)
+        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
 
 
 def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:

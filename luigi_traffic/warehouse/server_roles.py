@@ -41,6 +41,8 @@ def of_the_server(passwords: dict[str, str]) -> list[str]:
         f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC",
         f"GRANT CONNECT ON DATABASE {DATABASE} TO {WRITER}, {READER}",
         f"GRANT {OWNER} TO {WRITER}",
+        # Who waits for a table names who uses it, since when.
+        f"GRANT pg_read_all_stats TO {OWNER}",
         f"ALTER ROLE {WRITER} IN DATABASE {DATABASE} SET role = '{OWNER}'",
         f"ALTER ROLE {READER} IN DATABASE {DATABASE} SET default_transaction_read_only = on",
         f"ALTER ROLE {READER} IN DATABASE {DATABASE}"

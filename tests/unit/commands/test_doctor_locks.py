@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from luigi_traffic.commands import doctor, lock_table
 from luigi_traffic.commands.finding import NOTE, OK, Finding, Problem
 from luigi_traffic.layers import home
-from luigi_traffic.warehouse import embedded
+from luigi_traffic.warehouse import server_start
 from luigi_traffic.warehouse.embedded import EmbeddedServer
 
 DAY = date(2024, 5, 1)
@@ -24,7 +24,7 @@ def small(empty, monkeypatch) -> Iterator[Connection]:
     """10 × (10 + 0) places."""
     small = {"max_locks_per_transaction": "10", "max_connections": "10", "max_wal_senders": "0"}
     with monkeypatch.context() as patch:
-        patch.setattr(embedded, "SETTINGS", embedded.SETTINGS | small)
+        patch.setattr(server_start, "SETTINGS", server_start.SETTINGS | small)
         empty.commit_day(DAY)
         dsn = EmbeddedServer(empty.path / "postgres").ensure_running()
     with closing(psycopg2.connect(**dsn.kwargs())) as conn:

@@ -251,3 +251,24 @@ def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(
     with pytest.raises(StoreError, match=r"MLflow at http://127.0.0.1:9 failed") as raised:
         registry.champion("http://someone:hunter2@127.0.0.1:9", "x")
     assert "hunter2" not in str(raised.value)
+
+
+def test_many_processes_at_once_make_one_store(tmp_path: Path) -> None:
+    """MLflow's own migrations collide if two trainings are the first of a home."""
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    code = (
+        "import sys; from luigi_traffic.training import registry;"
+        "sys.stdin.readline(); print(registry.champion(sys.argv[1], 'luigi_traffic.tiny'))"
+    )
+    command = [sys.executable, "-c", code, uri]
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(3)
+    ]
+    for one in running:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in running:
+        said, wrong = one.communicate(timeout=200)
+        assert (one.returncode, said) == (0, "None\n"), wrong

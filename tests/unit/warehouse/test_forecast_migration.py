@@ -56,6 +56,7 @@ def before(warehouse: Warehouse, server: EmbeddedServer) -> Iterator[Connection]
     """A database at migration 2."""
     conn = psycopg2.connect(**server.ensure_running().kwargs())
     run(conn, "DELETE FROM meta.migrations WHERE number >= 3")
+    run(conn, "DROP TABLE meta.consumer_filter; ALTER TABLE meta.ledger DROP COLUMN damage")
     old_table(conn)
     conn.commit()
     yield conn

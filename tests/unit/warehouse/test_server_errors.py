@@ -39,7 +39,6 @@ def run(warehouse: Warehouse, sql: str) -> None:
         ("53200", StoreError, "max_locks_per_transaction"),
         ("53300", StoreError, "max_connections"),
         ("40P01", StoreError, "Run again"),
-        ("55P03", StoreError, "Run again"),
         ("57014", StoreError, "server's log"),
         ("58030", StoreError, "disk"),
         ("XX001", StoreError, "backup"),
