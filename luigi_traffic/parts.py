@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.events.journal import Journal
 from luigi_traffic.events.log import EventLog
 from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.lake.entries import refuse_earlier
 from luigi_traffic.lake.index import Index
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
@@ -92,9 +93,11 @@ class Parts:
         if chosen.kind == "embedded":
             from luigi_traffic.warehouse.embedded import EmbeddedServer
 
-            return replace(
-                EmbeddedServer(home() / "postgres").ensure_running(), limits=self._limits()
-            )
+            server = EmbeddedServer(home() / "postgres")
+            if server.is_of_an_earlier_version():
+                # Before the database is brought up to date: the older version cannot go back.
+                refuse_earlier(self.store)
+            return replace(server.ensure_running(), limits=self._limits())
         return Dsn(
             chosen.host, chosen.port, chosen.dbname, chosen.user,
             chosen.secret(), chosen.sslmode, chosen.ca_file, require_auth=chosen.require_auth,

@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from luigi_traffic.errors import TerminalError
-from luigi_traffic.lake.store import ObjectInfo
+from luigi_traffic.lake.store import ObjectInfo, ObjectStore
 
 ROOT = "_manifests"
 #: The stage whose partitions have generations instead of an id in their key: which content a
@@ -175,6 +175,12 @@ def parse(info: ObjectInfo) -> Entry | None:
 
 def _before_generations(name: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-f]{16}-(?:[0-9a-f]{32}|absent-\d+)\.json", name))
+
+
+def refuse_earlier(store: ObjectStore) -> None:
+    """Raise `TerminalError` for a lake that a version before generations wrote."""
+    for info in store.list(f"{ROOT}/{RAW}/"):
+        parse(info)
 
 
 def by_day(infos: Iterable[ObjectInfo]) -> dict[date, DayEntries]:

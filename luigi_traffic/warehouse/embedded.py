@@ -72,6 +72,11 @@ class EmbeddedServer:
         """As `ensure_running`, as the role that may only read."""
         return self._ensure(READER)
 
+    def is_of_an_earlier_version(self) -> bool:
+        """Whether a version before roles and locks made it, and nothing has changed it since."""
+        record = ServerRecord.read(self.folder)
+        return record is not None and record.format < FORMAT
+
     def running(self) -> bool:
         """True if a process of the server lives, in this container or elsewhere."""
         record = ServerRecord.read(self.folder)

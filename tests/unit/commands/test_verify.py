@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, timedelta
 
 import pytest
@@ -216,3 +217,24 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
 def test_what_is_not_there_is_not_invalidated(filled, words, said) -> None:
     with pytest.raises(DataError, match=said):
         invalidate.invalidate(*words, "a test")
+
+
+# Homes of a version before
+
+
+def test_a_home_of_an_earlier_version_is_refused_before_anything_is_changed(empty, anew) -> None:
+    """Its database would be brought up to date, and the older version could not go back."""
+    old = empty.path / "lake/_manifests/raw/tiny/2024-05-01" / f"{'a' * 16}-{'b' * 32}.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    data = empty.path / "postgres" / "data"
+    data.mkdir(parents=True)
+    record = json.dumps({"home": str(data.parent), "port": 5999})
+    (data.parent / "server.json").write_text(record)
+    for command in (("status",), ("lineage",), ("gc", "--dry-run"), ("verify",)):
+        done = empty.command(*command)
+        assert done.returncode == 1, command
+        assert "before generations wrote" in done.stderr, command
+    assert (data.parent / "server.json").read_text() == record
+    assert sorted(p.name for p in data.parent.iterdir()) == ["data", "server.json"]
+    shutil.rmtree(data.parent)
