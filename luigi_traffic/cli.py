@@ -408,9 +408,10 @@ def gc(
     luigi-traffic gc --older-than 1w
     """
     from luigi_traffic.commands import garbage
+    from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show
 
-    rows = garbage.rows(garbage.age(older_than), dry_run)
+    rows = garbage.rows(duration(older_than, "--older-than", zero=True), dry_run)
     show(rows, as_json, partial(garbage.draw, dry_run=dry_run))
 
 

@@ -6,7 +6,6 @@ Committed partitions are never garbage, superseded ones included: lineage walks 
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
-from luigi_traffic.errors import SettingsError, TrafficError
+from luigi_traffic.errors import TrafficError
 from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
 from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 logger = logging.getLogger("luigi_traffic")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REGISTERED = "-registered"
 
 
@@ -44,14 +42,6 @@ class Garbage:
     modified: datetime | None
     #: False where it turned out to be in use after all.
     remove: Callable[[], bool]
-
-
-def age(text: str) -> timedelta:
-    """`1d`, `12h`, `30m`, `90s`, `2w`."""
-    found = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
-    if not found:
-        raise SettingsError(f"--older-than {text!r}: expected a number and s, m, h, d or w, as 1d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def rows(older_than: timedelta, dry_run: bool) -> list[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.commands import garbage
+from luigi_traffic.commands.duration import duration
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
@@ -207,8 +208,8 @@ def test_a_home_without_a_run_has_no_garbage(empty):
 
 
 def test_ages():
-    assert garbage.age("12h") == timedelta(hours=12)
-    assert garbage.age(" 2w") == timedelta(weeks=2)
+    assert duration("12h", "--older-than") == timedelta(hours=12)
+    assert duration(" 2w", "--older-than") == timedelta(weeks=2)
     for wrong in ("1", "d", "1.5d", "-1d", "1 month"):
-        with pytest.raises(SettingsError, match="as 1d"):
-            garbage.age(wrong)
+        with pytest.raises(SettingsError, match="for example 10m"):
+            duration(wrong, "--older-than")
