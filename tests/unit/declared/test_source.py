@@ -54,7 +54,8 @@ def test_several_files_of_a_day_are_one_text(tmp_path: Path, raw) -> None:
     assert text == rows(2, "a") + rows(2, "b")
     assert (got.header, got.lines, len(got.archives)) == ("time,sensor,v", 2, 2)
     # Nothing is edited: what makes the id is the files as they came.
-    assert [set(archive) for archive in got.archives] == [{"name", "origin", "bytes", "sha256"}] * 2
+    kept = {"name", "origin", "bytes", "sha256", "said"}
+    assert [set(archive) for archive in got.archives] == [kept] * 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
