@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from memory_store import MemoryStore
 from process_state import forget
 
@@ -295,29 +295,38 @@ class Completeness(RuleBasedStateMachine):
 
     # What may happen
 
+    @initialize()
+    def make_all(self) -> None:
+        """So that every change has something to make stale."""
+        for day in DAYS:
+            self.run(day, None)
+
+    # Each is a real change: what is drawn is another value than the one that there is.
+
     @rule(data=st.data(), name=st.sampled_from(sorted(SETTINGS)))
     def change_a_setting(self, data: st.DataObject, name: str) -> None:
-        self.values[name] = data.draw(st.sampled_from(SETTINGS[name][0]))
+        others = [value for value in SETTINGS[name][0] if value != self.values[name]]
+        self.values[name] = data.draw(st.sampled_from(others))
         self._begin()
 
-    @rule(name=st.sampled_from(sorted(CODE)), version=st.sampled_from("12"))
-    def change_the_plugin(self, name: str, version: str) -> None:
-        self.code[name] = version
+    @rule(name=st.sampled_from(sorted(CODE)))
+    def change_the_plugin(self, name: str) -> None:
+        self.code[name] = "2" if self.code[name] == "1" else "1"
         self._begin()
 
-    @rule(stage=st.sampled_from(STAGES), version=st.sampled_from("12"))
-    def change_the_core(self, stage: str, version: str) -> None:
-        self.core[stage] = version
+    @rule(stage=st.sampled_from(STAGES))
+    def change_the_core(self, stage: str) -> None:
+        self.core[stage] = "2" if self.core[stage] == "1" else "1"
         self._begin()
 
-    @rule(edges=st.integers(0, 2))
-    def change_the_graph(self, edges: int) -> None:
-        self.edges = edges
+    @rule(further=st.sampled_from((1, 2)))
+    def change_the_graph(self, further: int) -> None:
+        self.edges = (self.edges + further) % 3
         self._begin()
 
-    @rule(address=st.sampled_from(FOLDERS))
-    def move_the_source(self, address: str) -> None:
-        self.address = address
+    @rule()
+    def move_the_source(self) -> None:
+        self.address = FOLDERS[1 - FOLDERS.index(self.address)]
         self._begin()
 
     @rule(folder=st.sampled_from(FOLDERS), day=st.sampled_from(DAYS), text=st.sampled_from(TEXTS))
@@ -427,7 +436,7 @@ class Completeness(RuleBasedStateMachine):
 
 
 Completeness.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None,
+    max_examples=200, stateful_step_count=15, deadline=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 TestCompleteness = Completeness.TestCase
