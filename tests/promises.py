@@ -37,13 +37,13 @@ def writes_nothing_when_all_is_done(home: Home) -> None:
     assert home.content("its_sim") == before
 
 
-def two_at_once(home: Home, clean: dict[str, object], *, locked: bool = True) -> None:
+def two_at_once(home: Home, clean: dict[str, object]) -> None:
     """Two runs of the same work both succeed, with one result, and no object is lost.
 
-    `locked=False`: without the lock that only saves work, so that the commits race at each stage.
+    Without the lock, which only saves work: the commits race at each stage.
     """
     unlocked = (sys.executable, str(Path(__file__).with_name("unlocked.py")), *PIPELINE[1:])
-    both = [home.start(*(PIPELINE if locked else unlocked)) for _ in range(2)]
+    both = [home.start(*unlocked) for _ in range(2)]
     for process in both:
         output, _ = process.communicate(timeout=600)
         assert process.returncode == 0, output

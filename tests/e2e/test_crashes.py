@@ -21,6 +21,5 @@ def test_killed_at_every_crash_point(make_home, clean):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("locked", [True, False])
-def test_two_runs_of_the_same_day_at_once(make_home, clean, locked):
-    two_at_once(make_home("raced", **SMALL), clean, locked=locked)
+def test_two_runs_of_the_same_day_at_once_without_the_lock(make_home, clean):
+    two_at_once(make_home("raced", **SMALL), clean)

@@ -18,7 +18,7 @@ def test_killed_at_every_crash_point(make_stack_home, clean):
 @pytest.mark.timeout(900)
 def test_two_runners_without_luigid_and_without_the_lock(make_stack_home, clean):
     home = make_stack_home("raced", **SMALL)
-    two_at_once(home, clean.content("its_sim"), locked=False)
+    two_at_once(home, clean.content("its_sim"))
 
 
 @pytest.mark.timeout(900)
