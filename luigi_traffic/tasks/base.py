@@ -33,6 +33,12 @@ class Stage(luigi.Task):
     _told = 0.0
 
     @property
+    def worker_timeout(self) -> None:  # type: ignore[override]
+        """None. Luigi asks for it when it is about to run the task, before it looks whether what
+        the task requires is complete: from there on another runner's commits must be seen."""
+        parts().catalog.begin_work()
+
+    @property
     def lock_name(self) -> str:
         """What two runners of the same work agree on."""
         return str(self.task_id)
