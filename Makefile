@@ -63,7 +63,7 @@ unit: setup  ## the unit tests
 	pytest -n 2 --dist loadfile tests/unit plugins
 
 e2e: setup  ## a user's commands, crashes, bad input
-	pytest tests/e2e
+	pytest -n 2 --dist loadfile tests/e2e
 
 bench: setup  ## benchmarks/, one after the other
 	for file in benchmarks/*.py; do python $$file || exit 1; done

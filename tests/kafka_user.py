@@ -26,11 +26,14 @@ def events_environment() -> dict[str, str]:
     return given | {f"{EVENTS}KIND": "kafka"}
 
 
-def wait_until(holds: Callable[[], object], what: str, seconds: float = 90) -> None:
+def wait_until(
+    holds: Callable[[], object], what: str | Callable[[], str], seconds: float = 90
+) -> None:
+    """`what` is said if it does not come: a function, if it says more by then."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds} s in vain: {what}")
+            pytest.fail(f"waited {seconds} s in vain: {what if isinstance(what, str) else what()}")
         time.sleep(0.2)
 
 
@@ -161,7 +164,7 @@ class Watched:
                 assert text in self.output, f"ended without {text!r}:\n{self.output}"
             return text in self.output
 
-        wait_until(seen, f"{text!r} in\n{self.output}", seconds)
+        wait_until(seen, lambda: f"{text!r} in\n{self.output}", seconds)
 
     def end(self, seconds: float = 120) -> int:
         """Wait for the end; the exit status."""

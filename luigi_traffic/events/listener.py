@@ -223,7 +223,8 @@ class Listener:
 
         Not for longer than the other member may work on it: two at once do no harm.
         """
-        began = told = time.monotonic()
+        began = time.monotonic()
+        told: float | None = None
         with ExitStack() as stack:
             while True:
                 try:
@@ -231,7 +232,7 @@ class Listener:
                     break
                 except Busy:
                     now = time.monotonic()
-                    if now == began or now - told >= _TELL_EVERY_S:
+                    if told is None or now - told >= _TELL_EVERY_S:
                         told = now
                         logger.info("%s: another member is at it, waiting", day)
                         self.pulse.doing(f"{day}: another member is at it, waiting")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import luigi.retcodes
+import psycopg2
 import pytest
 from homes import LocalHome
 from process_state import forget
+from psycopg2 import sql
 
 import luigi_traffic.run  # noqa: F401 - the module that the command line names
 from luigi_traffic.warehouse.embedded import EmbeddedServer
@@ -39,6 +42,18 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         "PASSWORD": dsn.password, "DBNAME": dsn.dbname,
     }  # fmt: skip
     server.destroy()
+
+
+def empty(warehouse: dict[str, str]) -> None:
+    """Drop all that a home has made in its database; the next connection makes it anew."""
+    words = {key.lower(): value for key, value in warehouse.items() if key != "KIND"}
+    with closing(psycopg2.connect(**words)) as conn, conn, conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'"
+            " AND nspname NOT IN ('information_schema', 'public')"
+        )
+        for (schema,) in cursor.fetchall():
+            cursor.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
 
 
 class LuigiHere:
@@ -77,5 +92,6 @@ def luigi_here(tmp_path, monkeypatch, warehouse, caplog) -> Iterator[LuigiHere]:
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
     here = LuigiHere(tmp_path, monkeypatch, caplog)
     here.set(**{f"WAREHOUSE__{key}": value for key, value in warehouse.items()})
+    empty(warehouse)  # what another home recorded there is damage to this one
     yield here
     forget()
