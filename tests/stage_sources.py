@@ -19,11 +19,11 @@ _SPARK = ["spark/schemas.py", "spark/quality.py", "columns.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
     "raw": ["tasks/raw.py", "ingest/*.py", "sources.py"],
-    "announce": ["tasks/announce.py", "events/announcement.py"],
-    "bronze": ["tasks/bronze.py", *_SPARK],
-    "silver": ["tasks/silver.py", *_SPARK],
+    "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
+    "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_SPARK],
+    "silver": ["tasks/silver.py", "targets/stage_input.py", *_SPARK],
     "gold": [
-        "tasks/gold.py", "graph.py", "spark/neighbours.py", "spark/load.py",
+        "tasks/gold.py", "targets/stage_input.py", "graph.py", "spark/neighbours.py", "spark/load.py",
         "warehouse/binary_encode.py", "warehouse/tables.py", "columns.py",
     ],
     "model": [

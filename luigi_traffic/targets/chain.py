@@ -15,6 +15,7 @@ from luigi_traffic.parts import parts
 from luigi_traffic.plugins import plugins
 from luigi_traffic.recipe import Recipe, canonical_json, short_hash
 from luigi_traffic.source import Source
+from luigi_traffic.stage_settings import dataset_for
 from luigi_traffic.stage_versions import STAGE_VERSIONS
 
 STAGES = ("raw", "announce", "bronze", "silver", "gold")
@@ -30,10 +31,15 @@ class Lineage:
                 f"dataset {dataset.name}: its interval {dataset.interval} does not divide a day"
             )
 
+    @cache  # noqa: B019 - a lineage lives as long as its process
+    def dataset_for(self, stage: str) -> Dataset:
+        """The dataset as that stage may read it: without the settings of later stages."""
+        return dataset_for(self.dataset, "raw" if stage == "announce" else stage)
+
     @cached_property
     def source(self) -> Source:
         """Where the dataset's bytes come from."""
-        return plugins().call(self.dataset, "source()", self.dataset.source)
+        return plugins().call(self.dataset, "source()", self.dataset_for("raw").source)
 
     @cached_property
     def address(self) -> str:
@@ -45,7 +51,7 @@ class Lineage:
     @cached_property
     def graph(self) -> LinkGraph | None:
         """The graph, read once: what gold joins is what its recipe names."""
-        return plugins().call(self.dataset, "graph()", self.dataset.graph)
+        return plugins().call(self.dataset, "graph()", self.dataset_for("gold").graph)
 
     @cached_property
     def raw(self) -> Recipe:

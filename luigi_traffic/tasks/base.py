@@ -15,6 +15,7 @@ from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import ledger_view
 from luigi_traffic.tasks.time_limit import time_limit
 
@@ -104,6 +105,28 @@ class DayStage(Stage):
     @property
     def label(self) -> str:  # noqa: D102
         return f"{self.stage} {self.dataset} {self.date}"
+
+    def work(self) -> str:
+        """Gather what shapes the output, then make it of that alone."""
+        return self.make(self.given())
+
+    @abstractmethod
+    def make(self, given: Any) -> str:
+        """Make the day's partition of what is `given`; in a few words, what was made.
+
+        What else it reads shapes nothing: stores, limits, progress.
+        """
+
+    def given(self) -> Any:
+        """What `make` reads: for raw the source, see there; for others the upstream partition."""
+        lineage, stage = self.chain.lineage, self.stage
+        return StageInput(
+            day=self.date,
+            dataset=lineage.dataset_for(stage),
+            recipe=self.chain.recipe(stage),
+            upstream=self.input().whole(),
+            graph=lineage.graph if stage == "gold" else None,
+        )
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.dataset import RawDay
 from luigi_traffic.errors import DataError
-from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
 
@@ -30,18 +29,15 @@ class Bronze(DayStage):
         """The bronze partition."""
         return LakePartition("bronze", self.dataset, self.date)
 
-    def work(self) -> str:  # noqa: D102
+    def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark import quality, schemas
         from luigi_traffic.spark.session import session
 
-        started = time.monotonic()
         self.tell("parsing")
-        raw, dataset, catalog = self.input().whole(), self.chain.lineage.dataset, parts().catalog
-        recipe = self.chain.lineage.bronze
-        partition_id = recipe.partition_id([raw.partition_id])
-        generation = self.next_generation(recipe, partition_id)
+        raw, dataset, catalog = given.upstream, given.dataset, parts().catalog
+        generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
-            day=self.date,
+            day=given.day,
             paths=tuple(catalog.store.spark_url(file["key"]) for file in raw.files),
             header=raw.details["header"],
             first_line=raw.details["first_line"],
@@ -49,8 +45,7 @@ class Bronze(DayStage):
         )
         frame = schemas.checked_bronze(dataset.bronze(session(), day))
         observed, counting = quality.observe_bronze(frame, dataset.reject_reasons)
-        below = dataset.settings.lake_prefix
-        attempt = catalog.attempt("bronze", self.dataset, self.date, below)
+        attempt = catalog.attempt("bronze", dataset.name, day.day, dataset.settings.lake_prefix)
         files = schemas.write_partition(observed, catalog.store, attempt)
         counts = quality.bronze_counts(counting, dataset.reject_reasons)
         try:
@@ -64,13 +59,9 @@ class Bronze(DayStage):
             notes["empty"] = quality.empty_reason(counts.rejected)
             logger.warning("%s: %s", self.label, notes["empty"])
         self.commit(
-            Manifest.start(
-                recipe,
-                self.date,
-                partition_id,
-                generation=generation,
-                inputs=[{"stage": "raw", "part": raw.day, "id": raw.partition_id}],
-                prefix=attempt.prefix,
+            given.manifest(
+                generation,
+                attempt,
                 files=files,
                 rows_in=counts.rows,
                 rows_out=counts.rows - counts.rows_rejected,
@@ -79,7 +70,7 @@ class Bronze(DayStage):
                 checksum=counts.checksum,
                 schema=schemas.schema_of(frame),
                 quality={"rejected_examples": counts.examples} | notes,
-                seconds=round(time.monotonic() - started, 3),
+                seconds=given.seconds,
             ),
             attempt,
         )

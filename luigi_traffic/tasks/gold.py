@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.parts import parts
+from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import GoldPartition
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.silver import Silver
@@ -24,7 +23,7 @@ class Gold(DayStage):
         """The day's partition of `gold.<dataset>`."""
         return GoldPartition(self.dataset, self.date)
 
-    def work(self) -> str:  # noqa: D102
+    def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark.load import copy_to
         from luigi_traffic.spark.neighbours import with_neighbours
         from luigi_traffic.spark.schemas import read_partition
@@ -34,33 +33,28 @@ class Gold(DayStage):
         from luigi_traffic.warehouse.partitions import Bounds
         from luigi_traffic.warehouse.tables import gold_table
 
-        started = time.monotonic()
         self.tell("joining neighbours, loading")
-        silver = self.input().whole()
+        silver = given.upstream
         frame = with_neighbours(
-            session(),
-            read_partition(session(), parts().store, silver),
-            self.chain.lineage.graph,
+            session(), read_partition(session(), parts().store, silver), given.graph
         )
-        table = gold_table(self.dataset, frame.columns)
-        recipe = self.chain.lineage.gold
-        partition_id = recipe.partition_id([silver.partition_id])
+        table = gold_table(given.dataset.name, frame.columns)
         won = commit_staged(
             parts().warehouse,
             table,
-            label=f"{self.date:%Y%m%d}",
-            bounds=Bounds.day(self.date),
+            label=f"{given.day:%Y%m%d}",
+            bounds=Bounds.day(given.day),
             fill=lambda staged: copy_to(frame, parts().warehouse.dsn(), staged, table.columns),
             row=lambda checksum: LedgerRow(
                 stage="gold",
-                dataset=self.dataset,
-                part=self.date.isoformat(),
-                partition_id=partition_id,
-                recipe=recipe.as_dict(),
-                inputs=[{"stage": "silver", "part": silver.day, "id": silver.partition_id}],
+                dataset=given.dataset.name,
+                part=given.day.isoformat(),
+                partition_id=given.partition_id,
+                recipe=given.recipe.as_dict(),
+                inputs=given.inputs,
                 rows=silver.rows_out,
                 checksum=checksum,
-                details={"seconds": round(time.monotonic() - started, 3)},
+                details={"seconds": given.seconds},
             ),
             staged=lambda: crash_point(CrashPoint.GOLD_STAGED),
             attached=lambda: crash_point(CrashPoint.GOLD_ATTACHED),

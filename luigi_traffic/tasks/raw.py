@@ -15,6 +15,7 @@ from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
 from luigi_traffic.settled import refuse_unsettled
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.stage_input import SourceInput
 from luigi_traffic.tasks.base import DayStage
 
 
@@ -38,8 +39,15 @@ class IngestRaw(DayStage):
         """The raw partition."""
         return LakePartition("raw", self.dataset, self.date)
 
-    def work(self) -> str:  # noqa: D102
-        return self._ask()[1]
+    def given(self) -> SourceInput:
+        """The source, and what turns its bytes into text."""
+        lineage = self.chain.lineage
+        return SourceInput(
+            self.date, lineage.dataset_for("raw"), lineage.source, lineage.address, lineage.raw
+        )
+
+    def make(self, given: SourceInput) -> str:  # noqa: D102
+        return self._ask(given)[1]
 
     def ask_again(self) -> Asked:
         """Ask the source whether a day that was asked for has changed, and fetch it if it has.
@@ -48,57 +56,56 @@ class IngestRaw(DayStage):
         """
         with parts().warehouse.lock(self.lock_name):
             parts().catalog.begin_work()
-            live = self.chain.live()
+            live, given = self.chain.live(), self.given()
             if live is None and not self.chain.absences():
                 return Asked.NEVER
             try:
-                if live is not None and self._says_the_same(live):
+                if live is not None and self._says_the_same(given, live):
                     return Asked.UNCHANGED
-                return self._ask()[0]
+                return self._ask(given)[0]
             except SourceAbsent:
                 return Asked.GONE if live else Asked.ABSENT
 
-    def _says_the_same(self, live: Entry) -> bool:
+    def _says_the_same(self, given: SourceInput, live: Entry) -> bool:
         """Whether the source says of the day what it said when it was asked at this address."""
-        catalog, lineage = parts().catalog, self.chain.lineage
+        catalog = parts().catalog
         entries = catalog.day("raw", self.dataset, self.date)
-        marks = [m for m in entries.compared(live) if m.address == lineage.address]
+        marks = [m for m in entries.compared(live) if m.address == given.address]
         if marks:
             details = catalog.mark(max(marks, key=lambda m: m.key))
         else:
             details = catalog.manifest(live).details
-            if details["address"] != lineage.address:
+            if details["address"] != given.address:
                 return False
         before = [archive.get("said") for archive in details["archives"]]
-        now = lineage.source.look(self.date)
+        now = given.source.look(given.day)
         return now is not None and all(before) and before == [dict(one) for one in now]
 
-    def _ask(self) -> tuple[Asked, str]:
+    def _ask(self, given: SourceInput) -> tuple[Asked, str]:
         """Fetch the day, compare it with the live generation, commit it if it is another one."""
         started = time.monotonic()
-        catalog, lineage = parts().catalog, self.chain.lineage
-        before = self.chain.live()
-        generation = before.generation + 1 if before else self.next_generation(lineage.raw)
-        refuse_unsettled(lineage.dataset, self.date)
+        catalog, before = parts().catalog, self.chain.live()
+        generation = before.generation + 1 if before else self.next_generation(given.recipe)
+        refuse_unsettled(given.dataset, given.day)
         try:
             day = ingest(
-                lineage.dataset,
-                self.date,
+                given.dataset,
+                given.day,
                 catalog,
                 parts().settings.ingest,
                 home() / "tmp",
                 self._progress,
             )
         except SourceAbsent as e:
-            return Asked.GONE if before else Asked.ABSENT, self._absent(e, before)
+            return Asked.GONE if before else Asked.ABSENT, self._absent(given, e, before)
         if not day.lines:
             catalog.discard(day.attempt)
             raise DataError(f"{self.label}: the source sent a file without a single data row")
         crash_point(CrashPoint.RAW_WRITTEN)
-        made = self._manifest(day, generation, time.monotonic() - started)
+        made = self._manifest(given, day, generation, time.monotonic() - started)
         if before and catalog.manifest(before).partition_id == made.partition_id:
-            if self.chain.raw() is None or not self._says_the_same(before):
-                catalog.record_same(before, lineage.address, {"archives": day.archives})
+            if self.chain.raw() is None or not self._says_the_same(given, before):
+                catalog.record_same(before, given.address, {"archives": day.archives})
             catalog.discard(day.attempt)
             return Asked.SAME, f"the same {day.lines:,} rows as before"
         self.commit(made, day.attempt)
@@ -111,12 +118,12 @@ class IngestRaw(DayStage):
         known = f" of {size / 1e6:,.0f} MB" if size else " MB"
         self.tell(f"{what}: {done / 1e6:,.0f}{known}", 100 * done / size if size else None)
 
-    def _manifest(self, day: Ingested, generation: int, seconds: float) -> Manifest:
-        recipe = self.chain.lineage.raw
+    @staticmethod
+    def _manifest(given: SourceInput, day: Ingested, generation: int, seconds: float) -> Manifest:
         return Manifest.start(
-            recipe,
-            self.date,
-            recipe.partition_id([self.date.isoformat(), day.content_hash]),
+            given.recipe,
+            given.day,
+            given.recipe.partition_id([given.day.isoformat(), day.content_hash]),
             generation=generation,
             inputs=[
                 {"stage": "source", "part": a["origin"] or a["name"], "id": f"sha256:{a['sha256']}"}
@@ -129,7 +136,7 @@ class IngestRaw(DayStage):
             checksum=f"sha256:{day.content_hash}",
             seconds=round(seconds, 3),
             details={
-                "address": self.chain.lineage.address,
+                "address": given.address,
                 "archives": day.archives,
                 "header": day.header,
                 "first_line": day.first_line[:4096],
@@ -137,11 +144,10 @@ class IngestRaw(DayStage):
             },
         )
 
-    def _absent(self, reason: SourceAbsent, before: Entry | None) -> str:
+    def _absent(self, given: SourceInput, reason: SourceAbsent, before: Entry | None) -> str:
         """Record that there is nothing, then let the setting decide."""
-        lineage = self.chain.lineage
         parts().catalog.record_absence(
-            lineage.raw, self.date, lineage.address, str(reason), clock.now()
+            given.recipe, given.day, given.address, str(reason), clock.now()
         )
         kept = "; what another address had is kept" if before else ""
         if parts().settings.missing_days.policy == "fail":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
-from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.bronze import Bronze
 
@@ -33,26 +32,20 @@ class Silver(DayStage):
         """The silver partition."""
         return LakePartition("silver", self.dataset, self.date)
 
-    def work(self) -> str:  # noqa: D102
+    def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark import quality, schemas
         from luigi_traffic.spark.session import session
 
-        started = time.monotonic()
         self.tell("cleaning")
-        bronze, dataset, catalog = (
-            self.input().whole(), self.chain.lineage.dataset, parts().catalog
-        )  # fmt: skip
-        recipe = self.chain.lineage.silver
-        partition_id = recipe.partition_id([bronze.partition_id])
-        generation = self.next_generation(recipe, partition_id)
+        bronze, dataset, catalog = given.upstream, given.dataset, parts().catalog
+        generation = self.next_generation(given.recipe, given.partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         kept, before = quality.observe_silver_input(good, dataset.settings.links)
         frame = schemas.canonical_silver(dataset.silver(kept), dataset.extra_columns)
         checks = dataset.checks()
-        observed, after = quality.observe_silver(frame, self.date, dataset.interval, checks)
-        below = dataset.settings.lake_prefix
-        attempt = catalog.attempt("silver", self.dataset, self.date, below)
+        observed, after = quality.observe_silver(frame, given.day, dataset.interval, checks)
+        attempt = catalog.attempt("silver", dataset.name, given.day, dataset.settings.lake_prefix)
         files = schemas.write_partition(observed, catalog.store, attempt)
         try:
             counts = quality.judge_silver(
@@ -69,13 +62,9 @@ class Silver(DayStage):
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.SILVER_WRITTEN)
         self.commit(
-            Manifest.start(
-                recipe,
-                self.date,
-                partition_id,
-                generation=generation,
-                inputs=[{"stage": "bronze", "part": bronze.day, "id": bronze.partition_id}],
-                prefix=attempt.prefix,
+            given.manifest(
+                generation,
+                attempt,
                 files=files,
                 rows_in=counts.rows_in,
                 rows_out=counts.rows_out,
@@ -87,24 +76,25 @@ class Silver(DayStage):
                 checksum=counts.checksum,
                 schema=schemas.schema_of(frame),
                 quality={"checks": counts.checks, "first": counts.first, "last": counts.last}
-                | self._notes(counts, bronze),
-                seconds=round(time.monotonic() - started, 3),
+                | self._notes(counts, given),
+                seconds=given.seconds,
             ),
             attempt,
         )
         crash_point(CrashPoint.SILVER_COMMITTED)
         return f"{counts.rows_out:,} rows"
 
-    def _notes(self, counts: SilverCounts, bronze: Manifest) -> dict[str, Any]:
+    def _notes(self, counts: SilverCounts, given: StageInput) -> dict[str, Any]:
         """What a reader of the partition should know, told in the log as well."""
         from luigi_traffic.spark import quality
 
         notes: dict[str, Any] = {}
         if not counts.rows_out:
-            notes["empty"] = quality.empty_reason(bronze.rejected)
+            notes["empty"] = quality.empty_reason(given.upstream.rejected)
         if counts.missing_links:
-            links = self.chain.lineage.dataset.settings.links
-            notes["missing_links"] = quality.missing_links(counts.missing_links, links)
+            notes["missing_links"] = quality.missing_links(
+                counts.missing_links, given.dataset.settings.links
+            )
         for note in notes.values():
             logger.warning("%s: %s", self.label, note)
         return notes
