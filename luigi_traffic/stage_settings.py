@@ -46,32 +46,48 @@ def _guarded(settings: BaseModel, owner: str, stage: str) -> BaseModel:
 def _class_for(kind: type[BaseModel], owner: str, stage: str) -> type[BaseModel]:
     fields = kind.model_fields
 
+    later = {
+        name
+        for name, field in fields.items()
+        if (at := _stage_of(field)) is not None and ORDER.index(at) > ORDER.index(stage)
+    }
+
+    def refuse(name: str) -> None:
+        declared = _stage_of(fields[name])
+        raise SettingsError(
+            f"dataset {owner}: its {stage} stage reads the setting {name!r}, which is declared for "
+            f"{declared}: a new value would leave the old {stage} in place. Declare it with "
+            f'setting(…, stage="{stage}").'
+        )
+
     def read(self: BaseModel, name: str) -> Any:
-        if name in fields:
-            declared = _stage_of(fields[name])
-            if declared is not None and ORDER.index(declared) > ORDER.index(stage):
-                raise SettingsError(
-                    f"dataset {owner}: its {stage} stage reads the setting {name!r}, which is "
-                    f"declared for {declared}: a new value would leave the old {stage} in place. "
-                    f'Declare it with setting(…, stage="{stage}").'
-                )
-            value = kind.__getattribute__(self, name)
-            # The source of a table says in its own recipe which of the table's keys it reads.
-            if stage != "raw" and isinstance(value, BaseModel) and _declares_stages(type(value)):
-                return _guarded(value, owner, stage)
-            return value
-        if name in ("model_dump", "model_dump_json"):
-            raise SettingsError(
-                f"dataset {owner}: its {stage} stage reads all settings at once, those of later "
-                "stages too. Read the ones it needs by name."
-            )
-        return kind.__getattribute__(self, name)
+        if name in later:
+            refuse(name)
+        value = kind.__getattribute__(self, name)
+        # The source of a table says in its own recipe which of the table's keys it reads.
+        if name in fields and stage != "raw" and isinstance(value, BaseModel):
+            return _guarded(value, owner, stage) if _declares_stages(type(value)) else value
+        return value
+
+    def dump(self: BaseModel, **options: Any) -> dict[str, Any]:
+        """What may be read."""
+        asked = options.get("include")
+        for name in sorted(later & set(asked or ())):
+            refuse(name)
+        if asked is None:
+            options["exclude"] = later | set(options.get("exclude") or ())
+        return kind.model_dump(self, **options)
 
     def plain(self: BaseModel) -> tuple[Any, ...]:
         """Pickled as what it stands for: the class is not importable."""
         return kind.model_construct, (), kind.__getstate__(self)
 
-    members = {"__getattribute__": read, "__reduce__": plain, "__module__": kind.__module__}
+    members = {
+        "__getattribute__": read,
+        "__reduce__": plain,
+        "__module__": kind.__module__,
+        "model_dump": dump,
+    }
     return type(kind.__name__, (kind,), members)
 
 

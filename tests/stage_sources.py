@@ -23,8 +23,8 @@ SOURCES = {
     "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_SPARK],
     "silver": ["tasks/silver.py", "targets/stage_input.py", *_SPARK],
     "gold": [
-        "tasks/gold.py", "targets/stage_input.py", "graph.py", "spark/neighbours.py", "spark/load.py",
-        "warehouse/binary_encode.py", "warehouse/tables.py", "columns.py",
+        "tasks/gold.py", "targets/stage_input.py", "graph.py", "spark/neighbours.py",
+        "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "columns.py",
     ],
     "model": [
         f"training/{name}.py"

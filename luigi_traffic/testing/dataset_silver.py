@@ -155,7 +155,7 @@ class SilverChecks:
     def test_checks_hold(self) -> None:
         """The core judges the day as it does in a run: counts, grid and the dataset's checks."""
         sample, folder = self.sample, self.sample.folder.as_uri()
-        dataset, day = sample.dataset, sample.suite.day
+        dataset, day = sample.dataset_for("silver"), sample.suite.day
         with advised(
             "writing the day as the pipeline does",
             "checks() must be plain aggregates of silver's columns (no DISTINCT, no window).",

@@ -19,6 +19,7 @@ from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings import IngestSettings
 from luigi_traffic.source import Source, Stream
+from luigi_traffic.stage_settings import dataset_for
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,6 +57,7 @@ class Sample:
     ) -> None:
         self.suite, self.folder, self._spark = suite, folder, spark
         self._files = 0
+        self._views: dict[str, Dataset] = {}
 
     @property
     def spark(self) -> SparkSession:
@@ -67,13 +69,19 @@ class Sample:
         """The dataset with the suite's settings."""
         return self.suite.make_dataset(self.folder)
 
+    def dataset_for(self, stage: str) -> Dataset:
+        """The dataset as that stage of the pipeline reads it."""
+        if stage not in self._views:
+            self._views[stage] = dataset_for(self.dataset, stage)
+        return self._views[stage]
+
     # Raw
 
     def take(self, into: str) -> Ingested:
         """The day through the core's ingest, from `text()` where the suite has one."""
-        dataset: Any = self.dataset
+        dataset: Any = self.dataset_for("raw")
         if (text := self.suite.text()) is not None:
-            dataset = _Given(self.dataset, text)
+            dataset = _Given(dataset, text)
         store = LocalStore(self.folder / into)
         return ingest(
             dataset, self.suite.day, Catalog(store), IngestSettings(attempts=2, settle_seconds=0),
@@ -138,11 +146,11 @@ class Sample:
 
     def bronze_frame(self, raw: RawDay) -> DataFrame:
         """Bronze's plan."""
-        return self.dataset.bronze(self.spark, raw)
+        return self.dataset_for("bronze").bronze(self.spark, raw)
 
     def silver_frame(self, raw: RawDay) -> DataFrame:
         """Silver's plan: of bronze's good rows that pass the link filter, as the pipeline does."""
-        return self.dataset.silver(self.silver_input(raw))
+        return self.dataset_for("silver").silver(self.silver_input(raw))
 
     def silver_input(self, raw: RawDay) -> DataFrame:
         """What silver reads."""

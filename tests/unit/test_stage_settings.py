@@ -88,9 +88,12 @@ def test_a_method_a_cached_value_and_a_table_are_looked_into(town) -> None:
         _ = dataset_for(town, "bronze").settings.table.cleaned
 
 
-def test_all_at_once_is_refused(town) -> None:
-    with pytest.raises(SettingsError, match="reads all settings at once"):
-        dataset_for(town, "bronze").settings.model_dump()
+def test_a_dump_has_what_may_be_read(town) -> None:
+    view = dataset_for(town, "bronze").settings
+    assert "parsed" in view.model_dump() and "cleaned" not in view.model_dump(mode="json")
+    assert view.model_dump(include={"parsed"}) == {"parsed": 1}
+    with pytest.raises(SettingsError, match="'cleaned'"):
+        view.model_dump(include={"parsed", "cleaned"})
 
 
 def test_it_is_settings_still_and_travels_as_them(town) -> None:
