@@ -11,7 +11,9 @@ SMALL = {
 PIPELINE = (
     "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", "its_sim",
     "--model", "convlstm", "--date", "2024-01-10", "--window-days", "2",
-    "--training", '{"epochs": 2, "samples_per_epoch": 1000, "validation_samples": 500}',
+    "--training",
+    '{"epochs": 2, "samples_per_epoch": 1000, "validation_samples": 500, "evaluation_windows": 50,'
+    ' "hidden": [4, 8], "head": 8}',
     "--local-scheduler",
 )  # fmt: skip
 #: A run that finds all done must not pass any point; the first one of a run stands for all.
