@@ -65,8 +65,11 @@ unit e2e test-stack: export SPARK_SUBMIT_OPTS = -XX:TieredStopAtLevel=1 -XX:+Use
 unit: setup  ## the unit tests
 	pytest -n 2 --dist loadfile tests/unit plugins
 
+# The longest file first, so that the other process gets through the rest meanwhile.
+CRASHES = tests/e2e/test_crashes.py
 e2e: setup  ## a user's commands, crashes, bad input
-	pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e
+	pytest -n 2 --dist loadfile --no-loadscope-reorder $(CRASHES) \
+	  $(filter-out $(CRASHES),$(wildcard tests/e2e/test_*.py))
 
 bench: setup  ## benchmarks/, one after the other
 	for file in benchmarks/*.py; do python $$file || exit 1; done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from homes import Home
@@ -12,10 +13,12 @@ from small import PIPELINE, UNSEEN
 from luigi_traffic.crashpoints import CrashPoint
 
 
-def killed_at_every_crash_point(home: Home, clean: dict[str, object]) -> None:
-    """Every point kills a real run by SIGKILL; the next run picks up what it left and is killed
+def killed_at_crash_points(
+    home: Home, clean: dict[str, object], points: Iterable[CrashPoint] = CrashPoint
+) -> None:
+    """Each point kills a real run by SIGKILL; the next run picks up what it left and is killed
     at the next point, until nothing is left to kill; the content then equals a clean run's."""
-    for point in CrashPoint:
+    for point in points:
         code, output = home.run(*PIPELINE, LUIGI_TRAFFIC_CRASH_AT=point.value)
         assert code == -signal.SIGKILL, f"{point} did not kill the run:\n{output}"
         home.assert_nothing_partial("its_sim")

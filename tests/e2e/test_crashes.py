@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from promises import killed_at_every_crash_point, two_at_once
+from promises import killed_at_crash_points, two_at_once
 from small import PIPELINE, SMALL
 
 
@@ -17,7 +17,7 @@ def clean(make_home):
 
 @pytest.mark.timeout(1200)
 def test_killed_at_every_crash_point(make_home, clean):
-    killed_at_every_crash_point(make_home("crashed", **SMALL), clean)
+    killed_at_crash_points(make_home("crashed", **SMALL), clean)
 
 
 @pytest.mark.timeout(900)

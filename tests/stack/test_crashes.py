@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from promises import killed_at_every_crash_point, two_at_once, writes_nothing_when_all_is_done
+from promises import killed_at_crash_points, two_at_once, writes_nothing_when_all_is_done
 from small import PIPELINE, SMALL
 
+from luigi_traffic.crashpoints import CrashPoint
+
+#: The servers hold something that is not committed. After a commit they hold what a run without
+#: a crash leaves; the local profile is killed there as well.
+HALF_DONE = [point for point in CrashPoint if not point.value.endswith(".committed")]
 #: Luigi's exit code of a run that ends with tasks that others are at.
 NOT_RUN = 25
 
 
 @pytest.mark.timeout(1800)
-def test_killed_at_every_crash_point(make_stack_home, clean):
-    killed_at_every_crash_point(make_stack_home("crashed", **SMALL), clean.content("its_sim"))
+def test_killed_wherever_something_is_half_done(make_stack_home, clean):
+    home = make_stack_home("crashed", **SMALL)
+    killed_at_crash_points(home, clean.content("its_sim"), HALF_DONE)
 
 
 @pytest.mark.timeout(900)
