@@ -27,6 +27,7 @@ from luigi_traffic.plugins import plugins
 from luigi_traffic.settings import settings
 from luigi_traffic.settled import last_settled_day
 from luigi_traffic.sources import without_credentials
+from luigi_traffic.stage_settings import dataset_for
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -317,7 +318,7 @@ def _dataset(name: str, deep: bool) -> Check:
 
 def _describe(name: str, deep: bool) -> str:
     dataset = plugins().dataset(name)
-    source = plugins().call(dataset, "source()", dataset.source)
+    source = plugins().call(dataset, "source()", dataset_for(dataset, "raw").source)
     graph = plugins().call(dataset, "graph()", dataset.graph)
     said = {**source.address(), **source.recipe()}
     told = {k: v for k, v in said.items() if k != "kind" and v and isinstance(v, str)}

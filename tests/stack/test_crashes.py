@@ -8,8 +8,8 @@ from small import PIPELINE, SMALL
 
 from luigi_traffic.crashpoints import CrashPoint
 
-#: The servers hold something that is not committed. After a commit they hold what a run without
-#: a crash leaves; the local profile is killed there as well.
+#: Points at which the servers hold something that is not committed. After a commit they hold what a
+#: run without a crash leaves; the local profile is killed there as well.
 HALF_DONE = [point for point in CrashPoint if not point.value.endswith(".committed")]
 #: Luigi's exit code of a run that ends with tasks that others are at.
 NOT_RUN = 25
