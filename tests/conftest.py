@@ -14,6 +14,8 @@ pytest.register_assert_rewrite("homes", "promises", "stack_home", "s3_contract")
 
 from process_state import forget  # noqa: E402
 
+from luigi_traffic.warehouse.embedded import EmbeddedServer  # noqa: E402
+
 
 @dataclass
 class Isolated:
@@ -61,6 +63,8 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Isolat
     yield place
     monkeypatch.undo()
     forget()
+    if (place.home / "postgres").exists():  # whoever ran a stage has started it
+        EmbeddedServer(place.home / "postgres").destroy()
 
 
 #: Text lines "HH:MM,link,speed" of one day, from a folder.

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from luigi_traffic.training.registry import CHAMPION, Registered, _champion, _store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 DECISION = "decision"
 
@@ -58,16 +62,30 @@ def recorded(version: Registered) -> Decision | None:
 def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
     """Record `decision` and give the alias if it says so. May be repeated.
 
-    True where `version` is the champion afterwards. The alias is left alone where it has
+    True if `version` is the champion afterwards. The alias is left alone if it has
     meanwhile moved to a version that this decision did not know.
     """
+    from mlflow.exceptions import MlflowException
+
     with _store(tracking_uri) as client:
-        text = json.dumps(asdict(decision), sort_keys=True)
-        client.set_model_version_tag(version.name, version.version, DECISION, text)
-        now = _champion(client, version.name)
-        if now is not None and now.version == version.version:
-            return True
-        if not decision.promoted or (now and now.version) != decision.champion_version:
-            return False
-        client.set_registered_model_alias(version.name, CHAMPION, version.version)
+        # MLflow looks for a tag or an alias, and inserts it if there is none: if two runners do it
+        # at once, the call of one of them fails. Its row is there the next time.
+        for _ in (DECISION, CHAMPION):
+            try:
+                return _promote(client, version, decision)
+            except MlflowException as error:
+                if error.error_code != "BAD_REQUEST":
+                    raise
+        return _promote(client, version, decision)
+
+
+def _promote(client: MlflowClient, version: Registered, decision: Decision) -> bool:
+    text = json.dumps(asdict(decision), sort_keys=True)
+    client.set_model_version_tag(version.name, version.version, DECISION, text)
+    now = _champion(client, version.name)
+    if now is not None and now.version == version.version:
         return True
+    if not decision.promoted or (now and now.version) != decision.champion_version:
+        return False
+    client.set_registered_model_alias(version.name, CHAMPION, version.version)
+    return True

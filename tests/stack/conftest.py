@@ -10,6 +10,15 @@ from small import PIPELINE, SMALL
 from stack_home import Stack, StackHome
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups for two processes: homes of the stack share its models, and one at a time is at
+    them; the other tests have topics, buckets and databases of their own."""
+    for item in items:
+        at_models = "make_stack_home" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("homes" if at_models else "servers"))
+
+
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     found = Stack.running()

@@ -12,10 +12,10 @@ from homes import REPOSITORY, Home, LocalHome
 from small import PIPELINE, SMALL
 from stack_home import Stack
 
-DAYS = "16"
+DAYS = "12"
 RUN = tuple(DAYS if PIPELINE[i - 1] == "--window-days" else w for i, w in enumerate(PIPELINE))
 #: Server → how many days of gold are there when it is killed.
-KILLED = {"minio": 2, "kafka": 6, "postgres": 10}
+KILLED = {"minio": 2, "kafka": 5, "postgres": 8}
 
 
 def native(stack: Stack, *words: str) -> None:

@@ -36,8 +36,7 @@ def hanging(tiny, tmp_path: Path):
     mark = tmp_path / "program"
     tiny.plugin("tiny", HANGING.format(tiny=source, mark=mark))
     tiny.set(PIPELINE__STAGE_TIMEOUT_HOURS=str(SECONDS / 3600))
-    yield mark
-    EmbeddedServer(tiny.home / "postgres").destroy()
+    return mark
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

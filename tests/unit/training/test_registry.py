@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sqlalchemy import Engine, event
 from training_tiny import PerLink, config, get_model, road
 
 import luigi_traffic
@@ -242,6 +245,55 @@ def test_promotion_is_recorded_repeatable_and_follows_the_decision(
     holder = registry.champion(store, name)
     assert holder is not None
     assert holder.version == three.version
+
+
+RIVAL = {
+    "model_version_tags": (
+        "insert into model_version_tags (workspace, name, version, key, value) "
+        "values ('default', ?, ?, 'decision', '{}')"
+    ),
+    "registered_model_aliases": (
+        "insert into registered_model_aliases (workspace, name, version, alias) "
+        "values ('default', ?, ?, 'champion')"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "of_rival"),
+    [
+        ("model_version_tags", False),
+        ("registered_model_aliases", False),
+        ("registered_model_aliases", True),
+    ],
+)
+def test_a_rival_that_writes_between_mlflows_read_and_its_insert(
+    store: str, bundle: Path, table: str, of_rival: bool
+) -> None:
+    """MLflow refuses the second insert; two runners of one training must both succeed."""
+    name = f"luigi_traffic.{table}.{of_rival}"
+    ours, rivals = (log(store, bundle, "g", name) for _ in range(2))
+    theirs = rivals if of_rival else ours
+    writes = []
+
+    def write_first(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.upper().startswith(f"INSERT INTO {table.upper()}") and not writes:
+            writes.append(statement)
+            with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as rival, rival:
+                rival.execute(RIVAL[table], (name, int(theirs.version)))
+
+    event.listen(Engine, "before_cursor_execute", write_first)
+    try:
+        promoted = champion.promote(store, ours, champion.decide(4.0))
+    finally:
+        event.remove(Engine, "before_cursor_execute", write_first)
+    assert writes
+    holder = registry.champion(store, name)
+    assert holder is not None
+    assert holder.version == theirs.version
+    assert promoted == (theirs == ours)
+    found = registry.get_version(store, name, ours.version)
+    assert champion.recorded(found) == champion.decide(4.0)
 
 
 def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(
