@@ -22,8 +22,8 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse import schema
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 

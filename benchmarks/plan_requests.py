@@ -26,7 +26,7 @@ def measure(count: int) -> None:
     from fabricated import Asked, counted, fabricate, scenarios
     from process_state import forget
 
-    from luigi_traffic.warehouse.embedded import EmbeddedServer
+    from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
     def change(**environment: str | None) -> None:
         for name, value in environment.items():

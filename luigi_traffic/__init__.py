@@ -3,8 +3,9 @@
 What is listed here is the public API: all that a plugin may import.
 """
 
-from luigi_traffic.columns import exact_mean
-from luigi_traffic.dataset import (
+from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
+from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
     Check,
     Dataset,
@@ -12,6 +13,18 @@ from luigi_traffic.dataset import (
     RawDay,
     setting,
 )
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.model import (
+    DAY_OF_WEEK,
+    OBSERVED,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    ModelShape,
+)
+from luigi_traffic.api.settled import refuse_unsettled
+from luigi_traffic.api.source import Source, Stream
+from luigi_traffic.api.version import API_VERSION, __version__
 from luigi_traffic.errors import (
     DataError,
     DayNotOver,
@@ -21,22 +34,9 @@ from luigi_traffic.errors import (
     TrafficError,
     TransientError,
 )
-from luigi_traffic.graph import LinkGraph
-from luigi_traffic.installed import installed_dataset
-from luigi_traffic.layers import home
-from luigi_traffic.markers import hookimpl
-from luigi_traffic.model import (
-    DAY_OF_WEEK,
-    OBSERVED,
-    TIME_OF_DAY,
-    Model,
-    ModelConfig,
-    ModelShape,
-)
-from luigi_traffic.settled import refuse_unsettled
-from luigi_traffic.source import Source, Stream
-from luigi_traffic.sources import Files, Http, HttpZip
-from luigi_traffic.version import API_VERSION, __version__
+from luigi_traffic.plugins.hookspecs import hookimpl
+from luigi_traffic.plugins.installed import installed_dataset
+from luigi_traffic.settings.reading import home
 
 __all__ = [
     "API_VERSION",

@@ -13,8 +13,8 @@ from luigi_traffic.lake.entries import refuse_earlier
 from luigi_traffic.lake.index import Index
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
-from luigi_traffic.layers import home
-from luigi_traffic.settings import Settings, settings
+from luigi_traffic.settings.keys import Settings, settings
+from luigi_traffic.settings.reading import home
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
@@ -66,7 +66,7 @@ class Parts:
 
         if self.settings.warehouse.kind != "embedded":
             return self.warehouse
-        from luigi_traffic.warehouse.embedded import EmbeddedServer
+        from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
         self.warehouse.migrate()  # which a reader may not
         server = EmbeddedServer(home() / "postgres")
@@ -91,7 +91,7 @@ class Parts:
 
         chosen = self.settings.warehouse
         if chosen.kind == "embedded":
-            from luigi_traffic.warehouse.embedded import EmbeddedServer
+            from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
             server = EmbeddedServer(home() / "postgres")
             if server.is_of_an_earlier_version():

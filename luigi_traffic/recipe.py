@@ -25,6 +25,20 @@ def short_hash(*parts: str, length: int = 16) -> str:
 
 
 @dataclass(frozen=True)
+class Input:
+    """What a partition was made from, as its manifest or ledger row records it.
+
+    stage  of the partition, or "source" for a file that was fetched
+    part   of the partition: a day, a forecast's day/model, a model's id; or the file's address
+    id     the partition id, or sha256:<digest> of the file
+    """
+
+    stage: str
+    part: str
+    id: str
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What produces a partition. `terms` must be JSON-serialisable and hold no secret."""
 

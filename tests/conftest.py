@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("homes", "promises", "stack_home", "s3_contract")
 
 from process_state import forget  # noqa: E402
 
-from luigi_traffic.warehouse.embedded import EmbeddedServer  # noqa: E402
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer  # noqa: E402
 
 
 @dataclass
@@ -58,7 +58,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Isolat
     place.conf.mkdir()
     monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(place.home))
     monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(place.conf))
-    monkeypatch.setattr("luigi_traffic.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("luigi_traffic.plugins.loading.entry_points", lambda group: [])
     forget()
     yield place
     monkeypatch.undo()

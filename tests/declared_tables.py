@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from luigi_traffic.declared.dataset import DeclaredDataset, declared_class
-from luigi_traffic.declared.settings import DeclaredSettings
+from luigi_traffic.yaml_dataset.dataset import DeclaredDataset, declared_class
+from luigi_traffic.yaml_dataset.settings import DeclaredSettings
 
 GOOD = """\
 table:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from luigi_traffic.warehouse import single_user
+from luigi_traffic.processes.postgres import single_user
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.postgres_wheel import Binaries
+from luigi_traffic.processes.postgres.server_record import ServerRecord
+from luigi_traffic.processes.postgres.server_roles import SUPERUSER, verifier
+from luigi_traffic.processes.postgres.server_user import ServerUser
 from luigi_traffic.warehouse.dsn import Dsn
-from luigi_traffic.warehouse.embedded import EmbeddedServer
-from luigi_traffic.warehouse.postgres_wheel import Binaries
-from luigi_traffic.warehouse.server_record import ServerRecord
-from luigi_traffic.warehouse.server_roles import SUPERUSER, verifier
-from luigi_traffic.warehouse.server_user import ServerUser
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,9 +21,10 @@ from process_state import forget
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
+from luigi_traffic.recipe import Input
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
-from luigi_traffic.warehouse import opening
+from luigi_traffic.warehouse import connect as connections
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 LAST = date(2024, 5, 31)
@@ -45,7 +46,7 @@ def fabricate(count: int) -> None:
     rows = [_gold(day) for day in wanted]
     plan = TrainingPlan(DATASET, MODEL, LAST, count, TRAINING)
     model = plan.partition_id() or ""
-    inputs = [{"stage": "gold", "part": d, "id": i} for d, i in (plan.gold_ids() or {}).items()]
+    inputs = [Input("gold", d, i) for d, i in (plan.gold_ids() or {}).items()]
     rows.append(
         LedgerRow("model", DATASET, model, model, plan.recipe.as_dict(), inputs, 9, "d", _details())
     )
@@ -53,12 +54,13 @@ def fabricate(count: int) -> None:
     rows.append(
         LedgerRow(
             "forecast", DATASET, task.part, task.output().partition_id or "", {},
-            [{"stage": "model", "part": model, "id": model}], 24, "f", {"seconds": 1.0},
+            [Input("model", model, model)], 24, "f", {"seconds": 1.0},
         )
     )  # fmt: skip
     values = [
         (r.stage, r.dataset, r.part, r.partition_id, "h", json.dumps(dict(r.recipe)),
-         json.dumps(r.inputs), r.rows, r.checksum, json.dumps(dict(r.details)))
+         json.dumps([asdict(one) for one in r.inputs]),
+         r.rows, r.checksum, json.dumps(dict(r.details)))
         for r in rows
     ]  # fmt: skip
     with parts().warehouse.connect() as connection, connection.cursor() as cursor:
@@ -105,7 +107,7 @@ def _lake(day: date) -> None:
         inputs = []
         if stage in before:
             made[stage] = recipe.partition_id([made[before[stage]]])
-            inputs = [{"stage": before[stage], "part": str(day), "id": made[before[stage]]}]
+            inputs = [Input(before[stage], str(day), made[before[stage]])]
         prefix, files = "", []
         if stage != "announce":
             attempt = parts().catalog.attempt(stage, DATASET, day)
@@ -127,7 +129,7 @@ def _write(store: LocalStore, key: str, data: bytes) -> None:
 
 def _gold(day: date) -> LedgerRow:
     chain = DayChain(DATASET, day)
-    made_of = [{"stage": "silver", "part": str(day), "id": chain.id("silver")}]
+    made_of = [Input("silver", str(day), chain.id("silver"))]
     return LedgerRow(
         "gold", DATASET, str(day), chain.id("gold") or "", {}, made_of, 9, "9:9", {"seconds": 1.0}
     )
@@ -152,7 +154,7 @@ def counted(found: list[Asked]) -> Iterator[None]:
     """Append what the block asks. The block begins as a new process does."""
     forget()
     counts: Counter[str] = Counter()
-    real_list, real_read, real_connect = LocalStore.list, LocalStore.read, opening.connect
+    real_list, real_read, real_connect = LocalStore.list, LocalStore.read, connections.connect
 
     class Cursor(psycopg2.extensions.cursor):
         def execute(self, *words: Any) -> None:
@@ -178,14 +180,14 @@ def counted(found: list[Asked]) -> Iterator[None]:
         return real_read(self, key)
 
     LocalStore.list, LocalStore.read = listing, reading  # type: ignore[method-assign]
-    opening.connect = connect
+    connections.connect = connect
     started = time.monotonic()
     try:
         yield
     finally:
         seconds = time.monotonic() - started
         LocalStore.list, LocalStore.read = real_list, real_read  # type: ignore[method-assign]
-        opening.connect = real_connect
+        connections.connect = real_connect
     found.append(Asked(counts["lists"], counts["reads"], counts["sql"], counts["rows"], seconds))
 
 

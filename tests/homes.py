@@ -18,7 +18,7 @@ from typing import Any
 import psycopg2
 import pyarrow.parquet as pq
 
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
 
 HEAD = """
 from collections.abc import Sequence

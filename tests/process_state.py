@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from luigi.task_register import Register
 
-from luigi_traffic.commands.added import added_commands
+from luigi_traffic.commands.plugin_commands import added_commands
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import reset
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import reset
 from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.warehouse import ledger_view
 

@@ -11,7 +11,7 @@ import pytest
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.s3 import S3Store, Unfinished
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 from luigi_traffic.testing import LakeSuite
 from luigi_traffic.testing.lake_suite import LARGE, fork
 

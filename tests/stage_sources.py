@@ -10,33 +10,33 @@ import hashlib
 import json
 from pathlib import Path
 
-from luigi_traffic.declared.dataset import DeclaredDataset
-from luigi_traffic.stage_versions import STAGE_VERSIONS
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
+from luigi_traffic.yaml_dataset.dataset import DeclaredDataset
 
 CORE = Path(__file__).parents[1] / "luigi_traffic"
 RECORD = Path(__file__).with_name("stage_sources.json")
-_SPARK = ["spark/schemas.py", "spark/quality.py", "columns.py"]
+_SPARK = ["spark/schemas.py", "spark/quality.py", "api/columns.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
-    "raw": ["tasks/raw.py", "ingest/*.py", "sources.py"],
+    "raw": ["tasks/raw.py", "ingest/*.py", "api/builtin_sources.py"],
     "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
     "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_SPARK],
     "silver": ["tasks/silver.py", "targets/stage_input.py", *_SPARK],
     "gold": [
-        "tasks/gold.py", "targets/stage_input.py", "graph.py", "spark/neighbours.py",
-        "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "columns.py",
+        "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "spark/neighbours.py",
+        "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "api/columns.py",
     ],
     "model": [
         f"training/{name}.py"
         for name in (
-            "baselines", "batches", "bundle", "direct", "evaluate", "fitted", "forecaster", "gold",
-            "loop", "metrics", "prepared", "scaler", "series", "trainer", "windows",
+            "baselines", "batches", "bundle", "evaluate", "fit_epochs", "fit_inputs", "fit_once",
+            "fit_result", "forecaster", "gold", "metrics", "scaler", "series", "trainer", "windows",
         )
     ],
     "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
-    "yaml source": ["declared/source.py", "declared/header.py", "declared/times.py"],
-    "yaml bronze": ["declared/rows.py", "declared/values.py", "declared/times.py"],
-    "yaml silver": ["declared/dataset.py"],
+    "yaml source": ["yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py"],
+    "yaml bronze": ["yaml_dataset/rows.py", "yaml_dataset/values.py", "yaml_dataset/times.py"],
+    "yaml silver": ["yaml_dataset/dataset.py"],
 }  # fmt: skip
 VERSIONS = STAGE_VERSIONS | {
     "yaml source": DeclaredDataset.source_version,

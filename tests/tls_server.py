@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from embedded_servers import let_superuser_in
 
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.postgres_wheel import Binaries
+from luigi_traffic.processes.postgres.server_user import ServerUser
 from luigi_traffic.warehouse.dsn import Dsn
-from luigi_traffic.warehouse.embedded import EmbeddedServer
-from luigi_traffic.warehouse.postgres_wheel import Binaries
-from luigi_traffic.warehouse.server_user import ServerUser
 
 ROLES = Path(__file__).parents[1] / "docker" / "postgres" / "roles.sql"
 PASSWORDS = {

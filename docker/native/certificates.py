@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from luigi_traffic.warehouse.private_folder import write_private
+from luigi_traffic.processes.private_folder import write_private
 
 VALID = timedelta(days=825)
 RENEW = timedelta(days=30)

@@ -15,10 +15,10 @@ import psutil
 from server import Server
 from talk import say, tail
 
-from luigi_traffic import processes
 from luigi_traffic.errors import StoreError, TrafficError
-from luigi_traffic.processes import Recorded
-from luigi_traffic.warehouse.postmaster import port_is_free
+from luigi_traffic.processes import recorded
+from luigi_traffic.processes.postgres.postmaster import port_is_free
+from luigi_traffic.processes.recorded import Recorded
 
 _POLL_S = 0.3
 _LOG_LIMIT = 10 << 20  # bytes
@@ -143,7 +143,7 @@ def _launch(server: Server) -> Recorded:
     identity = server.identity()
     # Who is not ourselves may be unable to enter our folder.
     folder = Path("/") if "user" in identity else server.data
-    processes.start(command, record, server.log, folder, environment, identity)
+    recorded.start(command, record, server.log, folder, environment, identity)
     return records[0]
 
 
@@ -168,8 +168,8 @@ def _end(server: Server, record: Recorded | None) -> bool:
     leader = record.process() if record else None
     mine = record.processes() if record else []
     if leader is not None:
-        processes.end([leader], server.stop_timeout_s, server.stop_signal)
-    left = processes.end([*mine, *server.strays()], server.stop_timeout_s)
+        recorded.end([leader], server.stop_timeout_s, server.stop_signal)
+    left = recorded.end([*mine, *server.strays()], server.stop_timeout_s)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise StoreError(f"{server.name} does not end: process {pids}")

@@ -11,7 +11,7 @@ from server import Server, http_probe
 from urllib3.exceptions import HTTPError
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 
 
 class MinioServer(Server):

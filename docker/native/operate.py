@@ -21,10 +21,10 @@ from state import State
 from talk import line, say
 from web_servers import Luigid, MlflowServer
 
-from luigi_traffic import settings
 from luigi_traffic.errors import SettingsError, did_you_mean
-from luigi_traffic.warehouse import private_folder
-from luigi_traffic.warehouse.postmaster import free_port, port_is_free
+from luigi_traffic.processes import private_folder
+from luigi_traffic.processes.postgres.postmaster import free_port, port_is_free
+from luigi_traffic.settings import keys
 
 SERVERS: tuple[type[Server], ...] = (
     MinioServer,
@@ -185,7 +185,7 @@ def _become_client(stack: Stack, servers: list[Server]) -> dict[str, str]:
     """Our own settings are those of a client: the probes go where clients go."""
     environment = client.client_environment(stack, servers)
     os.environ.update(environment)
-    settings.reset()
+    keys.reset()
     return environment
 
 

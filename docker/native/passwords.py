@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from luigi_traffic.warehouse import private_folder
+from luigi_traffic.processes import private_folder
 
 #: By their names in the environment; the compose files' `.env` has the same.
 NAMES = (

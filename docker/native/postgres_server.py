@@ -19,11 +19,12 @@ from inherited import HOST
 from server import PROBE_TIMEOUT_S, Server
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.warehouse import initdb, private_folder, server_home
-from luigi_traffic.warehouse.embedded import SETTINGS
-from luigi_traffic.warehouse.postgres_wheel import Binaries
-from luigi_traffic.warehouse.postmaster import Cluster
-from luigi_traffic.warehouse.server_user import ServerUser
+from luigi_traffic.processes import private_folder
+from luigi_traffic.processes.postgres import initdb, server_home
+from luigi_traffic.processes.postgres.embedded import SETTINGS
+from luigi_traffic.processes.postgres.postgres_wheel import Binaries
+from luigi_traffic.processes.postgres.postmaster import Cluster
+from luigi_traffic.processes.postgres.server_user import ServerUser
 
 SUPERUSER = "postgres"
 _HBA = """\

@@ -17,7 +17,7 @@ from inherited import HOST
 from state import State
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.processes import Recorded
+from luigi_traffic.processes.recorded import Recorded
 from luigi_traffic.spark.session import JAVA_NEEDED, java_version
 
 PROBE_TIMEOUT_S = 5

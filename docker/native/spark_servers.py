@@ -21,11 +21,11 @@ from inherited import HOST
 from server import Server, Stack, get, http_probe, java, tcp_probe
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.settings import Settings, settings
+from luigi_traffic.processes import private_folder
+from luigi_traffic.settings.keys import Settings, settings
 from luigi_traffic.spark import s3a
 from luigi_traffic.spark import server as connect_server
 from luigi_traffic.spark.session import connect
-from luigi_traffic.warehouse import private_folder
 
 HOME = Path(pyspark.__file__).parent
 WORKER_MEMORY = "2g"

@@ -25,10 +25,10 @@ from typing import Any
 
 from talk import line
 
-from luigi_traffic.layers import home
-from luigi_traffic.processes import Recorded
-from luigi_traffic.warehouse import private_folder
-from luigi_traffic.warehouse.server_user import ServerUser
+from luigi_traffic.processes import private_folder
+from luigi_traffic.processes.postgres.server_user import ServerUser
+from luigi_traffic.processes.recorded import Recorded
+from luigi_traffic.settings.reading import home
 
 
 class State:

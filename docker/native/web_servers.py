@@ -16,7 +16,7 @@ from postgres_server import PostgresServer
 from server import Server, http_probe
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 from luigi_traffic.spark import s3a
 
 

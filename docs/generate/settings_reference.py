@@ -14,9 +14,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from luigi_traffic.layers import Layers
-from luigi_traffic.plugins import Plugins
-from luigi_traffic.settings import PluginsSettings, Settings
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.settings.keys import PluginsSettings, Settings
+from luigi_traffic.settings.reading import Layers
 
 #: More than that many values of a default are counted, not shown.
 _MOST_SHOWN = 4

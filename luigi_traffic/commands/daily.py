@@ -18,15 +18,15 @@ from functools import partial
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from luigi_traffic import clock as clocks
+from luigi_traffic.api import clock as clocks
+from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.heartbeat import Heartbeat, Pulse
-from luigi_traffic.layers import home
-from luigi_traffic.luigi_process import LuigiRun, RunTimeout, command
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import settings
-from luigi_traffic.settled import last_settled_day
-from luigi_traffic.stop_signal import stop_signal
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.processes.heartbeat import Heartbeat, Pulse
+from luigi_traffic.processes.luigi_run import LuigiRun, RunTimeout, command
+from luigi_traffic.processes.stop_signal import stop_signal
+from luigi_traffic.settings.keys import settings
+from luigi_traffic.settings.reading import home
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic import heartbeat
 from luigi_traffic.commands.output import Row, text
-from luigi_traffic.layers import home
+from luigi_traffic.processes import heartbeat
+from luigi_traffic.settings.reading import home
 
 if TYPE_CHECKING:
     from rich.console import Console

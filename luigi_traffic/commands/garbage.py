@@ -21,9 +21,9 @@ from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
 from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.reading import home
 
 if TYPE_CHECKING:
     from rich.console import Console

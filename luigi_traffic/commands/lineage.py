@@ -13,6 +13,7 @@ from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.lake.entries import ROOT, Entry, parse
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
+from luigi_traffic.recipe import Input
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,15 +127,15 @@ class _Walk:
                 "bytes": archive["bytes"],
             }  # fmt: skip
         for made_of in inputs:
-            if made_of["stage"] != "source":
+            if made_of.stage != "source":
                 yield from self.below(
-                    made_of["id"], partition_id, depth + 1,
-                    stage=made_of["stage"], part=made_of["part"], dataset=row["dataset"],
+                    made_of.id, partition_id, depth + 1,
+                    stage=made_of.stage, part=made_of.part, dataset=row["dataset"],
                 )  # fmt: skip
 
     def _read(
         self, partition_id: str, hint: Mapping[str, str]
-    ) -> tuple[Row, Sequence[Mapping[str, str]], Sequence[Mapping[str, Any]]]:
+    ) -> tuple[Row, Sequence[Input], Sequence[Mapping[str, Any]]]:
         if partition_id in self._ledger:
             stage, dataset, part, inputs, count, checksum, at, details, live = self._ledger[
                 partition_id
@@ -143,7 +144,7 @@ class _Walk:
             row = _row(stage, dataset, part, partition_id, state, count, checksum, at)
             if stage == "model":
                 row |= {"name": details["name"], "version": details["version"]}
-            return row, inputs, ()
+            return row, [Input(**one) for one in inputs], ()
         if partition_id in self._lake:
             manifest = self._manifest(self._lake[partition_id])
             row = _row(

@@ -18,14 +18,14 @@ from luigi_traffic.events.listener import Listener, Wanted
 from luigi_traffic.events.received import DayWanted
 from luigi_traffic.events.sending import ensure_topics
 from luigi_traffic.events.stream import Stream
-from luigi_traffic.heartbeat import Heartbeat
-from luigi_traffic.layers import home
-from luigi_traffic.luigi_process import LuigiRun, command
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.stop_signal import stop_signal
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.processes.heartbeat import Heartbeat
+from luigi_traffic.processes.luigi_run import LuigiRun, command
+from luigi_traffic.processes.stop_signal import stop_signal
+from luigi_traffic.settings.reading import home
 from luigi_traffic.tasks import announce, gold, pipeline
-from luigi_traffic.warehouse.consumed import ConsumedEvents
+from luigi_traffic.warehouse.consumed_events import ConsumedEvents
 
 logger = logging.getLogger("luigi_traffic")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from luigi_traffic.commands.output import Row
-from luigi_traffic.commands.trained import Trained
+from luigi_traffic.commands.trained_model import Trained
 
 #: Key of a row → forecaster in the details of a model's ledger row.
 FORECASTERS = {
@@ -30,7 +30,7 @@ def _row(trained: Trained) -> Row:
     row, details = trained.row, trained.row.details
     why = trained.stale()
     samples = details["samples"]
-    days = [i["part"] for i in row.inputs]
+    days = [i.part for i in row.inputs]
     return {
         "kind": "model",
         "dataset": row.dataset,

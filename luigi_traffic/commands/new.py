@@ -16,9 +16,9 @@ import yaml
 
 from luigi_traffic.commands.output import text
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins import Plugins, plugins
+from luigi_traffic.plugins.loading import Plugins, plugins
 from luigi_traffic.scaffold import write_package
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 
 if TYPE_CHECKING:
     from rich.console import Console

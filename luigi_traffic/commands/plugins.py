@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from luigi_traffic.commands.added import added_commands
 from luigi_traffic.commands.output import Row, table, text
-from luigi_traffic.plugins import plugins
+from luigi_traffic.commands.plugin_commands import added_commands
+from luigi_traffic.plugins.loading import plugins
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SettingsError, TrafficError
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import settings
-from luigi_traffic.settled import last_settled_day
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import settings
 from luigi_traffic.tasks.raw import Asked, IngestRaw
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from luigi_traffic import services
 from luigi_traffic.commands.output import Row, text
-from luigi_traffic.layers import home
-from luigi_traffic.settings import settings
+from luigi_traffic.processes import services
+from luigi_traffic.settings.keys import settings
+from luigi_traffic.settings.reading import home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def _stop_database() -> bool:
     folder = home() / "postgres"
     if not (folder / "server.json").exists():
         return False
-    from luigi_traffic.warehouse.embedded import EmbeddedServer
+    from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
     return EmbeddedServer(folder).stop()
 

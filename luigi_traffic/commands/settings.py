@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from luigi_traffic.commands.output import Row, plain, text
-from luigi_traffic.layers import home, profile, validated
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import layers, settings
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import layers, settings
+from luigi_traffic.settings.reading import home, profile, validated
 
 if TYPE_CHECKING:
     from rich.console import Console

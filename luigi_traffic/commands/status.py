@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.commands.models import model_rows
 from luigi_traffic.commands.output import Row
-from luigi_traffic.commands.trained import Trained
+from luigi_traffic.commands.trained_model import Trained
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import settings
-from luigi_traffic.settled import last_settled_day
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import settings
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
@@ -206,7 +206,7 @@ class _DatasetStatus:
         parts_of_day = [p for p in self.forecasts if p.partition("/")[0] == day.isoformat()]
         for part in parts_of_day:
             live = self.forecasts[part]
-            of = next((i["id"] for i in live.inputs if i["stage"] == "model"), "")
+            of = next((i.id for i in live.inputs if i.stage == "model"), "")
             model = self.models.get(of)
             why = Trained(model).forecast_stale(day) if model else f"its model {of} is unknown"
             yield self._row(

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
+from luigi_traffic.settings.reading import home
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
+from luigi_traffic.settings.reading import home
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse

@@ -14,8 +14,8 @@ from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import short_hash
 
 if TYPE_CHECKING:
-    from luigi_traffic.dataset import Dataset
-    from luigi_traffic.settings import EventsSettings
+    from luigi_traffic.api.dataset import Dataset
+    from luigi_traffic.settings.keys import EventsSettings
 
 TYPE = "io.luigi-traffic.raw.committed.v1"
 

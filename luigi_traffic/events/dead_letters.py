@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from luigi_traffic.events.received import Message
 from luigi_traffic.events.sending import Headers, send
-from luigi_traffic.settings import EventsSettings, ListenSettings
+from luigi_traffic.settings.keys import EventsSettings, ListenSettings
 
 _PREFIX = "dead-letter-"
 #: Bytes that are kept of a value, of a key, and of all headers. No announcement comes near; a

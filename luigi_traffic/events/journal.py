@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from luigi_traffic import file_lock
 from luigi_traffic.events.announcement import Announcement
 from luigi_traffic.events.log import EventLog
+from luigi_traffic.processes import file_lock
 
 #: Writing a line takes milliseconds.
 PATIENCE_S = 60.0

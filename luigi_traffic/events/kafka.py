@@ -13,7 +13,7 @@ from typing import Any
 from luigi_traffic.events.announcement import Announcement
 from luigi_traffic.events.log import EventLog
 from luigi_traffic.events.sending import Headers, send
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 #: In structured mode the header says how the whole event is written down.
 CONTENT_TYPE = "application/cloudevents+json"

@@ -20,7 +20,7 @@ from kafka.errors import (
 )
 
 from luigi_traffic.errors import SettingsError, StoreError, TrafficError
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 logger = logging.getLogger("luigi_traffic")
 

@@ -26,10 +26,10 @@ from typing import Protocol, TypeVar
 from luigi_traffic.errors import StoreError
 from luigi_traffic.events.received import DayWanted, Message, Unreadable, understand
 from luigi_traffic.events.stream import Stream, place
-from luigi_traffic.heartbeat import Pulse
-from luigi_traffic.luigi_process import NOT_RUN
-from luigi_traffic.settings import ListenSettings
-from luigi_traffic.warehouse.consumed import Busy, ConsumedEvents, Decision, Outcome
+from luigi_traffic.processes.heartbeat import Pulse
+from luigi_traffic.processes.luigi_run import NOT_RUN
+from luigi_traffic.settings.keys import ListenSettings
+from luigi_traffic.warehouse.consumed_events import Busy, ConsumedEvents, Decision, Outcome
 
 logger = logging.getLogger("luigi_traffic")
 T = TypeVar("T")

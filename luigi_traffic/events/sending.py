@@ -14,7 +14,7 @@ from kafka.errors import (
 )
 
 from luigi_traffic.events.kafka_client import PATIENCE_S, connect, trouble
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 Headers = list[tuple[str, bytes]]
 _PAUSE_S = 0.5

@@ -14,7 +14,7 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.events import header_names
 from luigi_traffic.events.kafka_client import PATIENCE_S, connect, trouble
 from luigi_traffic.events.received import Message
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 logger = logging.getLogger("luigi_traffic")
 

@@ -21,8 +21,9 @@ from tenacity import (
     wait_exponential,
 )
 
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.source import Stream
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
 from luigi_traffic.ingest.archive import Limits, only_member
 from luigi_traffic.ingest.gzipped import gunzipped
@@ -31,8 +32,7 @@ from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
-from luigi_traffic.settings import IngestSettings
-from luigi_traffic.source import Stream
+from luigi_traffic.settings.keys import IngestSettings
 
 logger = logging.getLogger("luigi_traffic")
 #: Bytes so far, bytes announced (None: not known), what is being read.

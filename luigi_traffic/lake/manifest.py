@@ -11,16 +11,16 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from luigi_traffic.lake.entries import commit_name, folder
-from luigi_traffic.recipe import Recipe
+from luigi_traffic.recipe import Input, Recipe
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a committed partition holds and how it came to be.
 
-    rows_in = rows_out + rows_rejected. `inputs` are {"stage", "part", "id"}; `files` are
-    {"key", "size", "checksum"}; `checksum` is over the rows, whatever their order and file
-    layout; `details` belongs to the stage.
+    rows_in = rows_out + rows_rejected. `files` are {"key", "size", "checksum"};
+    `checksum` is over the rows, whatever their order and file layout; `details` belongs to the
+    stage.
     """
 
     stage: str
@@ -29,7 +29,7 @@ class Manifest:
     recipe: dict[str, Any]
     recipe_hash: str
     partition_id: str
-    inputs: list[dict[str, str]]
+    inputs: list[Input]
     generation: int = 1
     prefix: str = ""
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -60,7 +60,8 @@ class Manifest:
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
         """As read back."""
-        return cls(**json.loads(data))
+        content = json.loads(data)
+        return cls(**content | {"inputs": [Input(**one) for one in content["inputs"]]})
 
     @classmethod
     def start(cls, recipe: Recipe, day: date, partition_id: str, **more: Any) -> Manifest:

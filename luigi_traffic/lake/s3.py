@@ -22,7 +22,7 @@ from luigi_traffic.lake.s3_errors import explained, place, refusal
 from luigi_traffic.lake.s3_pool import PATIENCE_S, KeyTaken
 from luigi_traffic.lake.s3_upload import PART_BYTES, Pipe, uploading
 from luigi_traffic.lake.store import ObjectInfo, ObjectStore, Sealed
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 
 _BLOCK = 1 << 20
 _MISSING = ("NoSuchKey", "NoSuchVersion")

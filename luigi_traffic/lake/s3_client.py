@@ -15,7 +15,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.lake.s3_credentials import provider
 from luigi_traffic.lake.s3_errors import explained, place
 from luigi_traffic.lake.s3_pool import CreatePool, KeyTaken, Pool
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 
 PROBE = "_probe/if-none-match"
 

@@ -18,8 +18,8 @@ from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.layers import Layers
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
+from luigi_traffic.settings.reading import Layers
 
 _TIMEOUT = Timeout(connect=2.0, read=10.0)
 _RETRIES = Retry(

@@ -13,8 +13,8 @@ from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from luigi_traffic.errors import SettingsError, StoreError, TrafficError
-from luigi_traffic.layers import Layers
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
+from luigi_traffic.settings.reading import Layers
 
 _KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "InvalidTokenId")
 _ENDED = ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired")

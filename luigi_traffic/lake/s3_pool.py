@@ -19,7 +19,7 @@ from tenacity import (
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 
 log = logging.getLogger(__name__)
 

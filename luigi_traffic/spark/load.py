@@ -34,8 +34,8 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
         import pyarrow
 
         from luigi_traffic.warehouse.binary import copy_in
+        from luigi_traffic.warehouse.connect import connect_patiently
         from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
-        from luigi_traffic.warehouse.opening import connect_patiently
         from luigi_traffic.warehouse.server_errors import translated
 
         connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luigi_traffic.columns import exact_mean
-from luigi_traffic.graph import LinkGraph
+from luigi_traffic.api.columns import NEIGHBOURS, exact_mean
+from luigi_traffic.api.graph import LinkGraph
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-#: In the order of the road, upstream first; the link itself stands between t1 and f1.
-FEATURES = ("t2", "t1", "f1", "f2")
 
 
 def with_neighbours(spark: SparkSession, silver: DataFrame, graph: LinkGraph | None) -> DataFrame:
@@ -26,12 +23,13 @@ def with_neighbours(spark: SparkSession, silver: DataFrame, graph: LinkGraph | N
         else []
     )
     if not pairs:
-        return silver.select("*", *[F.lit(None).cast("double").alias(f) for f in FEATURES])
+        return silver.select("*", *[F.lit(None).cast("double").alias(f) for f in NEIGHBOURS])
     edges = spark.createDataFrame(pairs, "feature string, link_id string, near string")
     near = silver.select("timestamp", F.col("link_id").alias("near"), F.col("speed").alias("seen"))
+    seen = {name: F.when(F.col("feature") == name, F.col("seen")) for name in NEIGHBOURS}
     means = (
         edges.join(near, "near")
         .groupBy("timestamp", "link_id")
-        .agg(*[exact_mean(F.when(F.col("feature") == f, F.col("seen"))).alias(f) for f in FEATURES])
+        .agg(*[exact_mean(value).alias(name) for name, value in seen.items()])
     )
     return silver.join(means, ["timestamp", "link_id"], "left")

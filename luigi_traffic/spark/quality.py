@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.dataset import NO_OBSERVATION, Check
+from luigi_traffic.api.dataset import NO_OBSERVATION, Check
 from luigi_traffic.errors import DataError
 
 if TYPE_CHECKING:

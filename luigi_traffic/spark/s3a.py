@@ -12,7 +12,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 
 _CLOUD = "org.apache.spark.internal.io.cloud"
 _JAR = "hadoop-aws-*.jar"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api.columns import OPTIONAL, SILVER
 from luigi_traffic.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -14,16 +15,6 @@ if TYPE_CHECKING:
     from luigi_traffic.lake.manifest import Manifest
     from luigi_traffic.lake.store import ObjectStore
 
-#: Silver, in order. The optional ones are kept where the dataset has them.
-SILVER = {
-    "timestamp": "timestamp_ntz",
-    "link_id": "string",
-    "speed": "double",
-    "flow": "double",
-    "occupancy": "double",
-    "n_obs": "int",
-}
-OPTIONAL = frozenset({"flow", "occupancy"})
 #: The columns that bronze must have besides those its dataset reads in silver.
 BRONZE = {"reject_reason": "string", "raw_line": "string"}
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from luigi_traffic.errors import SettingsError, TrafficError
-from luigi_traffic.layers import Layers, home
-from luigi_traffic.settings import Settings, settings
+from luigi_traffic.settings.keys import Settings, settings
+from luigi_traffic.settings.reading import Layers, home
 from luigi_traffic.spark import s3a
 from luigi_traffic.spark.session import server_properties
 

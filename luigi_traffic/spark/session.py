@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.layers import home
-from luigi_traffic.settings import Settings, SparkSettings, settings
+from luigi_traffic.settings.keys import Settings, SparkSettings, settings
+from luigi_traffic.settings.reading import home
 from luigi_traffic.spark import s3a
 
 if TYPE_CHECKING:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import cache, cached_property
 
-from luigi_traffic import clock
-from luigi_traffic.dataset import Dataset
+from luigi_traffic.api import clock
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.source import Source
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.announcement import topic_of
-from luigi_traffic.graph import LinkGraph
 from luigi_traffic.lake.entries import DayEntries, Entry
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.recipe import Recipe, canonical_json, short_hash
-from luigi_traffic.source import Source
-from luigi_traffic.stage_settings import dataset_for
-from luigi_traffic.stage_versions import STAGE_VERSIONS
+from luigi_traffic.targets.stage_settings import dataset_for
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 
 STAGES = ("raw", "announce", "bronze", "silver", "gold")
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from luigi_traffic.dataset import Dataset
-from luigi_traffic.graph import LinkGraph
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.source import Source
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.recipe import Recipe
-from luigi_traffic.source import Source
+from luigi_traffic.recipe import Input, Recipe
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class StageInput:
         return self.recipe.partition_id([self.upstream.partition_id])
 
     @property
-    def inputs(self) -> list[dict[str, str]]:
+    def inputs(self) -> list[Input]:
         """What it is made from, as manifests and ledger rows have it."""
         made = self.upstream
-        return [{"stage": made.stage, "part": made.day, "id": made.partition_id}]
+        return [Input(made.stage, made.day, made.partition_id)]
 
     @property
     def seconds(self) -> float:

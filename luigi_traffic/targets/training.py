@@ -8,13 +8,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from luigi_traffic.api.model import ModelConfig
 from luigi_traffic.errors import SourceAbsent
-from luigi_traffic.model import ModelConfig
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 
 
 @dataclass(frozen=True)

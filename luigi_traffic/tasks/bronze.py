@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.dataset import RawDay
 from luigi_traffic.errors import DataError
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.lake import LakePartition

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from functools import partial
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DamageError, SourceAbsent
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.recipe import Recipe
-from luigi_traffic.stage_versions import STAGE_VERSIONS
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.recipe import Input, Recipe
+from luigi_traffic.settings.reading import home
 from luigi_traffic.targets.chain import lineage
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.tasks.train import ModelStage, Train
 
@@ -54,11 +55,10 @@ class Forecast(ModelStage):
 
     def work(self) -> str:  # noqa: D102
         from luigi_traffic.training.forecasts import ForecastRows
-        from luigi_traffic.training.registered import bundle_folder
-        from luigi_traffic.training.registry import ModelLost
+        from luigi_traffic.training.registry import ModelLost, bundle_folder
         from luigi_traffic.warehouse import ledger
         from luigi_traffic.warehouse.binary import copy_in
-        from luigi_traffic.warehouse.commit import commit_staged
+        from luigi_traffic.warehouse.commit import staging
         from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
         started = time.monotonic()
@@ -95,33 +95,28 @@ class Forecast(ModelStage):
             model=self.model,
         )
         table = forecast_table(self.dataset)
-
-        def fill(staged: str) -> int:
+        yesterday, today = ((self.date - timedelta(days=n)).isoformat() for n in (1, 0))
+        with staging(warehouse, table, f"{self.date:%Y%m%d}") as attempt:
             with warehouse.connect() as connection:
-                return sum(copy_in(connection, staged, table.columns, b) for b in rows.batches())
-
-        yesterday = (self.date - timedelta(days=1)).isoformat()
-        won = commit_staged(
-            warehouse,
-            table,
-            label=f"{self.date:%Y%m%d}",
-            bounds=forecast_bounds(self.date, self.model),
-            fill=fill,
-            row=lambda checksum: ledger.LedgerRow(
+                for batch in rows.batches():
+                    copy_in(connection, attempt.name, table.columns, batch)
+            row = ledger.LedgerRow(
                 stage="forecast",
                 dataset=self.dataset,
                 part=self.part,
                 partition_id=self.recipe.partition_id([trained]),
                 recipe=self.recipe.as_dict(),
-                inputs=[{"stage": "model", "part": trained, "id": trained}]
-                + [{"stage": "gold", "part": d, "id": ids[d]}
-                   for d in (yesterday, self.date.isoformat()) if d in ids],
+                inputs=[
+                    Input("model", trained, trained),
+                    *(Input("gold", day, ids[day]) for day in (yesterday, today) if day in ids),
+                ],
                 rows=rows.count,
-                checksum=checksum,
+                checksum=attempt.checksum(),
                 details={"seconds": round(time.monotonic() - started, 3)},
-            ),
-            staged=lambda: crash_point(CrashPoint.FORECAST_STAGED),
-            attached=lambda: crash_point(CrashPoint.FORECAST_ATTACHED),
-        )  # fmt: skip
+            )
+            crash_point(CrashPoint.FORECAST_STAGED)
+            attached = partial(crash_point, CrashPoint.FORECAST_ATTACHED)
+            bounds = forecast_bounds(self.date, self.model)
+            won = attempt.commit(bounds, row, before_commit=attached)
         crash_point(CrashPoint.FORECAST_COMMITTED)
         return f"{rows.count:,} rows" if won else "another runner committed it first"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.parts import parts
 from luigi_traffic.targets.stage_input import StageInput
@@ -28,7 +30,7 @@ class Gold(DayStage):
         from luigi_traffic.spark.neighbours import with_neighbours
         from luigi_traffic.spark.schemas import read_partition
         from luigi_traffic.spark.session import session
-        from luigi_traffic.warehouse.commit import commit_staged
+        from luigi_traffic.warehouse.commit import staging
         from luigi_traffic.warehouse.ledger import LedgerRow
         from luigi_traffic.warehouse.partitions import Bounds
         from luigi_traffic.warehouse.tables import gold_table
@@ -39,13 +41,9 @@ class Gold(DayStage):
             session(), read_partition(session(), parts().store, silver), given.graph
         )
         table = gold_table(given.dataset.name, frame.columns)
-        won = commit_staged(
-            parts().warehouse,
-            table,
-            label=f"{given.day:%Y%m%d}",
-            bounds=Bounds.day(given.day),
-            fill=lambda staged: copy_to(frame, parts().warehouse.dsn(), staged, table.columns),
-            row=lambda checksum: LedgerRow(
+        with staging(parts().warehouse, table, f"{given.day:%Y%m%d}") as attempt:
+            copy_to(frame, parts().warehouse.dsn(), attempt.name, table.columns)
+            row = LedgerRow(
                 stage="gold",
                 dataset=given.dataset.name,
                 part=given.day.isoformat(),
@@ -53,11 +51,11 @@ class Gold(DayStage):
                 recipe=given.recipe.as_dict(),
                 inputs=given.inputs,
                 rows=silver.rows_out,
-                checksum=checksum,
+                checksum=attempt.checksum(),
                 details={"seconds": given.seconds},
-            ),
-            staged=lambda: crash_point(CrashPoint.GOLD_STAGED),
-            attached=lambda: crash_point(CrashPoint.GOLD_ATTACHED),
-        )
+            )
+            crash_point(CrashPoint.GOLD_STAGED)
+            attached = partial(crash_point, CrashPoint.GOLD_ATTACHED)
+            won = attempt.commit(Bounds.day(given.day), row, before_commit=attached)
         crash_point(CrashPoint.GOLD_COMMITTED)
         return f"{silver.rows_out:,} rows" if won else "another runner committed it first"

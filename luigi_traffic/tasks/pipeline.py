@@ -10,10 +10,10 @@ import luigi
 from luigi.freezing import recursively_unfreeze
 from luigi.parameter import OptionalParameterMixin
 
+from luigi_traffic.api.settled import last_settled_day, refuse_unsettled
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.plugins import plugins
-from luigi_traffic.settings import settings
-from luigi_traffic.settled import last_settled_day, refuse_unsettled
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import settings
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.forecast import Forecast

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from enum import StrEnum
 
-from luigi_traffic import clock
+from luigi_traffic.api import clock
+from luigi_traffic.api.settled import refuse_unsettled
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, SourceAbsent
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.settled import refuse_unsettled
+from luigi_traffic.recipe import Input
+from luigi_traffic.settings.reading import home
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import SourceInput
 from luigi_traffic.tasks.base import DayStage
@@ -126,7 +127,7 @@ class IngestRaw(DayStage):
             given.recipe.partition_id([given.day.isoformat(), day.content_hash]),
             generation=generation,
             inputs=[
-                {"stage": "source", "part": a["origin"] or a["name"], "id": f"sha256:{a['sha256']}"}
+                Input("source", a["origin"] or a["name"], f"sha256:{a['sha256']}")
                 for a in day.archives
             ],
             prefix=day.attempt.prefix,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import luigi
 from luigi.freezing import recursively_unfreeze
 
-from luigi_traffic.layers import home
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.reading import home
 from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import LedgerPartition
@@ -18,7 +18,7 @@ from luigi_traffic.tasks.base import Stage
 from luigi_traffic.tasks.gold import Gold
 
 if TYPE_CHECKING:
-    from luigi_traffic.training.fitted import Progress
+    from luigi_traffic.training.fit_result import Progress
     from luigi_traffic.training.registry import Registered
 
 
@@ -90,7 +90,7 @@ class Train(ModelStage):
 
     def _show_run(self, registered: Registered) -> None:
         """Link the MLflow run in luigid."""
-        from luigi_traffic.services import ui_run_url
+        from luigi_traffic.processes.services import ui_run_url
 
         if self.set_tracking_url is not None:
             self.set_tracking_url(ui_run_url(registered.experiment_id, registered.run_id))

@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from luigi_traffic.dataset import Dataset, DatasetSettings, SettingStage
-from luigi_traffic.model import gold_columns
+from luigi_traffic.api.columns import RESERVED
+from luigi_traffic.api.dataset import Dataset, DatasetSettings, SettingStage
+from luigi_traffic.api.model import gold_columns
 
 if TYPE_CHECKING:
     from luigi_traffic.testing.sample import Sample
 
 #: Units a dataset may declare, and the highest speed that a road vehicle reaches in each.
 SPEED_UNITS = {"km/h": 250.0, "mph": 155.0, "m/s": 70.0}
-_GOLD = ("timestamp", "link_id", "speed", "flow", "occupancy", "n_obs", "t1", "t2", "f1", "f2")
 
 
 class ContractChecks:
@@ -140,11 +140,11 @@ class ContractChecks:
         """More columns of silver than the canonical ones are declared, and collide with none."""
         extra: Any = getattr(self.dataset, "extra_columns", ())
         good = isinstance(extra, tuple) and all(
-            isinstance(name, str) and name.isidentifier() and name not in _GOLD for name in extra
+            isinstance(name, str) and name.isidentifier() and name not in RESERVED for name in extra
         )
         assert good and extra == gold_columns(extra), (
             f"extra_columns is {extra!r}. Make it a tuple of lower-case identifiers, each once, "
-            f"none of {', '.join(_GOLD)}, time_of_day, day_of_week."
+            f"none of {', '.join(sorted(RESERVED))}."
         )
 
     def test_pickles(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luigi_traffic.graph import LinkGraph
+from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.testing.lazy import only_plans
 from luigi_traffic.testing.pytest_plugin import SPEED
 from luigi_traffic.testing.sample import VERDICT, advised, checksum

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from pydantic import SecretStr
 
+from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.errors import DataError
-from luigi_traffic.source import Source, Stream
 from luigi_traffic.testing.sample import advised
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from luigi_traffic.dataset import Dataset
+from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.testing.dataset_bad_input import BadInputChecks
 from luigi_traffic.testing.dataset_bronze import BronzeChecks
 from luigi_traffic.testing.dataset_contract import ContractChecks

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
+from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, Model, ModelConfig
 from luigi_traffic.errors import DataError, did_you_mean
-from luigi_traffic.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, Model, ModelConfig
 from luigi_traffic.testing.toy import COLUMNS
 from luigi_traffic.training.batches import check_channels
 from luigi_traffic.training.checkpoint import fingerprint

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from luigi_traffic.model import Model
+from luigi_traffic.api.model import Model
 from luigi_traffic.testing.toy import batch, far_from_the_mean, nothing_observed
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from luigi_traffic.model import Model
+from luigi_traffic.api.model import Model
 from luigi_traffic.testing.model_contract import ModelContractChecks
 from luigi_traffic.testing.model_network import NetworkChecks
 from luigi_traffic.testing.model_training import TrainingChecks

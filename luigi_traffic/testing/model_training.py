@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from luigi_traffic.api.model import Model
 from luigi_traffic.errors import DataError
-from luigi_traffic.model import Model
 from luigi_traffic.testing.toy import batch
 from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.bundle import Bundle

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luigi_traffic.dataset import Dataset, RawDay
+from luigi_traffic.api.dataset import Dataset, RawDay
+from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings
-from luigi_traffic.source import Source, Stream
-from luigi_traffic.stage_settings import dataset_for
+from luigi_traffic.settings.keys import IngestSettings
+from luigi_traffic.targets.stage_settings import dataset_for
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

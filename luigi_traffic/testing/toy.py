@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 
-from luigi_traffic.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
+from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
 from luigi_traffic.training.series import Series
 
 #: Columns of gold, in the order of the road where they are neighbours.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 
-from luigi_traffic.model import Model, ModelConfig, ModelShape
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape
 from luigi_traffic.testing.toy import toy_road
 from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.fitted import Fit
-from luigi_traffic.training.loop import fit
+from luigi_traffic.training.fit_epochs import fit
+from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.series import Series
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY
 from luigi_traffic.errors import DataError, did_you_mean
-from luigi_traffic.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 

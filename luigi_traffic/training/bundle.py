@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape
 from luigi_traffic.errors import DataError, PluginError
-from luigi_traffic.model import Model, ModelConfig, ModelShape
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"

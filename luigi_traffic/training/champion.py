@@ -11,7 +11,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from luigi_traffic.training.registry import CHAMPION, Registered, _champion, _store
+from luigi_traffic.training.mlflow_store import store
+from luigi_traffic.training.registry import CHAMPION, Registered, champion_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,7 +68,7 @@ def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
     """
     from mlflow.exceptions import MlflowException
 
-    with _store(tracking_uri) as client:
+    with store(tracking_uri) as client:
         # MLflow looks for a tag or an alias, and inserts it if there is none: if two runners do it
         # at once, the call of one of them fails. Its row is there the next time.
         for _ in (DECISION, CHAMPION):
@@ -82,7 +83,7 @@ def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
 def _promote(client: MlflowClient, version: Registered, decision: Decision) -> bool:
     text = json.dumps(asdict(decision), sort_keys=True)
     client.set_model_version_tag(version.name, version.version, DECISION, text)
-    now = _champion(client, version.name)
+    now = champion_of(client, version.name)
     if now is not None and now.version == version.version:
         return True
     if not decision.promoted or (now and now.version) != decision.champion_version:

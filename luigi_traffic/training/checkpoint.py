@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from luigi_traffic.model import Model, ModelConfig
+from luigi_traffic.api.model import Model, ModelConfig
 from luigi_traffic.recipe import canonical_json, short_hash
 from luigi_traffic.training.series import Series
 

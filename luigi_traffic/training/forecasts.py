@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from luigi_traffic.dataset import Dataset
-from luigi_traffic.model import Model, gold_columns
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.model import Model, gold_columns
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold

@@ -1,50 +1,27 @@
-"""MLflow: one run a trained model, one registered version, one champion.
+"""Registered models in MLflow: their versions, their files, and the champion.
 
-A version's tags say what it is made of: `partition_id`, `digest` (see `bundle`), and
-what the caller adds. A version appears only after its run is complete, in one call with
-its tags; so a version that exists is whole, and `find_version` tells a rerun after a
-crash that the work is done. Errors of the store are `StoreError`.
-
-Runs go through `MlflowClient` alone: the global tracking URI and the active run of a
-process that imports us are left as they are.
+`mlflow_runs` makes them. Errors of the store are `StoreError`.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import socket
-import tempfile
-import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
-from luigi_traffic import file_lock
-from luigi_traffic.errors import DataError, StoreError
-from luigi_traffic.training.bundle import CARD, WEIGHTS, digest
+from luigi_traffic.errors import DataError
+from luigi_traffic.training.bundle import CARD, WEIGHTS, intact
+from luigi_traffic.training.mlflow_store import quoted, store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-log = logging.getLogger(__name__)
-
 CHAMPION = "champion"
 PARTITION_ID = "partition_id"
 DIGEST = "digest"
-HOST, PROCESS = "luigi_traffic.host", "luigi_traffic.pid"
-#: A run is open for seconds; one of another machine that is open this long was left behind.
-ABANDONED_SECONDS = 3600
-#: How long another process may take to make MLflow's tables: some 5 s on a quiet machine.
-_MAKING_S = 120.0
-_BATCH = {"metrics": 1000, "params": 100}  # MLflow's limits of one log_batch
-_BUNDLE = "bundle"
+#: Folder of a bundle among the files of its MLflow model.
+BUNDLE = "bundle"
 
 
 class ModelLost(DataError):
@@ -62,73 +39,32 @@ class Registered:
     tags: Mapping[str, str]
 
 
-def log_run(
-    tracking_uri: str,
-    experiment: str,
-    registered_name: str,
-    bundle: Path,
-    *,
-    partition_id: str,
-    columns: Sequence[str],
-    params: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    metrics: Mapping[str, float | None],
-    tags: Mapping[str, str],
-    files: Sequence[Path] = (),
-) -> Registered:
-    """Log a training and register its bundle as a new version.
-
-    `history` is one dict an epoch with its number under "epoch"; `metrics` are final
-    figures (None is left out); `tags` go to the run and to the version; `files` (report,
-    evaluation) become artifacts of the run. Call `find_version` first. Runs of the same
-    partition that a crash left open are closed as KILLED.
-    """
-    with _store(tracking_uri) as client:
-        experiment_id = _experiment(client, tracking_uri, experiment)
-        _close_abandoned(client, experiment_id, partition_id)
-        all_tags = {**tags, PARTITION_ID: partition_id, DIGEST: digest(bundle)}
-        run = client.create_run(
-            experiment_id,
-            tags={**all_tags, HOST: socket.gethostname(), PROCESS: str(os.getpid())},
-            run_name=f"{registered_name} {partition_id[:8]}",
-        )
-        run_id = run.info.run_id
-        _log_figures(client, run_id, params, history, metrics)
-        for file in files:
-            client.log_artifact(run_id, str(file))
-        with tempfile.TemporaryDirectory(prefix="luigi-traffic-") as scratch:
-            _save_pyfunc(Path(scratch) / "model", bundle, columns)
-            client.log_artifacts(run_id, str(Path(scratch) / "model"), "model")
-        client.set_terminated(run_id, "FINISHED")
-        _ensure_registered(client, registered_name)
-        version = client.create_model_version(
-            registered_name, f"{run.info.artifact_uri}/model", run_id, tags=all_tags
-        )
-        log.info("Registered %s version %s (run %s).", registered_name, version.version, run_id)
-        return _registered(client, version)
+def registered_name(dataset: str) -> str:
+    """The name under which all models of a dataset are registered: one champion a dataset."""
+    return f"luigi_traffic.{dataset}"
 
 
 def find_version(tracking_uri: str, name: str, partition_id: str) -> Registered | None:
     """The version of that partition id, the first where two runners registered one each."""
-    with _store(tracking_uri) as client:
+    with store(tracking_uri) as client:
         found = client.search_model_versions(
-            f"name = '{_quoted(name)}' and tag.{PARTITION_ID} = '{_quoted(partition_id)}'"
+            f"name = '{quoted(name)}' and tag.{PARTITION_ID} = '{quoted(partition_id)}'"
         )
         if not found:
             return None
-        return _registered(client, min(found, key=lambda v: int(v.version)))
+        return registered(client, min(found, key=lambda v: int(v.version)))
 
 
 def get_version(tracking_uri: str, name: str, version: str) -> Registered:
     """A version by its number. Raises StoreError where there is none."""
-    with _store(tracking_uri) as client:
-        return _registered(client, client.get_model_version(name, version))
+    with store(tracking_uri) as client:
+        return registered(client, client.get_model_version(name, version))
 
 
 def champion(tracking_uri: str, name: str) -> Registered | None:
     """The version that carries the alias `champion`."""
-    with _store(tracking_uri) as client:
-        return _champion(client, name)
+    with store(tracking_uri) as client:
+        return champion_of(client, name)
 
 
 def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path:
@@ -137,7 +73,7 @@ def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path
     Pass the version's `digest` tag to `Bundle.load` as `expected`. Raises `ModelLost` if MLflow
     answers, and has no such version or not its files.
     """
-    with _store(tracking_uri) as client:
+    with store(tracking_uri) as client:
         import mlflow
 
         source = _files(client, tracking_uri, name, version)
@@ -155,32 +91,52 @@ def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path
 
 def has_bundle(tracking_uri: str, name: str, version: str) -> bool:
     """Whether MLflow has that version and the files of its bundle."""
-    with _store(tracking_uri) as client:
+    with store(tracking_uri) as client:
         return _files(client, tracking_uri, name, version) is not None
 
 
-# -- below: helpers, also of `luigi_traffic.training.champion` ---------------------------
+def bundle_folder(tracking_uri: str, details: Mapping[str, Any], local: Path) -> Path:
+    """The folder of a bundle whose digest is the one in the ledger row's `details`.
+
+    `local` is where the training left it; elsewhere, or if it was changed, it comes
+    from MLflow. Raises `ModelLost` if it is not there either, `StoreError` if MLflow does not
+    answer.
+    """
+    if intact(local, details["digest"]):
+        return local
+    into = local.with_name(f"{local.name}-registered")
+    found = load_version(tracking_uri, details["name"], details["version"], into)
+    if not intact(found, details["digest"]):
+        raise ModelLost(
+            f"version {details['version']} of {details['name']} in MLflow is not the one that was "
+            "registered: its files were altered"
+        )
+    return found
 
 
-@contextmanager
-def _store(tracking_uri: str) -> Iterator[MlflowClient]:
-    """A client whose failures are `StoreError`; quiet, and without telemetry."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    from mlflow import MlflowClient
+def champion_of(client: MlflowClient, name: str) -> Registered | None:
+    """`champion`, with a client that is there."""
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # its import sets another
     try:
-        _make_database(tracking_uri)
-        yield MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        return registered(client, client.get_model_version_by_alias(name, CHAMPION))
     except MlflowException as error:
-        # MLflow's message quotes the URI with its password, and so would a chained traceback.
-        text = str(error).replace(tracking_uri, _redacted(tracking_uri))
-        raise StoreError(
-            f"MLflow at {_redacted(tracking_uri)} failed: {text}. Check tracking.uri, and that "
-            "its server runs if it has one."
-        ) from None
+        # No such model yet, or no such alias: which of the two codes depends on the store.
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def registered(client: MlflowClient, version: Any) -> Registered:
+    """What MLflow says of a version, and of its run."""
+    run = client.get_run(version.run_id)
+    return Registered(
+        version.name,
+        str(version.version),
+        version.run_id,
+        run.info.experiment_id,
+        dict(version.tags),
+    )
 
 
 def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> str | None:
@@ -194,169 +150,7 @@ def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> 
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    place = f"{source}/artifacts/{_BUNDLE}"
+    place = f"{source}/artifacts/{BUNDLE}"
     found = mlflow.artifacts.list_artifacts(artifact_uri=place, tracking_uri=tracking_uri) or ()
     there = {Path(file.path).name for file in found}
     return place if {CARD, WEIGHTS} <= there else None
-
-
-@cache
-def _make_database(tracking_uri: str) -> None:
-    """Let MLflow make its tables in a file of SQLite, one process at a time: its own collide."""
-    if not tracking_uri.startswith("sqlite:///"):
-        return
-    from mlflow import MlflowClient
-
-    database = Path(tracking_uri.removeprefix("sqlite:///"))
-    database.parent.mkdir(parents=True, exist_ok=True)
-    place = database.with_name(f"{database.name}.lock")
-    with place.open("wb") as file:
-        file_lock.lock(file.fileno(), place, _MAKING_S)
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
-
-
-def _experiment(client: MlflowClient, tracking_uri: str, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        # Without a server, MLflow would put artifacts into ./mlruns of whoever runs us.
-        location = None
-        if tracking_uri.startswith("sqlite:///"):
-            database = Path(tracking_uri.removeprefix("sqlite:///")).resolve()
-            location = (database.parent / "artifacts" / name).as_uri()
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)  # another runner was faster
-            if found is None:
-                raise
-    return str(found.experiment_id)
-
-
-def _close_abandoned(client: MlflowClient, experiment_id: str, partition_id: str) -> None:
-    """Close open runs of this partition whose process is gone (not those of a live rival)."""
-    runs = client.search_runs(
-        [experiment_id],
-        f"attributes.status = 'RUNNING' and tags.{PARTITION_ID} = '{_quoted(partition_id)}'",
-    )
-    for run in runs:
-        here = run.data.tags.get(HOST) == socket.gethostname()
-        pid = run.data.tags.get(PROCESS, "")
-        age = time.time() - run.info.start_time / 1000
-        if age > ABANDONED_SECONDS or (here and pid.isdigit() and not _alive(int(pid))):
-            log.info("Closing the MLflow run %s, which a crash left open.", run.info.run_id)
-            client.set_terminated(run.info.run_id, "KILLED")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _log_figures(
-    client: MlflowClient,
-    run_id: str,
-    params: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    metrics: Mapping[str, float | None],
-) -> None:
-    from mlflow.entities import Metric, Param
-
-    now = int(time.time() * 1000)
-    figures = [
-        Metric(key, float(value), now, int(row["epoch"]))
-        for row in history
-        for key, value in row.items()
-        if key != "epoch"
-    ]
-    figures += [Metric(k, float(v), now, 0) for k, v in metrics.items() if v is not None]
-    settings = [Param(key, str(value)) for key, value in params.items()]
-    for begin in range(0, len(settings), _BATCH["params"]):
-        client.log_batch(run_id, params=settings[begin : begin + _BATCH["params"]])
-    for begin in range(0, len(figures), _BATCH["metrics"]):
-        client.log_batch(run_id, metrics=figures[begin : begin + _BATCH["metrics"]])
-
-
-def _save_pyfunc(target: Path, bundle: Path, columns: Sequence[str]) -> None:
-    """The bundle as an MLflow model (models-from-code), for `mlflow models serve` and others."""
-    from importlib.metadata import version
-
-    import mlflow
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types.schema import ColSpec, DataType, Schema
-
-    key = [ColSpec(DataType.datetime, "timestamp"), ColSpec(DataType.string, "link_id")]
-    signature = ModelSignature(
-        Schema([*key, *(ColSpec(DataType.double, c) for c in columns)]),
-        Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, "speed")]),
-    )
-    # MLflow names its copy of a folder as the folder is named.
-    named = target.parent / _BUNDLE
-    named.mkdir()
-    for part in (CARD, WEIGHTS):  # and nothing that a crash left beside them
-        shutil.copyfile(bundle / part, named / part)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # no input example: the signature is given
-        mlflow.pyfunc.save_model(
-            str(target),
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={_BUNDLE: str(named)},
-            signature=signature,
-            # Given, since inferring them starts the model in a subprocess.
-            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
-        )
-
-
-def _ensure_registered(client: MlflowClient, name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-
-
-def _champion(client: MlflowClient, name: str) -> Registered | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return _registered(client, client.get_model_version_by_alias(name, CHAMPION))
-    except MlflowException as error:
-        # No such model yet, or no such alias: which of the two codes depends on the store.
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-
-
-def _registered(client: MlflowClient, version: Any) -> Registered:
-    run = client.get_run(version.run_id)
-    return Registered(
-        version.name,
-        str(version.version),
-        version.run_id,
-        run.info.experiment_id,
-        dict(version.tags),
-    )
-
-
-def _quoted(text: str) -> str:
-    if "'" in text:
-        raise ValueError(f"{text!r} cannot be part of a search in MLflow")
-    return text
-
-
-def _redacted(uri: str) -> str:
-    """The URI without user and password."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from luigi_traffic.training import charts
 from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.evaluate import MODEL, Evaluation
-from luigi_traffic.training.fitted import Fit
+from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import CONGESTED_SHARE, MEAN, reported
 from luigi_traffic.training.report_page import PAGE

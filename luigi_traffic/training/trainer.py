@@ -15,20 +15,20 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.model import Model, ModelConfig, gold_columns
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.dataset import Dataset
 from luigi_traffic.errors import DataError, PluginError
-from luigi_traffic.model import Model, ModelConfig, gold_columns
-from luigi_traffic.recipe import Recipe, short_hash
-from luigi_traffic.training import champion, registry
+from luigi_traffic.recipe import Input, Recipe, short_hash
+from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import Evaluation, compare, evaluate
-from luigi_traffic.training.fitted import Fit, Progress
+from luigi_traffic.training.fit_epochs import fit
+from luigi_traffic.training.fit_result import Fit, Progress
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
-from luigi_traffic.training.loop import fit
 from luigi_traffic.training.metrics import free_flow
-from luigi_traffic.training.registered import registered_name
+from luigi_traffic.training.registry import registered_name
 from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger
@@ -203,7 +203,7 @@ class Trainer:
             "window": f"{self.first} to {max(self.gold_ids)}",
             "share_of_samples_seen": f"{trained.samples_seen / trained.samples_total:.4f}",
         }
-        return registry.log_run(
+        return mlflow_runs.log_run(
             self.tracking_uri,
             name,
             name,
@@ -231,7 +231,7 @@ class Trainer:
             part=self.partition_id,
             partition_id=self.partition_id,
             recipe=self.recipe.as_dict(),
-            inputs=[{"stage": "gold", "part": d, "id": i} for d, i in self.gold_ids.items()],
+            inputs=[Input("gold", d, i) for d, i in self.gold_ids.items()],
             rows=trained.samples_total,
             checksum=registered.tags[registry.DIGEST],
             details={

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from psycopg2.extensions import connection as Connection
 
-from luigi_traffic.contract import MAX_NAME
-from luigi_traffic.warehouse import advisory
+from luigi_traffic.api.columns import MAX_NAME
+from luigi_traffic.warehouse import locks
 from luigi_traffic.warehouse.sql_names import cut_to_fit, literal, quote
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def branch(conn: Connection, table: PartitionedTable, value: str) -> str:
     """
     found = _find(conn, table, value)
     if found is None:
-        advisory.lock_transaction(conn, f"branch:{table.qualified}/{value}")
+        locks.lock_transaction(conn, f"branch:{table.qualified}/{value}")
         found = _find(conn, table, value)
     return found or _make(conn, table, value)
 

@@ -1,20 +1,25 @@
-"""Stage, fill, commit: how gold and forecasts get into the warehouse."""
+"""Stage, fill, commit: how gold and forecasts get into the warehouse.
+
+    with staging(warehouse, gold_table("its", columns), "20120328") as attempt:
+        ...                                   fill the table `attempt.name`, by any connections
+        won = attempt.commit(Bounds.day(day), LedgerRow(..., checksum=attempt.checksum(), ...))
+
+Nobody sees the rows before the commit. What the block leaves without a commit is removed; what a
+crash leaves, `luigi-traffic gc` finds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds, PartitionedTable
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
-
-
-def _nothing() -> None:
-    """No crash point."""
 
 
 def content_checksum(connection: Any, table: str) -> str:
@@ -27,43 +32,47 @@ def content_checksum(connection: Any, table: str) -> str:
     return f"{rows}:{total}"
 
 
-def commit_staged(
-    warehouse: Warehouse,
-    table: PartitionedTable,
-    *,
-    label: str,
-    bounds: Bounds,
-    fill: Callable[[str], int],
-    row: Callable[[str], LedgerRow],
-    staged: Callable[[], None] = _nothing,
-    attached: Callable[[], None] = _nothing,
-) -> bool:
-    """Fill a standalone table, then attach it and write its ledger row in one transaction.
+@dataclass
+class StagedTable:
+    """A table of one attempt; `name` is quoted for SQL."""
 
-    `fill(name)` loads the table and tells how many rows it sent; `row(checksum)` is the ledger
-    row. False where another runner had committed that partition id. Whatever fails leaves no
-    table behind, but for a crash: `luigi-traffic gc` finds what that leaves.
-    Raises `DataError` where rows were lost or repeated on the way.
-    """
+    warehouse: Warehouse
+    table: PartitionedTable
+    name: str
+    committed: bool = False
+
+    def checksum(self) -> str:
+        """`content_checksum` of what it holds, for the ledger row."""
+        with self.warehouse.connect() as connection:
+            return content_checksum(connection, self.name)
+
+    def commit(
+        self, bounds: Bounds, row: LedgerRow, before_commit: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Make it the partition of `bounds` and write `row`, in one transaction.
+
+        `before_commit` is called when all is done but the COMMIT. False if another runner had
+        committed that partition id. Raises `DataError` if rows were lost or repeated on the way,
+        are duplicate, or lie outside of `bounds`.
+        """
+        with self.warehouse.connect() as connection:
+            won = self.table.commit(connection, self.name, bounds, row, before_commit)
+            if not won:
+                connection.rollback()
+        self.committed = won
+        return won
+
+
+@contextmanager
+def staging(warehouse: Warehouse, table: PartitionedTable, label: str) -> Iterator[StagedTable]:
+    """An empty table with the columns of `table`; `label` becomes part of its name."""
     with warehouse.connect() as connection:
         table.ensure(connection)
         name = table.stage(connection, label)
+    attempt = StagedTable(warehouse, table, name)
     try:
-        sent = fill(name)
-        with warehouse.connect() as connection:
-            entry = row(content_checksum(connection, name))
-        if sent != entry.rows:
-            raise DataError(f"{table.name} {label}: {entry.rows:,} rows expected, {sent:,} loaded")
-        staged()
-        with warehouse.connect() as connection:
-            won = table.commit(connection, name, bounds, entry, before_commit=attached)
-            if not won:
-                connection.rollback()
-    except BaseException:
-        with warehouse.connect() as connection:
-            table.discard(connection, name)
-        raise
-    if not won:
-        with warehouse.connect() as connection:
-            table.discard(connection, name)
-    return won
+        yield attempt
+    finally:
+        if not attempt.committed:
+            with warehouse.connect() as connection:
+                table.discard(connection, name)

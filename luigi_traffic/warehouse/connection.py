@@ -16,7 +16,7 @@ from psycopg2.extensions import connection as Connection
 from tenacity import RetryCallState
 
 from luigi_traffic.errors import DataError, SettingsError, StoreError
-from luigi_traffic.warehouse import lease, opening, schema
+from luigi_traffic.warehouse import connect, lease, schema
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.limits import limits_of
 from luigi_traffic.warehouse.patience import described
@@ -212,7 +212,7 @@ class Warehouse:
 
     def _open(self) -> Connection:
         patience = RETRY_AGAIN_S if self._reached else RETRY_CONNECT_S
-        retrying = opening.retrying(patience)
+        retrying = connect.retrying(patience)
         retrying.before_sleep = self._tell_waiting
         try:
             return retrying(self._open_once)
@@ -227,7 +227,7 @@ class Warehouse:
         if self._unreachable:  # ask again: an embedded server may have to be started anew
             self._dsn = self._source()
         try:
-            conn = opening.connect(self.dsn())
+            conn = connect.connect(self.dsn())
         except psycopg2.OperationalError:
             self._unreachable = True
             raise
@@ -236,7 +236,7 @@ class Warehouse:
                 raise
             # Maybe somebody else's server now, where our embedded one was before.
             self._dsn = self._source()
-            conn = opening.connect(self._dsn)
+            conn = connect.connect(self._dsn)
         self._unreachable, self._reached = False, True
         return conn
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.layers import Layers
+from luigi_traffic.settings.reading import Layers
 from luigi_traffic.warehouse.limits import Limits
 
 APPLICATION = "luigi_traffic"

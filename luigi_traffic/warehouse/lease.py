@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from luigi_traffic.warehouse import advisory
+from luigi_traffic.warehouse import locks
 from luigi_traffic.warehouse.limits import limits_of, milliseconds
 from luigi_traffic.warehouse.patience import TELL_EVERY_S
 
@@ -85,7 +85,7 @@ def _try(conn: Connection, name: str) -> bool | None:
                 lease_ms = milliseconds(limits_of(conn).lease_s)
                 cursor.execute(f"SET idle_session_timeout = {lease_ms}")
         with conn.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (advisory.key(name),))
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", (locks.key(name),))
             return cursor.fetchone() == (True,)
     except psycopg2.OperationalError:
         if conn.closed:
@@ -95,7 +95,7 @@ def _try(conn: Connection, name: str) -> bool | None:
 
 def _holders(conn: Connection, name: str) -> str:
     try:
-        return advisory.holders(conn, name)
+        return locks.holders(conn, name)
     except psycopg2.OperationalError:
         if conn.closed:  # `_try` notices
             return "a session that cannot be asked for: the server went away"

@@ -8,16 +8,16 @@ changed, but for `superseded_at` and `damage`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import Json
 
-from luigi_traffic.recipe import canonical_json, short_hash
-from luigi_traffic.warehouse import advisory
+from luigi_traffic.recipe import Input, canonical_json, short_hash
+from luigi_traffic.warehouse import locks
 
 _COLUMNS = (
     "stage, dataset, part, partition_id, recipe, inputs, rows, checksum, details, committed_at"
@@ -29,8 +29,7 @@ class LedgerRow:
     """One committed partition.
 
     `part` is `2012-03-28` for gold, `2012-03-28/<model>` for forecasts, the partition id
-    for models. `inputs` is a list of `{"stage": …, "part": …, "id": …}`. `recipe`,
-    `inputs` and `details` must be JSON without NaN. `committed_at` is the server's.
+    for models. `recipe` and `details` must be JSON without NaN. `committed_at` is the server's.
     """
 
     stage: str
@@ -38,7 +37,7 @@ class LedgerRow:
     part: str
     partition_id: str
     recipe: Mapping[str, Any]
-    inputs: list[dict[str, Any]]
+    inputs: Sequence[Input]
     rows: int
     checksum: str
     details: Mapping[str, Any]
@@ -53,7 +52,7 @@ def current(conn: Connection, stage: str, dataset: str) -> dict[str, LedgerRow]:
             " WHERE stage = %s AND dataset = %s AND superseded_at IS NULL ORDER BY part",
             (stage, dataset),
         )
-        rows = [LedgerRow(*values) for values in cursor.fetchall()]
+        rows = [_row(values) for values in cursor.fetchall()]
     return {row.part: row for row in rows}
 
 
@@ -111,7 +110,7 @@ def void(
 
     In the caller's transaction. `reason` is kept in the row.
     """
-    advisory.lock_transaction(conn, f"ledger:{canonical_json((stage, dataset, part))}")
+    locks.lock_transaction(conn, f"ledger:{canonical_json((stage, dataset, part))}")
     with conn.cursor() as cursor:
         cursor.execute(
             "UPDATE meta.ledger SET superseded_at = clock_timestamp(), damage = %s"
@@ -131,7 +130,7 @@ def find(conn: Connection, partition_id: str) -> LedgerRow | None:
             (partition_id,),
         )
         values = cursor.fetchone()
-    return LedgerRow(*values) if values else None
+    return _row(values) if values else None
 
 
 def write(conn: Connection, row: LedgerRow) -> bool:
@@ -142,7 +141,7 @@ def write(conn: Connection, row: LedgerRow) -> bool:
     it. Writers of the same part wait for each other until their transactions end.
     """
     part = (row.stage, row.dataset, row.part)
-    advisory.lock_transaction(conn, f"ledger:{canonical_json(part)}")
+    locks.lock_transaction(conn, f"ledger:{canonical_json(part)}")
     live = "stage = %s AND dataset = %s AND part = %s AND superseded_at IS NULL"
     with conn.cursor() as cursor:
         cursor.execute(f"SELECT partition_id FROM meta.ledger WHERE {live}", part)  # noqa: S608
@@ -161,13 +160,19 @@ def write(conn: Connection, row: LedgerRow) -> bool:
                 row.partition_id,
                 short_hash(canonical_json(row.recipe)),
                 _json(row.recipe),
-                _json(row.inputs),
+                _json([asdict(one) for one in row.inputs]),
                 row.rows,
                 row.checksum,
                 _json(row.details),
             ),
         )
     return True
+
+
+def _row(values: tuple[Any, ...]) -> LedgerRow:
+    """The row of what a query for `_COLUMNS` gave."""
+    row = LedgerRow(*values)
+    return replace(row, inputs=[Input(**cast("dict[str, str]", one)) for one in row.inputs])
 
 
 def _json(value: Any) -> Json:

@@ -65,7 +65,7 @@ class LimitedConnection(Connection):
 
 
 def limits_of(conn: Connection) -> Limits:
-    """The limits of a connection; the defaults if it was opened past `opening.connect`."""
+    """The limits of a connection; the defaults if it was opened past `connect.connect`."""
     return conn.limits if isinstance(conn, LimitedConnection) else Limits()
 
 

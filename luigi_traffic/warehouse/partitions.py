@@ -23,8 +23,9 @@ import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.warehouse import advisory, branches, ledger, turns
+from luigi_traffic.warehouse import branches, ledger, locks
 from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.patience import LOCK_TIMEOUT_S
 from luigi_traffic.warehouse.server_errors import server_message
 from luigi_traffic.warehouse.sql_names import cut_to_fit, literal, quote
 
@@ -105,9 +106,9 @@ class PartitionedTable:
         """
         if self._missing(conn) == []:
             return
-        advisory.lock_transaction(conn, f"table:{self.qualified}")
+        locks.lock_transaction(conn, f"table:{self.qualified}")
         # Schemas are shared by tables, and CREATE … IF NOT EXISTS alone can collide.
-        advisory.lock_transaction(conn, f"schema:{self.schema}")
+        locks.lock_transaction(conn, f"schema:{self.schema}")
         missing = self._missing(conn)
         with conn.cursor() as cursor:
             if missing is None:
@@ -119,7 +120,7 @@ class PartitionedTable:
             elif missing:
                 added = ", ".join(f"ADD COLUMN {quote(c.name)} {c.type}" for c in missing)
                 change = f"ALTER TABLE {self.qualified} {added}"
-                turns.between_readers(conn, self.qualified, lambda: cursor.execute(change))
+                locks.between_readers(conn, self.qualified, lambda: cursor.execute(change))
 
     def stage(self, conn: Connection, label: str) -> str:
         """Create an empty table of the parent's columns; return its name, quoted for SQL."""
@@ -170,7 +171,7 @@ class PartitionedTable:
             if not ledger.write(conn, row):
                 return False
         parent = self._parent(conn, bounds)
-        turns.between_readers(conn, parent, lambda: self._swap(conn, parent, staged, bounds))
+        locks.between_readers(conn, parent, lambda: self._swap(conn, parent, staged, bounds))
         before_commit()
         return True
 
@@ -197,7 +198,7 @@ class PartitionedTable:
             # The lock first: else its owner could attach it between our look and our drop.
             # It may go while we wait for the lock: attached, then replaced by another runner.
             cursor.execute("SAVEPOINT discard")
-            cursor.execute(f"SET LOCAL lock_timeout = {turns.LOCK_TIMEOUT_S * 1000:.0f}")
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f}")
             try:
                 cursor.execute(f"LOCK TABLE {staged} IN ACCESS EXCLUSIVE MODE")
             except (

@@ -10,7 +10,7 @@ import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import TerminalError
-from luigi_traffic.warehouse import advisory
+from luigi_traffic.warehouse import locks
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def migrate(conn: Connection) -> list[int]:
     if _check(_applied(conn), migrations):
         conn.rollback()
         return []
-    advisory.lock_transaction(conn, "migrations")
+    locks.lock_transaction(conn, "migrations")
     with conn.cursor() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS meta")
         cursor.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_traffic.contract import MAX_NAME
+from luigi_traffic.api.columns import MAX_NAME
 
 
 def quote(name: str) -> str:

@@ -15,7 +15,7 @@ from process_state import forget
 from psycopg2 import sql
 
 import luigi_traffic.run  # noqa: F401 - the module that the command line names
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
 
 @pytest.fixture(scope="module")

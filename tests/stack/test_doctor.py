@@ -140,7 +140,7 @@ def test_the_clock_of_this_machine(home: StackHome, tmp_path) -> None:
 
 SLOW = """
 from datetime import timedelta
-from luigi_traffic.commands import clocks
+from luigi_traffic.commands.doctor import clocks
 
 now = clocks.now
 clocks.now = lambda: now() - timedelta(minutes=10)

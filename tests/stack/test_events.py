@@ -15,7 +15,7 @@ from small import SMALL
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.events.announcement import Announcement
 from luigi_traffic.events.kafka import KafkaLog
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 DAYS = ("2024-01-10", "2024-01-11", "2024-01-12")
 

@@ -16,7 +16,7 @@ from stack_home import TEST_BUCKETS, Stack
 
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake.s3 import S3Store
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 from luigi_traffic.testing.lake_suite import LARGE
 
 _PREFIX = "LUIGI_TRAFFIC__LAKE__"

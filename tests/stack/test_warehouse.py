@@ -16,7 +16,7 @@ from small import SMALL
 from stack_home import StackHome
 
 from luigi_traffic.warehouse.binary import copy_in
-from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ledger import LedgerRow
@@ -61,15 +61,13 @@ def commit(warehouse: Warehouse, day: date, rows: int, partition_id: str) -> boo
         }
     )
 
-    def fill(table: str) -> int:
+    with staging(warehouse, TABLE, f"{day:%Y%m%d}") as attempt:
         with warehouse.connect() as connection:
-            return copy_in(connection, table, TABLE.columns, made)
-
-    def row(checksum: str) -> LedgerRow:
-        return LedgerRow("gold", "made", day.isoformat(), partition_id, {}, [], rows, checksum, {})
-
-    label, bounds = f"{day:%Y%m%d}", Bounds.day(day)
-    return commit_staged(warehouse, TABLE, label=label, bounds=bounds, fill=fill, row=row)
+            copy_in(connection, attempt.name, TABLE.columns, made)
+        row = LedgerRow(
+            "gold", "made", day.isoformat(), partition_id, {}, [], rows, attempt.checksum(), {}
+        )
+        return attempt.commit(Bounds.day(day), row)
 
 
 def test_forked_workers_commit_days_and_replace_them(home: StackHome) -> None:

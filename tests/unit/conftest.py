@@ -1,11 +1,47 @@
 from __future__ import annotations
 
+import logging
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from luigi_traffic.settings import Settings, SparkSettings
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark.session import start
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """One real PostgreSQL server, in a folder of its own."""
+    # Not pytest's tmp_path: other users, whom root needs for a server, cannot enter that.
+    with tempfile.TemporaryDirectory(prefix="luigi_traffic-test-") as folder:
+        Path(folder).chmod(0o711)
+        server = EmbeddedServer(Path(folder) / "postgres")
+        try:
+            server.ensure_running()
+            yield server
+        finally:
+            server.destroy()
+
+
+@pytest.fixture
+def said() -> Iterator[list[logging.LogRecord]]:
+    """What we log, whether our logger is set up for the terminal already or not."""
+    records: list[logging.LogRecord] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    handler, logger = Kept(), logging.getLogger("luigi_traffic")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield records
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

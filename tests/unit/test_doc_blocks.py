@@ -29,11 +29,11 @@ from doc_blocks import (
 )  # fmt: skip
 from process_state import forget
 
-from luigi_traffic.dataset import Dataset
-from luigi_traffic.declared import loading as declared
-from luigi_traffic.layers import Layers, validated
-from luigi_traffic.plugins import Plugins
-from luigi_traffic.settings import PluginsSettings, Settings
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.settings.keys import PluginsSettings, Settings
+from luigi_traffic.settings.reading import Layers, validated
+from luigi_traffic.yaml_dataset import loading as declared
 
 ALL = [block for page in pages() for block in blocks(page)]
 TUTORIALS = {

@@ -7,8 +7,8 @@ import inspect
 import re
 from pathlib import Path
 
-from luigi_traffic import hookspecs
-from luigi_traffic.markers import PROJECT
+from luigi_traffic.plugins import hookspecs
+from luigi_traffic.plugins.hookspecs import PROJECT
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"

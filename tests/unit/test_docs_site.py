@@ -15,11 +15,12 @@ import typer
 from pydantic import BaseModel
 
 import luigi_traffic
-from luigi_traffic import hookspecs, run
+from luigi_traffic import run
 from luigi_traffic.cli import app
-from luigi_traffic.markers import PROJECT
-from luigi_traffic.plugins import Plugins
-from luigi_traffic.settings import PluginsSettings, Settings
+from luigi_traffic.plugins import hookspecs
+from luigi_traffic.plugins.hookspecs import PROJECT
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.settings.keys import PluginsSettings, Settings
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from luigi_traffic.settings import Settings, SparkSettings
+from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark.session import properties
 
 KEY = "a+secret/key=1"

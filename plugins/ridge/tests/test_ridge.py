@@ -12,7 +12,7 @@ import yaml
 
 from luigi_traffic import DataError
 from luigi_traffic.training.batches import Tensors
-from luigi_traffic.training.loop import fit
+from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.series import Series
 from luigi_traffic_ridge import Ridge, RidgeConfig, luigi_traffic_models
 

@@ -19,13 +19,14 @@ from typing import Any
 import pytest
 from process_state import forget
 
-from luigi_traffic import settings as settings_module
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.recipe import Input
+from luigi_traffic.settings import keys as settings_module
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import ledger
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 
 PLUGIN = '''
 from datetime import timedelta
@@ -127,12 +128,12 @@ class Home:
         self._manifest(links, "raw", raw_id, [], rows, details)
         before = {"announce": "raw", "bronze": "raw", "silver": "bronze"}
         for stage, made_of in before.items():
-            inputs = [{"stage": made_of, "part": day.isoformat(), "id": links.id(made_of)}]
+            inputs = [Input(made_of, day.isoformat(), links.id(made_of))]
             self._manifest(links, stage, links.id(stage), inputs, rows, {})
         row = ledger.LedgerRow(
             "gold", "tiny", day.isoformat(), links.id("gold") or "",
             links.lineage.gold.as_dict(),
-            [{"stage": "silver", "part": day.isoformat(), "id": links.id("silver")}],
+            [Input("silver", day.isoformat(), links.id("silver"))],
             rows, "sum", {"seconds": 1.5},
         )  # fmt: skip
         with parts().warehouse.connect() as connection:
@@ -174,7 +175,7 @@ class Home:
             "device": "cpu", "seconds": 12.0, "promoted": True, "decision": "the first version",
             "report": str(self.path / "reports" / "tiny.html"),
         }  # fmt: skip
-        inputs = [{"stage": "gold", "part": d, "id": i} for d, i in ids.items()]
+        inputs = [Input("gold", d, i) for d, i in ids.items()]
         model = ledger.LedgerRow(
             "model", "tiny", made, made, plan.recipe.as_dict(), inputs, 200, "d", details
         )
@@ -185,7 +186,7 @@ class Home:
         )
         forecast = ledger.LedgerRow(
             "forecast", "tiny", task.part, task.output().partition_id or "",
-            task.recipe.as_dict(), [{"stage": "model", "part": made, "id": made}, *inputs], 24,
+            task.recipe.as_dict(), [Input("model", made, made), *inputs], 24,
             "f", {"seconds": 2.5},
         )  # fmt: skip
         with parts().warehouse.connect() as connection:

@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from luigi_traffic.api.version import __version__
 from luigi_traffic.cli import app
-from luigi_traffic.version import __version__
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
 #: Commands that are there only where their plugin is.

@@ -25,8 +25,8 @@ from luigi.tools.range import RangeDaily
 from luigi_traffic.commands import daily
 from luigi_traffic.commands.daily import Daily, Options, Schedule, pause, serve
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.heartbeat import Heartbeat
-from luigi_traffic.luigi_process import RunTimeout
+from luigi_traffic.processes.heartbeat import Heartbeat
+from luigi_traffic.processes.luigi_run import RunTimeout
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YORK = ZoneInfo("America/New_York")

@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
-from luigi_traffic.commands import doctor, machine, reach
-from luigi_traffic.commands.finding import Problem
+from luigi_traffic.commands.doctor import command, machine, reach
+from luigi_traffic.commands.doctor.finding import Problem
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
 
 def found(rows: list[dict], check: str) -> dict:
@@ -18,7 +18,7 @@ def found(rows: list[dict], check: str) -> dict:
 
 
 def test_a_new_home_is_in_order_and_nothing_is_started(empty):
-    rows = doctor.rows(deep=False)
+    rows = command.rows(deep=False)
     assert {r["check"]: r["found"] for r in rows if r["state"] == "problem"} == {}
     assert "made by the first run" in found(rows, "warehouse")["found"]
     assert not (empty.path / "postgres").exists()
@@ -29,7 +29,7 @@ def test_a_new_home_is_in_order_and_nothing_is_started(empty):
 def test_wrong_settings_are_told_and_end_the_search(empty, monkeypatch, anew):
     monkeypatch.setenv("LUIGI_TRAFFIC__LAKE__PAHT", "x")
     anew()
-    rows = doctor.rows(deep=False)
+    rows = command.rows(deep=False)
     assert rows[-1]["check"] == "settings"
     assert rows[-1]["state"] == "problem" and "Did you mean 'path'" in rows[-1]["found"]
 
@@ -39,7 +39,7 @@ def test_a_lake_that_cannot_be_written(empty, monkeypatch, anew):
     file.write_text("")
     monkeypatch.setenv("LUIGI_TRAFFIC__LAKE__PATH", str(file / "lake"))
     anew()
-    row = found(doctor.rows(deep=False), "lake")
+    row = found(command.rows(deep=False), "lake")
     assert row["state"] == "problem" and str(file) in row["found"]
 
 
@@ -57,7 +57,7 @@ def test_a_store_that_overwrites_is_a_problem(empty, monkeypatch):
 def test_a_broken_plugin(empty, anew):
     (empty.plugin_folder / "broken.py").write_text("import no_such_module_at_all")
     anew()
-    row = found(doctor.rows(deep=False), "plugin broken")
+    row = found(command.rows(deep=False), "plugin broken")
     assert row["state"] == "problem" and "no_such_module_at_all" in row["found"]
     assert "plugins.disabled" in row["todo"]
 
@@ -68,7 +68,7 @@ def test_settings_that_nobody_reads(empty, anew):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("lake_prefix: x\n")
     anew()
-    rows = doctor.rows(deep=False)
+    rows = command.rows(deep=False)
     row = found(rows, "settings datasets.tinny")
     assert row["state"] == "problem"
     assert "tinny.yml" in row["found"] and "Did you mean 'tiny'?" in row["found"]
@@ -79,7 +79,7 @@ def test_settings_that_nobody_reads(empty, anew):
     assert str(empty.conf / "datasets" / "old" / "tiny.yaml") in valid["found"]
     (empty.plugin_folder / "broken.py").write_text("1 / 0")
     anew()
-    assert found(doctor.rows(deep=False), "settings datasets.tinny")["state"] == "note"
+    assert found(command.rows(deep=False), "settings datasets.tinny")["state"] == "note"
 
 
 def test_a_dataset_that_is_not_ready(empty, monkeypatch, anew):
@@ -87,20 +87,20 @@ def test_a_dataset_that_is_not_ready(empty, monkeypatch, anew):
     broken = source.replace("def silver", "def graph(self):\n        raise OSError('no road')\n\n    def silver")  # noqa: E501  # fmt: skip
     (empty.plugin_folder / "tiny_plugin.py").write_text(broken)
     anew()
-    row = found(doctor.rows(deep=False), "dataset tiny")
+    row = found(command.rows(deep=False), "dataset tiny")
     assert row["state"] == "problem" and "no road" in row["found"]
     monkeypatch.setenv("LUIGI_TRAFFIC__PIPELINE__DATASET", "other")
     anew()  # one that does not run by default need not be ready
-    assert found(doctor.rows(deep=False), "dataset tiny")["state"] == "note"
+    assert found(command.rows(deep=False), "dataset tiny")["state"] == "note"
 
 
 def test_the_warehouse_up_and_stopped(empty):
     empty.commit_day(date(2024, 5, 1))
-    row = found(doctor.rows(deep=False), "warehouse")
+    row = found(command.rows(deep=False), "warehouse")
     assert row["state"] == "ok" and "1 live partitions" in row["found"]
     server = EmbeddedServer(empty.path / "postgres")
     server.stop()
-    row = found(doctor.rows(deep=False), "warehouse")
+    row = found(command.rows(deep=False), "warehouse")
     assert row["state"] == "note" and "stopped" in row["found"]
     assert not server.running()
 
@@ -132,14 +132,14 @@ def test_mlflow_server_that_is_down(empty, monkeypatch, anew):
 
 def test_java_and_memory(empty, monkeypatch, anew):
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
-    row = found(doctor.rows(deep=False), "Java")
+    row = found(command.rows(deep=False), "Java")
     assert row["state"] == "problem" and "JAVA_HOME" in row["found"]
     monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "4000g")
     anew()
-    assert found(doctor.rows(deep=False), "memory")["state"] == "problem"
+    assert found(command.rows(deep=False), "memory")["state"] == "problem"
     monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "lots")
     anew()
-    assert "no size" in found(doctor.rows(deep=False), "memory")["found"]
+    assert "no size" in found(command.rows(deep=False), "memory")["found"]
 
 
 @pytest.mark.parametrize(

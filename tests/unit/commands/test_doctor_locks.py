@@ -10,11 +10,11 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from luigi_traffic.commands import doctor, lock_table
-from luigi_traffic.commands.finding import NOTE, OK, Finding, Problem
-from luigi_traffic.layers import home
-from luigi_traffic.warehouse import server_start
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.commands.doctor import command, lock_table
+from luigi_traffic.commands.doctor.finding import NOTE, OK, Finding, Problem
+from luigi_traffic.processes.postgres import server_start
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.settings.reading import home
 
 DAY = date(2024, 5, 1)
 
@@ -91,7 +91,7 @@ def test_a_server_of_others_is_told_what_to_set(small: Connection, monkeypatch, 
 def test_only_a_database_that_is_up_is_asked(empty) -> None:
     assert asked() == []
     empty.commit_day(DAY)
-    (row,) = [r for r in doctor.rows(deep=False) if r["check"] == "warehouse locks"]
+    (row,) = [r for r in command.rows(deep=False) if r["check"] == "warehouse locks"]
     assert row["state"] == OK
     EmbeddedServer(empty.path / "postgres").stop()
     assert asked() == []

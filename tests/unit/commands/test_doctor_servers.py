@@ -19,7 +19,7 @@ from luigi.configuration import get_config
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 from tls_server import PASSWORDS, TlsServer, tls_server
 
-from luigi_traffic.commands import clocks, doctor, together
+from luigi_traffic.commands.doctor import clocks, command, side_by_side
 from luigi_traffic.warehouse.connection import Warehouse
 
 SECRETS = ("LAKE__ACCESS_KEY", "LAKE__SECRET_KEY")
@@ -27,7 +27,7 @@ CLOSED = "127.0.0.1:9"  # nobody has that port
 
 
 def found(check: str) -> dict:
-    (row,) = [r for r in doctor.rows(deep=False) if r["check"] == check]
+    (row,) = [r for r in command.rows(deep=False) if r["check"] == check]
     return row
 
 
@@ -115,7 +115,7 @@ def test_mlflow_and_its_clock(configured) -> None:
         configured(TRACKING__URI=f"http://{address}")
         assert found("MLflow store")["state"] == "ok"
         assert "ahead of" in found("MLflow clock")["found"]
-        assert not [r for r in doctor.rows(deep=False) if r["check"] == "mlflow"]  # no UI of ours
+        assert not [r for r in command.rows(deep=False) if r["check"] == "mlflow"]  # no UI of ours
     with http(status=500, body="no database") as address:
         configured(TRACKING__URI=f"http://{address}")
         row = found("MLflow store")
@@ -127,13 +127,13 @@ def test_mlflow_and_its_clock(configured) -> None:
 
 
 def test_a_server_that_hangs_hides_no_other(on_s3, configured, monkeypatch) -> None:
-    monkeypatch.setattr(together, "DEADLINE_S", 3.0)
+    monkeypatch.setattr(side_by_side, "DEADLINE_S", 3.0)
     with silent() as address:
         on_s3(address)
         configured(
             EVENTS__KIND="kafka", EVENTS__SERVERS=f"[{address}]", TRACKING__URI=f"http://{CLOSED}"
         )
-        rows = {r["check"]: r for r in doctor.rows(deep=False)}
+        rows = {r["check"]: r for r in command.rows(deep=False)}
     assert "no answer within 3 s" in rows["lake"]["found"]
     assert rows["events"]["state"] == "problem"
     assert "does not answer" in rows["MLflow store"]["found"]
@@ -183,7 +183,7 @@ def test_spark_connect(configured) -> None:
     finally:
         server.stop(None).wait()
     assert "spark.remote" in found("Spark Connect")["todo"]
-    assert not [r for r in doctor.rows(deep=False) if r["check"] == "Java"]
+    assert not [r for r in command.rows(deep=False) if r["check"] == "Java"]
 
 
 def test_luigid_that_luigi_is_told_of(empty, scheduler, monkeypatch) -> None:
@@ -276,4 +276,4 @@ def test_a_check_that_fails_is_no_server_that_hangs() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(together.together([("broken", fail)]))
+        list(side_by_side.together([("broken", fail)]))

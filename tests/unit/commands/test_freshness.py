@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from luigi_traffic import heartbeat
 from luigi_traffic.commands import freshness
 from luigi_traffic.commands.duration import duration
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.heartbeat import Heartbeat
+from luigi_traffic.processes import heartbeat
+from luigi_traffic.processes.heartbeat import Heartbeat
 
 TEN = timedelta(minutes=10)
 

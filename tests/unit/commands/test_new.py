@@ -15,7 +15,7 @@ from luigi_traffic import scaffold
 from luigi_traffic.cli import app
 from luigi_traffic.commands.new import check_name, new, suggested
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
 
 REPOSITORY = Path(__file__).parents[3]
 KINDS = ("dataset", "model")

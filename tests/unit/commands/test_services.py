@@ -14,11 +14,11 @@ from http.client import HTTPConnection
 import psutil
 import pytest
 
-from luigi_traffic import services
 from luigi_traffic.commands import services as commands
 from luigi_traffic.errors import StoreError
-from luigi_traffic.services import LUIGID, MLFLOW, Service
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes import services
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.services import LUIGID, MLFLOW, Service
 
 
 def record(service: Service) -> None:

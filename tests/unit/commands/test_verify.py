@@ -11,12 +11,13 @@ import pytest
 from luigi_traffic.commands import invalidate, status, verify
 from luigi_traffic.errors import DamageError, DataError
 from luigi_traffic.parts import parts
+from luigi_traffic.recipe import Input
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.warehouse import ledger
-from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.partitions import Bounds
 from luigi_traffic.warehouse.tables import gold_table
 
@@ -38,22 +39,17 @@ def commit_gold(day: date, rows: int = ROWS) -> None:
     gold = DayChain("tiny", day).id("gold")
     table = gold_table("tiny", ["timestamp", "link_id", "speed", "n_obs"])
 
-    def fill(staged: str) -> int:
+    made_of = [Input("silver", str(day), DayChain("tiny", day).id("silver") or "")]
+    with staging(parts().warehouse, table, f"{day:%Y%m%d}") as attempt:
         with parts().warehouse.connect() as connection, connection.cursor() as cursor:
             for n in range(rows):
                 at = f"{day} 00:{5 * n % 60:02d}"
-                cursor.execute(f"INSERT INTO {staged} VALUES (%s, %s, 50, 1)", (at, f"l{n}"))
-        return rows
-
-    def row(checksum: str) -> ledger.LedgerRow:
-        made_of = [{"stage": "silver", "part": str(day), "id": DayChain("tiny", day).id("silver")}]
-        return ledger.LedgerRow(
-            "gold", "tiny", str(day), gold or "", {}, made_of, rows, checksum, {"seconds": 1.0}
-        )
-
-    assert commit_staged(
-        parts().warehouse, table, label=f"{day:%Y%m%d}", bounds=Bounds.day(day), fill=fill, row=row
-    )
+                cursor.execute(f"INSERT INTO {attempt.name} VALUES (%s, %s, 50, 1)", (at, f"l{n}"))
+        row = ledger.LedgerRow(
+            "gold", "tiny", str(day), gold or "", {}, made_of, rows, attempt.checksum(),
+            {"seconds": 1.0},
+        )  # fmt: skip
+        assert attempt.commit(Bounds.day(day), row)
 
 
 def sql(statement: str) -> None:

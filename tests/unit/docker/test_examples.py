@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
 from luigi_traffic.commands import daily
-from luigi_traffic.plugins import plugins
+from luigi_traffic.plugins.loading import plugins
 
 DOCKER = Path(__file__).parents[3] / "docker"
 #: What luigid's pages call and the proxy keeps from them.

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
 from luigi_traffic.commands import daily, listen
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 from luigi_traffic.spark.server import prepare
 
 REPOSITORY = Path(__file__).parents[3]

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from luigi_traffic.processes.postgres.embedded import SETTINGS
 from luigi_traffic.spark.session import JAVA_NEEDED
-from luigi_traffic.warehouse.embedded import SETTINGS
 
 REPOSITORY = Path(__file__).parents[3]
 DOCKER = REPOSITORY / "docker"

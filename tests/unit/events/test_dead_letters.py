@@ -14,7 +14,7 @@ from luigi_traffic.events.dead_letters import (
     DeadLetters,
 )
 from luigi_traffic.events.header_names import UndecodedName
-from luigi_traffic.settings import EventsSettings, ListenSettings
+from luigi_traffic.settings.keys import EventsSettings, ListenSettings
 
 
 @pytest.mark.parametrize(

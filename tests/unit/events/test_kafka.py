@@ -17,7 +17,7 @@ from luigi_traffic.events import kafka_client
 from luigi_traffic.events.dead_letters import headers as dead_headers
 from luigi_traffic.events.kafka import headers
 from luigi_traffic.events.kafka_client import Chatter, connect, options, trouble
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 SASL = EventsSettings(
     kind="kafka",

@@ -19,9 +19,9 @@ from luigi_traffic.errors import StoreError
 from luigi_traffic.events import listener as module
 from luigi_traffic.events.announcement import TYPE, event_id
 from luigi_traffic.events.listener import Listener, Wanted
-from luigi_traffic.settings import ListenSettings
-from luigi_traffic.stop_signal import stop_signal
-from luigi_traffic.warehouse.consumed import Busy, Decision
+from luigi_traffic.processes.stop_signal import stop_signal
+from luigi_traffic.settings.keys import ListenSettings
+from luigi_traffic.warehouse.consumed_events import Busy, Decision
 
 SETTINGS = ListenSettings(attempts=3, backoff_seconds=8.0)
 #: How long the runs of one event may take.

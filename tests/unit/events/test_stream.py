@@ -15,7 +15,7 @@ from kafka.errors import (
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.events import stream as module
 from luigi_traffic.events.stream import Stream
-from luigi_traffic.settings import EventsSettings
+from luigi_traffic.settings.keys import EventsSettings
 
 HERE, THERE = TopicPartition("t", 0), TopicPartition("t", 1)
 

@@ -21,7 +21,7 @@ from luigi_traffic.errors import DataError, SourceAbsent, SourceError, Transient
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings
+from luigi_traffic.settings.keys import IngestSettings
 
 DAY = date(2012, 3, 28)
 TEXT = b"time,link,speed\n" + b"".join(b"08:00,l%d,50\n" % n for n in range(5000))

@@ -25,7 +25,7 @@ from luigi_traffic.errors import SourceError, TrafficError, TransientError
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings import IngestSettings
+from luigi_traffic.settings.keys import IngestSettings
 
 DAY = date(2024, 1, 2)
 HEAD = b"time,sensor,v\n"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.recipe import Recipe
+from luigi_traffic.recipe import Input, Recipe
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -20,7 +20,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 def test_a_manifest_comes_back_as_it_was(details: dict, rows: int, checksum: str) -> None:
     made = Manifest.start(
         Recipe("raw", "tiny", {"v": "1"}), date(2012, 3, 28), "f" * 32,
-        inputs=[{"stage": "source", "part": "울산", "id": "x"}],
+        inputs=[Input("source", "울산", "x")],
         rows_in=rows, checksum=checksum, details=details,
     )  # fmt: skip
     read = Manifest.from_json(made.to_json())

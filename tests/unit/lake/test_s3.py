@@ -38,7 +38,7 @@ from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.s3 import S3Store
 from luigi_traffic.parts import parts
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.settings import LakeSettings
+from luigi_traffic.settings.keys import LakeSettings
 from luigi_traffic.testing.lake_suite import LARGE, MIB, fork, in_children, keys
 
 DAY = date(2012, 3, 28)

@@ -16,7 +16,7 @@ from s3_servers import ACCESS_KEY, Fault, Proxy, error, lake_at, moto, proxy
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake import s3_credentials
 from luigi_traffic.lake.s3 import S3Store
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 
 NO_KEYS = {"access_key": None, "secret_key": None}
 

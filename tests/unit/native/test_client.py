@@ -14,7 +14,7 @@ import passwords
 import pytest
 from server import Stack
 
-from luigi_traffic.settings import settings
+from luigi_traffic.settings.keys import settings
 
 LAKE, EVENTS = "LUIGI_TRAFFIC__LAKE__ENDPOINT", "LUIGI_TRAFFIC__EVENTS__SERVERS"
 

@@ -13,7 +13,7 @@ import pytest
 from server import Server, Stack, http_probe
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.warehouse.postmaster import free_port
+from luigi_traffic.processes.postgres.postmaster import free_port
 
 # Serves its folder by HTTP and has a child, as real servers do.
 PROGRAM = """

@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.spark.load import copy_to
 from luigi_traffic.warehouse.dsn import Dsn
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.tables import gold_table
 
 pytestmark = pytest.mark.spark

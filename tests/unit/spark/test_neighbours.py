@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from luigi_traffic.graph import LinkGraph
-from luigi_traffic.spark.neighbours import FEATURES, with_neighbours
+from luigi_traffic.api.columns import NEIGHBOURS
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.spark.neighbours import with_neighbours
 
 pytestmark = pytest.mark.spark
 
@@ -20,7 +21,7 @@ def naive(rows: list[tuple], graph: LinkGraph) -> dict[tuple, tuple]:
     found = {}
     for time, link, _, _ in rows:
         means = []
-        for feature in FEATURES:
+        for feature in NEIGHBOURS:
             seen = [
                 speed[time, other]
                 for of, other in near[feature]
@@ -42,13 +43,13 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
         if rng.random() < 0.7
     ]
     frame = with_neighbours(spark, spark.createDataFrame(rows, SILVER), graph)
-    assert frame.columns == ["timestamp", "link_id", "speed", "n_obs", *FEATURES]
-    got = {(r.timestamp, r.link_id): tuple(r[f] for f in FEATURES) for r in frame.collect()}
+    assert frame.columns == ["timestamp", "link_id", "speed", "n_obs", *NEIGHBOURS]
+    got = {(r.timestamp, r.link_id): tuple(r[f] for f in NEIGHBOURS) for r in frame.collect()}
     expected = naive(rows, graph)
     assert got.keys() == expected.keys()
     for key, means in expected.items():
         assert got[key] == pytest.approx(means, abs=1e-6), key
-    for n in range(len(FEATURES)):
+    for n in range(len(NEIGHBOURS)):
         values = [means[n] for means in expected.values()]
         assert None in values
         assert any(v is not None for v in values)
@@ -58,7 +59,7 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
 def test_without_a_graph_all_are_null(spark, graph: LinkGraph | None) -> None:
     silver = spark.createDataFrame([(datetime(2012, 3, 28), "a", 50.0, 1)], SILVER)
     (row,) = with_neighbours(spark, silver, graph).collect()
-    assert [row[f] for f in FEATURES] == [None] * 4
+    assert [row[f] for f in NEIGHBOURS] == [None] * 4
     assert row.speed == 50.0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luigi_traffic.dataset import NO_OBSERVATION, Check
+from luigi_traffic.api.dataset import NO_OBSERVATION, Check
 from luigi_traffic.errors import DataError
 from luigi_traffic.spark import quality
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.settings import LakeSettings, Settings, SparkSettings
+from luigi_traffic.settings.keys import LakeSettings, Settings, SparkSettings
 from luigi_traffic.spark import s3a, server, session
 
 LAKE = LakeSettings(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luigi_traffic.columns import exact_mean
+from luigi_traffic.api.columns import exact_mean
 from luigi_traffic.errors import DataError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings import Settings, SparkSettings
+from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark import session
 
 

@@ -29,10 +29,10 @@ from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
-from luigi_traffic.plugins import plugins
-from luigi_traffic.stage_versions import STAGE_VERSIONS
+from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.warehouse import GoldPartition, LedgerView
 from luigi_traffic.tasks.raw import IngestRaw
 
@@ -127,7 +127,7 @@ class Completeness(RuleBasedStateMachine):
                 self._publish(folder, day, TEXTS[0])
         (self.folder / "plugins").mkdir()
         (self.folder / "plugins" / "world_plugin.py").write_text(PLUGIN)
-        self.patch.setattr("luigi_traffic.plugins.entry_points", lambda group: [])
+        self.patch.setattr("luigi_traffic.plugins.loading.entry_points", lambda group: [])
         self.patch.setattr(LedgerView, "_read", staticmethod(lambda *_: dict(self.ledger)))
         self.patch.setattr(
             LedgerView, "_read_part", staticmethod(lambda _s, _d, part: self.ledger.get(part))

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
 #: A dataset whose source hangs on one day, beside a program that it started.
 HANGING = """

@@ -8,8 +8,8 @@ import pytest
 import torch
 from training_tiny import PerLink, config, get_model
 
+from luigi_traffic.api.model import ModelShape
 from luigi_traffic.errors import DataError, PluginError
-from luigi_traffic.model import ModelShape
 from luigi_traffic.training.bundle import CARD, WEIGHTS, Bundle, digest
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.scaler import Scaler

@@ -13,8 +13,8 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.training import windows as w
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import compare, evaluate, holdout
+from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
-from luigi_traffic.training.loop import fit
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.series import Series
 

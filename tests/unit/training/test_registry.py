@@ -15,9 +15,9 @@ from sqlalchemy import Engine, event
 from training_tiny import PerLink, config, get_model, road
 
 import luigi_traffic
+from luigi_traffic.api.model import ModelShape
 from luigi_traffic.errors import StoreError
-from luigi_traffic.model import ModelShape
-from luigi_traffic.training import champion, registry
+from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle, digest
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.scaler import Scaler
@@ -41,9 +41,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FIRST_RUN = """
 import os, sys
 from pathlib import Path
-from luigi_traffic.training import registry
-registry.log_run(sys.argv[1], "first", "luigi_traffic.first", Path(sys.argv[2]), partition_id="p",
-    columns=["speed"], params={}, history=[], metrics={}, tags={})
+from luigi_traffic.training import mlflow_runs
+mlflow_runs.log_run(sys.argv[1], "first", "luigi_traffic.first", Path(sys.argv[2]),
+    partition_id="p", columns=["speed"], params={}, history=[], metrics={}, tags={})
 assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 """
 
@@ -97,7 +97,7 @@ def log(
         "metrics": {"model_mae_mean": 3.5, "model_f1_mean": None},
         "tags": {"gold_ids_digest": "feed"},
     }
-    return registry.log_run(store, name, name, bundle, **(what | changes))
+    return mlflow_runs.log_run(store, name, name, bundle, **(what | changes))
 
 
 def test_a_run_holds_what_was_logged(store: str, bundle: Path, tmp_path: Path) -> None:
@@ -152,12 +152,12 @@ def test_the_mlflow_model_forecasts_from_rows_of_gold(
     import mlflow
     from mlflow import MlflowClient
 
-    from luigi_traffic import plugins
+    from luigi_traffic.plugins import loading
 
     class Installed:
         model = staticmethod(get_model)
 
-    monkeypatch.setattr(plugins, "plugins", Installed)
+    monkeypatch.setattr(loading, "plugins", Installed)
     version = log(store, bundle, "d1")
     client = MlflowClient(store)
     source = client.get_model_version_download_uri(NAME, version.version)
@@ -198,7 +198,7 @@ def test_runs_that_a_crash_left_open_are_closed_and_a_rivals_is_not(
     import socket
 
     def open_run(pid: int, partition: str, host: str) -> str:
-        tags = {"partition_id": partition, registry.HOST: host, registry.PROCESS: str(pid)}
+        tags = {"partition_id": partition, mlflow_runs.HOST: host, mlflow_runs.PROCESS: str(pid)}
         return client.create_run(experiment.experiment_id, tags=tags).info.run_id
 
     here = socket.gethostname()

@@ -10,8 +10,8 @@ from training_tiny import AllLinks, PerLink, config
 
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import evaluate
+from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
-from luigi_traffic.training.loop import fit
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.report import Origin, _days_drawn, write_report
 from luigi_traffic.training.series import Series

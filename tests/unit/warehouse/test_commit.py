@@ -1,4 +1,4 @@
-"""commit_staged: fill, check and commit, raced and killed in processes of their own."""
+"""staging: fill, check and commit, raced and killed in processes of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.binary import copy_in
-from luigi_traffic.warehouse.commit import commit_staged, content_checksum
+from luigi_traffic.warehouse.commit import content_checksum, staging
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
@@ -50,26 +50,16 @@ def commit(
     staged: Callable[[], None] = nothing,
     attached: Callable[[], None] = nothing,
 ) -> bool:
-    def fill(table: str) -> int:
+    with staging(warehouse, TABLE, "20120328") as attempt:
         with warehouse.connect() as conn:
-            sent = copy_in(conn, table, TABLE.columns, data(speeds))
-            if twice:
-                copy_in(conn, table, TABLE.columns, data(speeds))
-        return sent
-
-    return commit_staged(
-        warehouse,
-        TABLE,
-        label="20120328",
-        bounds=Bounds.day(DAY),
-        fill=fill,
-        row=lambda checksum: LedgerRow(
+            for _ in range(2 if twice else 1):
+                copy_in(conn, attempt.name, TABLE.columns, data(speeds))
+        row = LedgerRow(
             "gold", "tiny", DAY.isoformat(), partition_id, {}, [],
-            len(speeds) if promised is None else promised, checksum, {},
-        ),
-        staged=staged,
-        attached=attached,
-    )  # fmt: skip
+            len(speeds) if promised is None else promised, attempt.checksum(), {},
+        )  # fmt: skip
+        staged()
+        return attempt.commit(Bounds.day(DAY), row, before_commit=attached)
 
 
 def speeds(warehouse: Warehouse) -> list[float]:
@@ -120,7 +110,7 @@ def test_the_checksum_is_of_the_rows_whatever_their_order(warehouse: Warehouse) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"promised": 3}, "3 rows expected, 2 loaded"),
+        ({"promised": 3}, "2 rows arrived, 3 were promised"),
         ({"twice": True}, "4 rows arrived, 2 were promised"),
     ],
 )

@@ -17,12 +17,12 @@ import pytest
 from embedded_servers import record
 
 from luigi_traffic.errors import DataError, StoreError, TerminalError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.postmaster import recorded_pid
 from luigi_traffic.warehouse import connection, schema
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.limits import Limits
-from luigi_traffic.warehouse.postmaster import recorded_pid
 
 fork = get_context("fork")
 

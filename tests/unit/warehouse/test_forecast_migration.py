@@ -10,9 +10,9 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import TrafficError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse import ledger, schema
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pytest
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.binary import copy_in
-from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
@@ -65,22 +65,14 @@ def commit(
 ) -> bool:
     part = f"{day}/{model}"
 
-    def fill(name: str) -> int:
+    with staging(warehouse, TABLE, f"{day:%Y%m%d}") as attempt:
         with warehouse.connect() as conn:
-            return copy_in(conn, name, TABLE.columns, rows(day, model, speed, of=of))
-
-    return commit_staged(
-        warehouse,
-        TABLE,
-        label=f"{day:%Y%m%d}",
-        bounds=bounds or forecast_bounds(day, model),
-        fill=fill,
-        row=lambda checksum: LedgerRow(
-            "forecast", "tiny", part, f"{part}/{speed}", {}, [], 4, checksum, {}
-        ),
-        staged=staged,
-        attached=attached,
-    )
+            copy_in(conn, attempt.name, TABLE.columns, rows(day, model, speed, of=of))
+        row = LedgerRow(
+            "forecast", "tiny", part, f"{part}/{speed}", {}, [], 4, attempt.checksum(), {}
+        )
+        staged()
+        return attempt.commit(bounds or forecast_bounds(day, model), row, before_commit=attached)
 
 
 def found(warehouse: Warehouse, columns: str = "part, speed") -> list[tuple]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from luigi_traffic.recipe import Recipe
+from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
@@ -16,7 +16,7 @@ ROW = LedgerRow(
     part="2012-03-28",
     partition_id="a" * 32,
     recipe=RECIPE.as_dict(),
-    inputs=[{"stage": "silver", "part": "2012-03-28", "id": "b" * 32}],
+    inputs=[Input("silver", "2012-03-28", "b" * 32)],
     rows=3,
     checksum="3:17",
     details={"seconds": 1.5},

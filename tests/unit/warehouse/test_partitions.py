@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.binary import copy_in
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds, Column, PartitionedTable, freeze
 

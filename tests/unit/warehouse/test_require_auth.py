@@ -14,11 +14,11 @@ from impostor import impostor
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.parts import Parts
-from luigi_traffic.settings import reset, settings
-from luigi_traffic.warehouse import opening
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.postmaster import free_port
+from luigi_traffic.settings.keys import reset, settings
+from luigi_traffic.warehouse import connect
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
-from luigi_traffic.warehouse.postmaster import free_port
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_server_of_ones_own_gets_none_in_clear(server_settings: pytest.MonkeyP
     dsn = Parts(settings()).warehouse.dsn()
     refusal = pytest.raises(SettingsError, match=r"was not given the password.*SCRAM")
     with impostor(port) as heard, refusal:
-        opening.connect(dsn)
+        connect.connect(dsn)
     assert heard == [b""]
 
 

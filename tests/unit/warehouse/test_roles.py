@@ -18,7 +18,7 @@ from tls_server import PASSWORDS, TlsServer, tls_server
 
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.warehouse.binary import copy_in
-from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
@@ -70,17 +70,21 @@ def commit(warehouse: Warehouse, speeds: list[float], partition_id: str, day: da
         }
     )
 
-    def fill(table: str) -> int:
-        with warehouse.connect() as conn:
-            return copy_in(conn, table, TABLE.columns, rows)
-
-    def row(checksum: str) -> LedgerRow:
-        return LedgerRow(
-            "gold", "tiny", day.isoformat(), partition_id, {}, [], len(speeds), checksum, {}
+    with staging(warehouse, TABLE, f"{day:%Y%m%d}") as attempt:
+        with warehouse.connect() as connection:
+            copy_in(connection, attempt.name, TABLE.columns, rows)
+        row = LedgerRow(
+            "gold",
+            "tiny",
+            day.isoformat(),
+            partition_id,
+            {},
+            [],
+            len(speeds),
+            attempt.checksum(),
+            {},
         )
-
-    label, bounds = f"{day:%Y%m%d}", Bounds.day(day)
-    return commit_staged(warehouse, TABLE, label=label, bounds=bounds, fill=fill, row=row)
+        return attempt.commit(Bounds.day(day), row)
 
 
 def test_the_writer_migrates_commits_replaces_and_collects_garbage(

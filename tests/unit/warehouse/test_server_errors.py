@@ -16,9 +16,9 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError, SettingsError, StoreError, TrafficError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse.binary import copy_in
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
 from luigi_traffic.warehouse.tables import gold_table

@@ -21,11 +21,11 @@ import pytest
 import luigi_traffic
 from luigi_traffic.crashpoints import STOP_VARIABLE, CrashPoint
 from luigi_traffic.errors import StoreError
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.connect import connect, connect_patiently
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
 from luigi_traffic.warehouse.limits import Limits
-from luigi_traffic.warehouse.opening import connect, connect_patiently
 from luigi_traffic.warehouse.partitions import freeze
 from luigi_traffic.warehouse.tables import gold_table
 
@@ -40,9 +40,9 @@ from datetime import date
 from pathlib import Path
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.warehouse.commit import commit_staged
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.limits import Limits
 from luigi_traffic.warehouse.partitions import Bounds
@@ -56,27 +56,21 @@ warehouse = Warehouse(lambda: replace(server.ensure_running(), limits=limits))
 day = date(2012, 3, 28)
 
 
-def fill(staged):
-    with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {staged} VALUES ('2012-03-28 00:05', 'a', 50.0)"
-        )
-        crash_point(CrashPoint.GOLD_COMMITTED)  # stands for one inside the filling transaction
-        return cursor.rowcount
-
-
 try:
-    won = commit_staged(
-        warehouse,
-        gold_table("tiny", ["timestamp", "link_id", "speed"]),
-        label="20120328",
-        bounds=Bounds.day(day),
-        fill=fill,
-        row=lambda checksum: LedgerRow(
-            "gold", "tiny", day.isoformat(), partition_id, {}, [], 1, checksum, {}
-        ),
-        attached=lambda: crash_point(CrashPoint.GOLD_ATTACHED),
-    )
+    with staging(
+        warehouse, gold_table("tiny", ["timestamp", "link_id", "speed"]), "20120328"
+    ) as attempt:
+        with warehouse.connect() as conn, conn.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {attempt.name} VALUES ('2012-03-28 00:05', 'a', 50.0)"
+            )
+            crash_point(CrashPoint.GOLD_COMMITTED)  # stands for one inside the filling transaction
+        row = LedgerRow(
+            "gold", "tiny", day.isoformat(), partition_id, {}, [], 1, attempt.checksum(), {}
+        )
+        won = attempt.commit(
+            Bounds.day(day), row, before_commit=lambda: crash_point(CrashPoint.GOLD_ATTACHED)
+        )
 except TrafficError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 print("won" if won else "done before")
@@ -175,7 +169,7 @@ from dataclasses import replace
 from pathlib import Path
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.warehouse.connection import Warehouse
-from luigi_traffic.warehouse.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.warehouse.limits import Limits
 
 server = EmbeddedServer(Path(sys.argv[1]))

@@ -1,0 +1,250 @@
+"""The sources that come with the framework: one file a day by URL, files by glob."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from luigi_traffic.api.http_answer import REQUEST_HEADERS, Answer, UnknownLength, said_by
+from luigi_traffic.api.open_file import file_stream, look_at
+from luigi_traffic.api.source import Packing, Source, Stream
+from luigi_traffic.errors import (
+    SettingsError,
+    SourceAbsent,
+    SourceError,
+    TransientError,
+    did_you_mean,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+PLACEHOLDERS = ("year", "month", "day", "date")
+_TRY_AGAIN = {408, 425, 429}
+_ABSENT = {404, 410}
+#: Servers that know no HEAD answer so.
+_NO_HEAD = {405, 501}
+_PACKINGS: dict[str, Packing] = {
+    ".zip": "zip", ".gz": "gzip", ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+
+
+def packing_of(name: str) -> Packing:
+    """How a file of that name is packed: zip, gzip, parquet, or text as it is."""
+    return _PACKINGS.get(Path(name).suffix.lower(), "none")
+
+
+def fill(template: str, day: date) -> str:
+    """The template with {year}, {month}, {day} (padded) and {date} (YYYYMMDD) filled in."""
+    for _, name, _, _ in Formatter().parse(template):
+        if name is not None and name not in PLACEHOLDERS:
+            raise SettingsError(
+                f"the template {template!r} has the placeholder {{{name}}}, which is not known."
+                + did_you_mean(name, PLACEHOLDERS)
+            )
+    return template.format(
+        year=f"{day:%Y}", month=f"{day:%m}", day=f"{day:%d}", date=f"{day:%Y%m%d}"
+    )
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user, password and query: fit for logs and manifests."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the URL that requests puts into its messages."""
+    inner = error.args[0] if error.args else None
+    return str(getattr(inner, "reason", None) or error.__class__.__name__)
+
+
+class Http(Source):
+    """One file a day behind a URL template: text, .zip with one text file inside, .gz, .parquet.
+
+    `url_template` may use http, https or file, with {year}, {month}, {day}, {date}. `packing`
+    is told by the end of the URL's path where it is not given. Text whose length a server
+    does not say is refused unless `unknown_length` is "accept": it could be cut.
+    """
+
+    def __init__(
+        self,
+        url_template: str,
+        *,
+        packing: Packing | None = None,
+        timeout: float = 60.0,
+        unknown_length: UnknownLength = "refuse",
+    ) -> None:
+        self.url_template = url_template
+        self.timeout = timeout
+        self.unknown_length = unknown_length
+        self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
+
+    def recipe(self) -> dict[str, Any]:
+        """How its files are packed."""
+        return {"packing": self.packing}
+
+    def address(self) -> dict[str, Any]:
+        """The template with its query, without user and password."""
+        parts = urlsplit(self.url_template)
+        return {"url": urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))}
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream: the day's file. 404 and 410 (a missing file) are `SourceAbsent`."""
+        url = fill(self.url_template, day)
+        scheme = urlsplit(url).scheme
+        if scheme == "file":
+            with self._open_file(url) as stream:
+                yield iter([stream])
+        elif scheme in ("http", "https"):
+            with self._open_http(url) as stream:
+                yield iter([stream])
+        else:
+            raise SettingsError(
+                f"url_template {self.url_template!r}: the scheme {scheme!r} is not one of "
+                "http, https, file. A folder is named like file:///data/its/{date}.zip"
+            )
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Size and time of a file, ETag and Last-Modified by HEAD; None if the server has neither,
+        or no HEAD."""
+        url = fill(self.url_template, day)
+        if urlsplit(url).scheme == "file":
+            return [look_at(Path(unquote(urlsplit(url).path)))]
+        import requests
+
+        shown = without_credentials(url)
+        try:
+            answer = requests.head(
+                url, timeout=(10, self.timeout), headers=REQUEST_HEADERS, allow_redirects=True
+            )
+        except requests.RequestException as e:
+            raise TransientError(f"{shown}: {_reason(e)}") from e
+        if answer.status_code in _NO_HEAD:
+            return None
+        _refuse(answer, shown)
+        said = said_by(answer)
+        return [said] if said else None
+
+    @contextmanager
+    def _open_file(self, url: str) -> Iterator[Stream]:
+        path = Path(unquote(urlsplit(url).path))
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            raise SourceAbsent(f"no such file: {path}") from None
+        except OSError as e:
+            raise SourceError(f"cannot read {path}: {e.strerror}") from e
+        with file:
+            yield file_stream(path, file, packing=self.packing, origin=url)
+
+    @contextmanager
+    def _open_http(self, url: str) -> Iterator[Stream]:
+        import requests
+
+        shown = without_credentials(url)
+        try:
+            answer = requests.get(
+                url, stream=True, timeout=(10, self.timeout), headers=REQUEST_HEADERS
+            )
+        except requests.RequestException as e:
+            raise TransientError(f"{shown}: {_reason(e)}") from e
+        with answer:
+            _refuse(answer, shown)
+            body = Answer(answer, shown)
+            name = Path(urlsplit(url).path).name or "download"
+            # Of an answer that is coded on its way, the length of the file is not known.
+            whole = not body.coded or self.packing == "gzip"
+            yield Stream(
+                name,
+                body.body(self.packing, self.unknown_length),
+                body.length if whole else None,
+                packing=self.packing,
+                origin=shown,
+                said=said_by(answer),
+            )
+
+
+def _refuse(answer: requests.Response, shown: str) -> None:
+    status = answer.status_code
+    if status in _ABSENT:
+        raise SourceAbsent(f"{shown} answered {status} {answer.reason}")
+    if status >= 500 or status in _TRY_AGAIN:
+        raise TransientError(f"{shown} answered {status} {answer.reason}")
+    if status != 200:
+        raise SourceError(f"{shown} answered {status} {answer.reason}, expected 200")
+
+
+class HttpZip(Http):
+    """One ZIP archive a day, with one text file inside, behind a URL template (see `Http`)."""
+
+    def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
+        super().__init__(url_template, packing="zip", timeout=timeout)
+
+
+class Files(Source):
+    """Text files of a day in a folder: `glob` is a path with {year}, {month}, {day}, {date},
+    and `*` in its last part.
+
+    A file that is changed while it is read is a `TransientError`. `growing`: text may be
+    appended to meanwhile; see `luigi_traffic.api.open_file`.
+    """
+
+    def __init__(self, glob: str, *, packing: Packing | None = None, growing: bool = False) -> None:
+        self.glob = glob
+        self.packing = packing
+        self.growing = growing
+
+    def recipe(self) -> dict[str, Any]:
+        """How its files are packed, as they are read: by their names if nothing else is said."""
+        return {"packing": self.packing or packing_of(self.glob)}
+
+    def address(self) -> dict[str, Any]:
+        """The glob."""
+        return {"glob": str(Path(self.glob).expanduser().absolute())}
+
+    def look(self, day: date) -> list[Mapping[str, str | int]] | None:
+        """Name, size and time of each file."""
+        pattern = Path(fill(self.glob, day)).expanduser()
+        found = [look_at(path) for path in _files(pattern)]
+        if not found:
+            raise SourceAbsent(f"no file matches {pattern}")
+        return found
+
+    @contextmanager
+    def open(self, day: date) -> Iterator[Iterator[Stream]]:
+        """One stream a file, in the order of their names; .zip, .gz and .parquet are unpacked."""
+        pattern = Path(fill(self.glob, day)).expanduser()
+        paths = _files(pattern)
+        if not paths:
+            raise SourceAbsent(f"no file matches {pattern}")
+
+        def streams() -> Iterator[Stream]:
+            for path in paths:
+                packing = self.packing or packing_of(path.name)
+                with path.open("rb") as file:
+                    yield file_stream(
+                        path,
+                        file,
+                        packing=packing,
+                        origin=path.as_uri() if path.is_absolute() else str(path),
+                        growing=self.growing and packing == "none",
+                    )
+            if more := sorted(set(_files(pattern)) - set(paths)):
+                raise TransientError(
+                    f"{', '.join(p.name for p in more[:3])} came while the other files of the day "
+                    "were read"
+                )
+
+        yield streams()
+
+
+def _files(pattern: Path) -> list[Path]:
+    return sorted(p for p in pattern.parent.glob(pattern.name) if p.is_file())

@@ -1,0 +1,60 @@
+"""Names of columns, and column expressions that plugins share with the core.
+
+The expressions use the DataFrame API alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+#: Bytes of a table's or column's name: PostgreSQL cuts off longer ones, silently.
+MAX_NAME = 63
+#: Silver and its types in Spark, in order; a dataset's `extra_columns` follow.
+SILVER = {
+    "timestamp": "timestamp_ntz",
+    "link_id": "string",
+    "speed": "double",
+    "flow": "double",
+    "occupancy": "double",
+    "n_obs": "int",
+}
+#: Those of them that a dataset may leave out.
+OPTIONAL = frozenset({"flow", "occupancy"})
+#: What gold adds: means of the links around one, upstream first (`LinkGraph.neighbours`).
+NEIGHBOURS = ("t2", "t1", "f1", "f2")
+#: Names that `extra_columns` may not have: gold's own, bronze's, channels of models that are made
+#: of the timestamp, and columns that PostgreSQL gives to every table.
+RESERVED = frozenset({
+    *SILVER, *NEIGHBOURS,
+    "reject_reason", "raw_line",
+    "time_of_day", "day_of_week",
+    "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
+})  # fmt: skip
+
+_SCALE = 1_000_000
+
+
+def name_problem(name: str) -> str:
+    """What is wrong with a name that PostgreSQL would cut off; empty if nothing is."""
+    size = len(name.encode())
+    if size <= MAX_NAME:
+        return ""
+    return (
+        f"has {size} bytes, and PostgreSQL keeps {MAX_NAME} of a table's or column's name: shorten "
+        f"it, for example to {name.encode()[:MAX_NAME].decode(errors='ignore')!r}"
+    )
+
+
+def exact_mean(value: Column) -> Column:
+    """Mean of a double column to six decimals, the same whatever the order of the rows.
+
+    A sum of doubles depends on the order in which tasks finish, so two runs would differ
+    in the last bit and their checksums with them; a sum of integers does not.
+    """
+    from pyspark.sql import functions as F
+
+    total = F.sum(F.round(value * _SCALE).cast("bigint"))
+    return total / F.count(value) / F.lit(float(_SCALE))

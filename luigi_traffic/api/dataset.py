@@ -1,0 +1,236 @@
+"""The contract of a dataset plugin."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.source import Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+#: Stages whose recipe a setting of a dataset may belong to.
+SettingStage = Literal["raw", "bronze", "silver", "gold"]
+
+_LAKE_STAGES = ("raw", "announce", "bronze", "silver")
+
+#: A `reject_reason` of bronze for rows that say "nothing was measured". They are
+#: counted and kept like any rejected row, but not held against `max_rejected_share`.
+NO_OBSERVATION = "no observation"
+
+
+def setting(
+    default: Any,
+    *,
+    stage: SettingStage | None,
+    description: str,
+    unordered: bool = False,
+    **more: Any,
+) -> Any:
+    """A field of `Dataset.Settings` and the stage that its value changes.
+
+    `stage="silver"`: a new value makes silver and its descendants stale, and nothing
+    before. `stage="raw"`: the source's own `recipe()` or `address()` says it. `stage=None`: the
+    value changes no data (a timeout, a retry count). A field declared without this helper counts
+    for bronze: everything but raw becomes stale. `unordered`: of a list only what is in it
+    matters, not the order or how often.
+    """
+    extra: dict[str, Any] = {"stage": stage, "unordered": unordered}
+    return Field(default, description=description, json_schema_extra=extra, **more)
+
+
+class DatasetSettings(BaseModel):
+    """Settings every dataset has; a dataset's `Settings` extends it.
+
+    Filled from `conf/datasets/<name>.yml` and `LUIGI_TRAFFIC__DATASETS__<NAME>__<KEY>`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    links: list[str] = setting(
+        [],
+        stage="silver",
+        unordered=True,
+        description="link ids kept in silver; empty: all of them",
+    )
+    max_rejected_share: float = setting(
+        0.2,
+        stage=None,
+        ge=0,
+        le=1,
+        description="share of a day's rows that bronze may reject before the stage fails",
+    )
+    min_rows: int = setting(
+        0,
+        stage=None,
+        ge=0,
+        description="fewest rows of silver that a day may have before the stage fails; 0: none",
+    )
+    topic: str | None = setting(
+        # No stage: the recipe of the announcement has the topic that comes out of it.
+        None,
+        stage=None,
+        pattern=r"^([A-Za-z0-9._-]|\{dataset\}){1,200}$",
+        description="topic of its announcements; empty: events.topic",
+    )
+    lake_prefix: str | None = setting(
+        None,
+        stage=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$",
+        description="folder of the lake that its data lie in; empty: none. Manifests stay",
+    )
+
+    @field_validator("lake_prefix")
+    @classmethod
+    def _no_stage(cls, given: str | None) -> str | None:
+        if given and given.partition("/")[0] in _LAKE_STAGES:
+            raise ValueError(
+                f"{given.partition('/')[0]!r} is where data without a prefix lie; expected "
+                "another name"
+            )
+        return given
+
+
+@dataclass(frozen=True)
+class RawDay:
+    """What bronze reads: the committed raw partition of one day.
+
+    paths        text files that Spark reads, without any header line, LF or CRLF line ends,
+                 UTF-8 without a byte-order mark
+    header       the header line that the file began with, None where it had none
+    first_line   the first data line ("" where there is none), to tell formats apart
+    lines        data lines in all files together
+    """
+
+    day: date
+    paths: tuple[str, ...]
+    header: str | None
+    first_line: str
+    lines: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """What must hold before silver commits: an aggregate and the bounds of its value.
+
+    Computed in the pass that writes the data; no second scan. Spark allows no DISTINCT
+    there: count with `F.approx_count_distinct`.
+
+    >>> Check("one speed above zero", F.max("speed"), low=0.1)      # doctest: +SKIP
+    """
+
+    name: str
+    aggregate: Column
+    low: float | None = None
+    high: float | None = None
+
+    def fails(self, value: float | None) -> str | None:
+        """Why this value breaks the check, None where it holds.
+
+        No rows, no value (a mean, a maximum): it holds. A count of no rows is 0, and fails a
+        `low` above it.
+        """
+        if value is None:
+            return None
+        if self.low is not None and value < self.low:
+            return f"{self.name}: {value:g} is below {self.low:g}"
+        if self.high is not None and value > self.high:
+            return f"{self.name}: {value:g} is above {self.high:g}"
+        return None
+
+
+class Dataset(ABC):
+    """A dataset: where its data comes from and what its columns mean.
+
+    Subclass, set the class attributes, return the class from the hook
+    `luigi_traffic_datasets`. Transforms use the DataFrame API alone (no RDD, no loop in
+    the driver, no session of their own), so that they run on Spark Connect as well.
+    """
+
+    name: ClassVar[str]
+    #: Part of the recipe of bronze: raise it when the meaning of a parsed row changes.
+    version: ClassVar[str]
+    #: Part of the recipe of raw: raise it when `header()` or the source makes other text of the
+    #: same bytes.
+    source_version: ClassVar[str] = "1"
+    #: Part of the recipe of silver alone: raise it when only the cleaning rule changes.
+    silver_version: ClassVar[str] = "1"
+    #: Length of one step of the time grid; divides a day.
+    interval: ClassVar[timedelta]
+    #: IANA name of the zone whose wall time the timestamps are.
+    timezone: ClassVar[str]
+    speed_unit: ClassVar[str]
+    #: How long after its end (midnight in `timezone`) a day may be asked for: what the source
+    #: still adds or corrects until then would be missed.
+    settles_after: ClassVar[timedelta] = timedelta(0)
+    #: Further numbers that silver has for a link and interval (a temperature, a lane count):
+    #: carried to gold, where models find them as channels of these names.
+    extra_columns: ClassVar[tuple[str, ...]] = ()
+    #: Every value that `reject_reason` may have; each is counted in the pass that writes.
+    reject_reasons: ClassVar[tuple[str, ...]] = ()
+    Settings: ClassVar[type[DatasetSettings]] = DatasetSettings
+
+    def __init__(self, settings: Any) -> None:
+        """`settings` is an instance of this class's `Settings`."""
+        self.settings = settings
+
+    @abstractmethod
+    def source(self) -> Source:
+        """Where the bytes of a day come from."""
+
+    def header(self, first_line: str) -> bool:
+        """Whether the first line of a file is a header.
+
+        Raises `DataError` where it is neither a header nor a row this dataset knows:
+        the day is then refused before anything is committed.
+        """
+        return False
+
+    @abstractmethod
+    def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
+        """Every source row, typed; bad rows flagged, not dropped.
+
+        One output row for each line of `raw`. Needs the column `reject_reason` (string,
+        NULL for a good row) and whatever `silver` reads; timestamps are TIMESTAMP_NTZ in
+        wall time; a rejected row keeps its text in `raw_line`.
+        """
+
+    @abstractmethod
+    def silver(self, bronze: DataFrame) -> DataFrame:
+        """Clean observations from the good rows of bronze that pass the link filter.
+
+        Columns `timestamp` (TIMESTAMP_NTZ, start of the interval), `link_id` (string),
+        `speed` (double, in `speed_unit`), `n_obs` (how many source rows are averaged),
+        optionally `flow`, `occupancy` (double), and all of `extra_columns` (double); unique
+        per (timestamp, link_id). The sum of `n_obs` must equal the number of rows read:
+        nothing may be lost on the way.
+        """
+
+    def graph(self) -> LinkGraph | None:
+        """Directed edges between links, None where the dataset has no graph."""
+        return None
+
+    def checks(self) -> list[Check]:
+        """What must hold of silver before it commits."""
+        return []
+
+    def recipe_terms(self, stage: SettingStage) -> dict[str, Any]:
+        """The settings declared for that stage, as JSON values."""
+        values = self.settings.model_dump(mode="json")
+        fields = type(self.settings).model_fields
+
+        def declared(name: str) -> dict[str, Any]:
+            extra = fields[name].json_schema_extra
+            return extra if isinstance(extra, dict) else {}
+
+        return {
+            name: sorted(set(value)) if declared(name).get("unordered") else value
+            for name, value in values.items()
+            if declared(name).get("stage", "bronze") == stage
+        }

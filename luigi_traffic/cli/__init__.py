@@ -1,0 +1,29 @@
+"""`luigi-traffic …`: looks at a home and its parts, starts and stops its services.
+
+Only names, options and help stand in this package; what a command does is in
+`luigi_traffic.commands`, imported when it runs. `groups` has the groups of commands, and the other
+modules add to them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from luigi_traffic import logs
+
+# In the order in which help shows them.
+from luigi_traffic.cli import inspection, scaffold, services, upkeep  # noqa: F401
+from luigi_traffic.cli.groups import app
+from luigi_traffic.errors import TrafficError
+
+
+def main() -> None:
+    """The console script: a `TrafficError` is one message on stderr and exit code 1."""
+    logs.set_up()
+    try:
+        app()
+    except TrafficError as e:
+        typer.echo(f"luigi-traffic: {e}", err=True)
+        sys.exit(1)

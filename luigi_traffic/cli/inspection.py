@@ -1,0 +1,145 @@
+"""Commands that look at a home, and change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from luigi_traffic.cli.groups import Dataset, FirstDay, Json, LastDay, app, day, plugins_app
+
+
+@app.command()
+def status(
+    dataset: Dataset = None,
+    days: Annotated[int | None, typer.Option(help="how many days; 14")] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    fail_if_older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="only services; exit code 1 if one shows no sign of life for that long: 10m, 1h",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Days and stages, what is missing and why, the models, and the services of this home.
+
+    \b
+    luigi-traffic status
+    luigi-traffic status --dataset its --from 2024-05-01 --to 2024-05-31
+    luigi-traffic status --fail-if-older-than 10m
+    """
+    from luigi_traffic.commands import freshness
+    from luigi_traffic.commands.duration import duration
+    from luigi_traffic.commands.output import show
+
+    services = freshness.rows()
+    if fail_if_older_than is not None:
+        show(services, as_json, freshness.draw)
+        if told := freshness.too_old(
+            services, duration(fail_if_older_than, "--fail-if-older-than")
+        ):
+            typer.echo("\n".join(told), err=True)
+            raise typer.Exit(1)
+        return
+    from luigi_traffic.commands import status, status_page
+
+    wanted = status.Range(days, day(first), day(last))
+    show(status.rows(dataset, wanted) + services, as_json, status_page.draw)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="one statement that reads")],
+    limit: Annotated[int, typer.Option(min=0, help="rows at most; 0: all")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header line")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask the warehouse; read-only.
+
+    \b
+    luigi-traffic query "SELECT * FROM gold.its ORDER BY timestamp DESC" --limit 5
+    """
+    from luigi_traffic.commands import query
+    from luigi_traffic.commands.output import show
+
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv and --json name two formats: give one of them")
+    names, rows, more = query.rows(sql, limit or None)
+    if more and (as_csv or as_json):
+        typer.echo(f"the first {limit} rows; --limit 0 gives all", err=True)
+    if as_csv:
+        query.write_csv(names, rows)
+    else:
+        show(rows, as_json, lambda found, console: query.draw(names, found, more, console))
+
+
+@app.command()
+def lineage(
+    partition: Annotated[str | None, typer.Argument(help="id, or its first digits")] = None,
+    model: Annotated[str | None, typer.Option(help="version of a registered model")] = None,
+    dataset: Dataset = None,
+    as_json: Json = False,
+) -> None:
+    """From a model or a partition back to the sha256 of each raw archive.
+
+    \b
+    luigi-traffic lineage                           the newest model
+    luigi-traffic lineage --model 3 --dataset its   a version
+    luigi-traffic lineage 3fa44ec5a838              any partition
+    """
+    from luigi_traffic.commands import lineage
+    from luigi_traffic.commands.output import show
+
+    show(lineage.rows(model, partition, dataset), as_json, lineage.draw)
+
+
+@app.command()
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="also start the database, Spark, and ask the sources")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """What is wrong with this machine or these settings, and what to do. Exit code 1: a problem.
+
+    \b
+    luigi-traffic doctor
+    luigi-traffic doctor --deep
+    """
+    from luigi_traffic.commands.doctor import command
+    from luigi_traffic.commands.doctor.finding import PROBLEM
+    from luigi_traffic.commands.output import show
+
+    rows = command.rows(deep)
+    show(rows, as_json, command.draw)
+    if any(row["state"] == PROBLEM for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def settings(as_json: Json = False) -> None:
+    """The settings in force, and where each was set. Secrets are masked.
+
+    \b
+    luigi-traffic settings
+    """
+    from luigi_traffic.commands import settings
+    from luigi_traffic.commands.output import show
+
+    show(settings.rows(), as_json, settings.draw)
+
+
+@plugins_app.command("list")
+def plugins_list(as_json: Json = False) -> None:
+    """What was found, what it provides, and why it did not load.
+
+    \b
+    luigi-traffic plugins list
+    """
+    from luigi_traffic.commands import plugins
+    from luigi_traffic.commands.output import show
+
+    show(plugins.rows(), as_json, plugins.draw)

@@ -1,0 +1,42 @@
+"""Commands that make packages for a plugin of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luigi_traffic.cli.groups import new_app
+
+Name = Annotated[str, typer.Argument(help="small letters, digits, _: demo_city")]
+Folder = Annotated[
+    Path | None, typer.Option(help="folder of the package; ./NAME. New or empty", metavar="DIR")
+]
+
+
+@new_app.command("dataset")
+def new_dataset(name: Name, folder: Folder = None) -> None:
+    """Make an installable dataset plugin: a working example, tests, a README.
+
+    \b
+    luigi-traffic new dataset demo_city
+    luigi-traffic new dataset demo_city --folder plugins/demo_city
+    """
+    from luigi_traffic.commands import new
+    from luigi_traffic.commands.output import console
+
+    new.draw(new.new("dataset", name, folder), console())
+
+
+@new_app.command("model")
+def new_model(name: Name, folder: Folder = None) -> None:
+    """Make an installable model plugin: a working example, tests, a README.
+
+    \b
+    luigi-traffic new model demo_model
+    """
+    from luigi_traffic.commands import new
+    from luigi_traffic.commands.output import console
+
+    new.draw(new.new("model", name, folder), console())

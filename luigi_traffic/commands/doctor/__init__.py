@@ -1,0 +1,1 @@
+"""`luigi-traffic doctor`: `command` lists the checks, the other modules make them."""

@@ -1,0 +1,126 @@
+"""`luigi-traffic doctor`: what is wrong with this machine or these settings, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from luigi_traffic.commands.doctor import clocks, lock_table, machine, reach, servers
+from luigi_traffic.commands.doctor.finding import NOTE, OK, PROBLEM, Finding, Problem
+from luigi_traffic.commands.doctor.side_by_side import Named, together
+from luigi_traffic.commands.output import Row, text
+from luigi_traffic.errors import TrafficError
+from luigi_traffic.parts import parts
+from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.settings.keys import layers, settings
+from luigi_traffic.settings.reading import conf_folder, profile, unread
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: What can be looked at whatever the settings are.
+_MACHINE: tuple[Named, ...] = (
+    ("Python", machine.python),
+    ("disk", machine.disk),
+    ("home", machine.home_folder),
+)
+_SPARK: tuple[Named, ...] = (
+    ("Java", machine.java),
+    ("Spark", machine.spark_jar),
+    ("memory", machine.memory),
+)
+
+
+def rows(deep: bool) -> list[Row]:
+    """One row a check: check, state (ok, note, problem), found, todo.
+
+    Servers are asked at the same time, and for 20 s at most. Starts nothing, unless `deep`:
+    then the embedded database, a Spark session with a tiny job, and a connection to the
+    source of each dataset.
+    """
+    return [
+        {"check": name, "state": f.state, "found": f.found, "todo": f.todo}
+        for name, f in _findings(deep)
+    ]
+
+
+def _findings(deep: bool) -> Iterator[tuple[str, Finding]]:
+    for name, check in _MACHINE:
+        yield name, _run(check)
+    valid = _run(_settings)
+    yield "settings", valid
+    if valid.state == PROBLEM:
+        return  # all that follows depends on them
+    parts()  # before there are threads: what two ask for at once, a cache makes twice
+    with suppress(TrafficError):  # told below
+        plugins()
+    if deep and settings().warehouse.kind == "embedded":
+        yield "database", _run(reach.embedded_started)
+    if not settings().spark.remote:  # else these are the server's concern
+        yield from ((name, _run(check)) for name, check in _SPARK)
+    reached = [
+        ("lake", reach.lake),
+        ("events", reach.events),
+        ("warehouse", reach.warehouse),
+        *lock_table.lock_checks(),
+        ("MLflow store", reach.tracking),
+        *servers.spark(),
+        *clocks.clock_checks(),
+        *reach.ports(),
+    ]
+    yield from together([(name, partial(_run, check)) for name, check in reached])
+    yield from ((name, _run(check)) for name, check in reach.plugin_checks())
+    yield from ((name, _run(check)) for name, check in reach.dataset_checks(deep))
+    if deep:
+        yield "Spark job", _run(machine.spark_job)
+
+
+def _run(check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except Problem as e:
+        return Finding(str(e), PROBLEM, e.todo)
+    except TrafficError as e:  # its text says what to do
+        return Finding(str(e), PROBLEM)
+
+
+def _settings() -> Finding:
+    settings()
+    files = [place for place in layers().places if place.endswith((".yml", ".yaml"))]
+    found = f"valid, profile {profile()}, {len(files)} files in {conf_folder()}"
+    if not files:
+        return Finding(
+            f"valid, profile {profile()}; no settings file in {conf_folder()}: packaged defaults",
+            NOTE,
+            "Run where the folder conf lies, or name it by LUIGI_TRAFFIC_CONF.",
+        )
+    if others := unread():
+        return Finding(
+            f"{found}; nobody reads {', '.join(str(file) for file in others)}",
+            NOTE,
+            "Settings of a dataset lie in conf/datasets/<name>.yml, of a model in conf/models.",
+        )
+    return Finding(found, OK)
+
+
+def draw(rows: Sequence[Row], console: Console) -> None:
+    """A line a check, and below a problem what to do."""
+    from rich.padding import Padding
+    from rich.table import Table
+
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(no_wrap=True)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    styles = {OK: "green", NOTE: "yellow", PROBLEM: "red"}
+    for row in rows:
+        told = text(row["found"])
+        if row["todo"]:
+            told.append(f"\n→ {row['todo']}", style="bold")
+        shown.add_row(text(row["state"], styles[row["state"]]), text(row["check"]), told)
+    console.print(Padding(shown, (0, 0, 1, 0)))
+    problems = sum(row["state"] == PROBLEM for row in rows)
+    said = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "no problem"
+    console.print(said)

@@ -1,0 +1,96 @@
+"""Check of the warehouse's lock table: has it room for a query over all the partitions there are?
+
+A transaction locks each partition that it plans to read, and its index. The table of all locks has
+max_locks_per_transaction × (max_connections + max_prepared_transactions) places, fixed when the
+server starts; when it is full, whoever comes next fails with "out of shared memory".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
+from luigi_traffic.commands.warehouse import is_new
+from luigi_traffic.errors import TrafficError
+from luigi_traffic.parts import parts
+from luigi_traffic.settings.keys import settings
+from luigi_traffic.settings.reading import home
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+#: So many sessions may read all that one dataset has at once: a dashboard, a report, a run.
+SESSIONS = 4
+
+# Of the dataset that has most: gold and forecasts, a lock each, and one for a partition's index.
+_MOST = """
+SELECT coalesce(max(locks), 0) FROM (
+    SELECT sum(CASE c.relkind WHEN 'r' THEN 2 ELSE 1 END) AS locks
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class root ON root.oid = pg_partition_root(c.oid)
+    WHERE n.nspname IN ('gold', 'forecast') AND c.relkind IN ('r', 'p')
+    GROUP BY root.relname
+) AS datasets"""
+
+
+def lock_checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
+    """One check, unless the embedded server is not up."""
+    if settings().warehouse.kind == "embedded":
+        from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+
+        if is_new() or not EmbeddedServer(home() / "postgres").running():
+            return
+    yield "warehouse locks", _asked
+
+
+def _asked() -> Finding:
+    import psycopg2
+
+    from luigi_traffic.warehouse.connect import connect
+
+    try:
+        with closing(connect(parts().warehouse.dsn())) as connection:
+            return room(connection)
+    except (TrafficError, psycopg2.Error) as e:  # told by the check of the warehouse
+        return Finding(f"not known: {e.__class__.__name__}", NOTE)
+
+
+def room(connection: Connection) -> Finding:
+    """Places there are, against the locks of a query over all partitions of one dataset.
+
+    Raises `Problem` if that query does not fit. (The server keeps some places in reserve, which it
+    does not promise.)
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT ({_MOST}), current_setting('max_locks_per_transaction')::int,"
+            " current_setting('max_connections')::int"
+            " + current_setting('max_prepared_transactions')::int"
+        )
+        needed, each, transactions = (int(value) for value in cursor.fetchone() or (0, 0, 0))
+    places = each * transactions
+    found = f"a query over all days takes {needed:,} of {places:,} locks"
+    if places >= SESSIONS * needed:
+        return Finding(found)
+    todo = _todo(each, math.ceil(SESSIONS * needed / transactions / 64) * 64)
+    if places >= needed:
+        return Finding(f"{found}: {SESSIONS} at once do not fit", NOTE, todo)
+    raise Problem(f"{found}: it does not fit", todo)
+
+
+def _todo(each: int, wanted: int) -> str:
+    from luigi_traffic.processes.postgres.embedded import SETTINGS
+
+    if settings().warehouse.kind == "server":
+        return (
+            f"Set max_locks_per_transaction = {wanted} in its postgresql.conf (docker/compose.yml: "
+            "at the command of postgres), and restart it."
+        )
+    ours = int(SETTINGS["max_locks_per_transaction"])
+    if each < ours:
+        return f"luigi-traffic down: the next run starts the database with {ours} a transaction."
+    return "Ask by time, or set up a PostgreSQL server of your own: warehouse.kind, docs/stack.md."

@@ -1,0 +1,147 @@
+"""Checks of the machine: interpreters, memory, disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
+from luigi_traffic.settings.keys import settings
+from luigi_traffic.settings.reading import home
+
+PYTHON_NEEDED = (3, 11)
+DISK_NEEDED = 2 << 30
+#: Beside Spark's heap: Python, PostgreSQL, and what the JVM takes outside its heap.
+MEMORY_BESIDE = 1 << 30
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def python() -> Finding:
+    """The interpreter."""
+    version = ".".join(str(n) for n in sys.version_info[:3])
+    if sys.version_info < PYTHON_NEEDED:
+        needed = ".".join(str(n) for n in PYTHON_NEEDED)
+        raise Problem(f"{sys.executable} is {version}", f"Install Python {needed} or newer.")
+    return Finding(f"{version}, {sys.executable}")
+
+
+def java() -> Finding:
+    """The Java that Spark would start."""
+    from luigi_traffic.spark.session import JAVA_NEEDED, java_version
+
+    path, version = java_version()
+    if version < JAVA_NEEDED:
+        raise Problem(
+            f"{path} is version {version}, Spark needs {JAVA_NEEDED}",
+            "Install a newer one, or point JAVA_HOME at it.",
+        )
+    return Finding(f"{version}, {path}")
+
+
+def spark_jar() -> Finding:
+    """Spark's own files, without importing it."""
+    todo = "Install the package pyspark again."
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise Problem("the package pyspark is not installed", todo)
+    jars = Path(os.environ.get("SPARK_HOME") or Path(spec.origin).parent) / "jars"
+    core = next(iter(jars.glob("spark-core_*.jar")), None)
+    if core is None:
+        raise Problem(f"there is no spark-core jar in {jars}", f"{todo} SPARK_HOME, if set, wins.")
+    return Finding(f"{core.name}, {jars}")
+
+
+def disk() -> Finding:
+    """Room where the home is."""
+    place = _existing(home())
+    free = shutil.disk_usage(place).free
+    if free < DISK_NEEDED:
+        raise Problem(
+            f"{free / 2**30:.1f} GiB free at {place}",
+            "Free some, set LUIGI_TRAFFIC_HOME to a larger disk, or try `luigi-traffic gc`.",
+        )
+    return Finding(f"{free / 2**30:.0f} GiB free at {place}")
+
+
+def home_folder() -> Finding:
+    """Whether local state can be written."""
+    place = _existing(home())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as e:
+        raise Problem(
+            f"{place} cannot be written: {e.strerror}",
+            "Set LUIGI_TRAFFIC_HOME to a folder of yours.",
+        ) from e
+    return Finding(str(home()) if home().exists() else f"{home()}, made by the first run")
+
+
+def memory() -> Finding:
+    """Room for Spark's heap and what is beside it."""
+    heap = _bytes(settings().spark.driver_memory)
+    whole = min([psutil.virtual_memory().total, *_limits()])
+    free = min(psutil.virtual_memory().available, whole)
+    found = (
+        f"{free / 2**30:.1f} of {whole / 2**30:.1f} GiB available, "
+        f"spark.driver_memory is {settings().spark.driver_memory}"
+    )
+    if whole < heap + MEMORY_BESIDE:
+        raise Problem(found, "Set spark.driver_memory to at most the memory less one GiB.")
+    if free < heap + MEMORY_BESIDE:
+        return Finding(found, NOTE, "Close other programs, or set a smaller spark.driver_memory.")
+    return Finding(found)
+
+
+def spark_job() -> Finding:
+    """Start Spark and count to a thousand."""
+    from luigi_traffic.spark.session import session
+
+    try:
+        spark = session()
+        counted = spark.range(1000).count()
+    # What the JVM throws comes as one of several libraries' errors, which have no common base.
+    except Exception as e:
+        raise Problem(
+            f"Spark does not work: {e.__class__.__name__}: {str(e).splitlines()[0]}",
+            "See Spark's output above; Java, memory and spark.master are the usual causes.",
+        ) from e
+    try:
+        if counted != 1000:
+            raise Problem(f"Spark counted {counted} rows of 1000", "Install pyspark again.")
+        return Finding(f"Spark {spark.version} at {settings().spark.master} runs a job")
+    finally:
+        spark.stop()
+
+
+def _limits() -> list[int]:
+    """Memory limits of the container."""
+    found = []
+    for path in map(Path, _CGROUP_LIMITS):
+        if path.is_file() and (text := path.read_text(encoding="ascii").strip()).isdigit():
+            found.append(int(text))
+    return found
+
+
+def _bytes(text: str) -> int:
+    """A size as Java writes it: 3g, 512m. Spark takes a bare number as MiB."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)b?", text.strip().lower())
+    if not found:
+        raise Problem(
+            f"spark.driver_memory is {text!r}, which is no size", "Write it like 3g or 512m."
+        )
+    return int(found[1]) * (_UNITS[found[2]] if found[2] else 1 << 20)
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,84 @@
+"""What a plugin module may return from its hooks, and what is wrong with it where it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+from luigi_traffic.api.columns import RESERVED, name_problem
+from luigi_traffic.api.dataset import Dataset
+from luigi_traffic.api.version import API_VERSION, __version__
+from luigi_traffic.errors import PluginError
+from luigi_traffic.plugins.hookspecs import PROJECT
+
+#: Module attribute of a plugin: the version of the API it was written for. Without it: 1.
+STATED = "luigi_traffic_api"
+
+
+def check_api(plugin: Any) -> None:
+    """Raises `PluginError` where the plugin was written for another version of the API."""
+    stated = getattr(plugin, STATED, 1)
+    if stated == API_VERSION and not isinstance(stated, bool):
+        return
+    if not isinstance(stated, int) or isinstance(stated, bool):
+        raise PluginError(f"{STATED} is {stated!r}; it must be a whole number such as 1")
+    todo = "luigi-traffic" if stated > API_VERSION else "the plugin"
+    raise PluginError(
+        f"it was written for version {stated} of the plugin API, and luigi-traffic {__version__} "
+        f"has version {API_VERSION}: upgrade {todo}"
+    )
+
+
+def check_marked(plugin: Any, hooks: Iterable[str], marked: Iterable[str]) -> None:
+    """Raises `PluginError` for a function that is named as a hook and lacks its decorator."""
+    functions = vars(plugin) if isinstance(plugin, ModuleType) else {}
+    for name in sorted(set(hooks) - set(marked)):
+        if callable(functions.get(name)):
+            raise PluginError(f"{name} would never be called: decorate it with @{PROJECT}.hookimpl")
+
+
+def checked(hook: str, provided: Any, base: type) -> str:
+    """The name of a class that `hook` returned; raises `PluginError` for what is none."""
+    if not (isinstance(provided, type) and issubclass(provided, base)):
+        raise PluginError(f"{hook} returned {provided!r}, not a {base.__name__} class")
+    name = getattr(provided, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise PluginError(f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier")
+    if lacking := _lacking(provided, base):
+        raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
+    if issubclass(provided, Dataset):
+        if problem := name_problem(name):
+            raise PluginError(f"{hook}: {provided.__name__}.name {problem}")
+        _check_extra_columns(hook, provided)
+        wait: object = provided.settles_after
+        if not isinstance(wait, timedelta) or wait < timedelta(0):
+            raise PluginError(
+                f"{hook}: {provided.__name__}.settles_after is {wait!r}; it must be a timedelta "
+                "of 0 or more"
+            )
+    return name
+
+
+def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:
+    extra: Any = provided.extra_columns
+    if isinstance(extra, str) or not all(isinstance(name, str) for name in extra):
+        raise PluginError(f"{hook}: {provided.__name__}.extra_columns must be a tuple of names")
+    for name in extra:
+        if name in RESERVED or not name.isidentifier() or name != name.lower():
+            raise PluginError(
+                f"{hook}: {provided.__name__}.extra_columns has {name!r}; it must be a lower-case "
+                f"identifier other than {', '.join(sorted(RESERVED))}"
+            )
+        if problem := name_problem(name):
+            raise PluginError(f"{hook}: {provided.__name__}.extra_columns: {name} {problem}")
+    if len(set(extra)) != len(extra):
+        raise PluginError(f"{hook}: {provided.__name__}.extra_columns names a column twice")
+
+
+def _lacking(provided: type, base: type) -> list[str]:
+    """What the contract wants and the class has not: attributes without default, methods."""
+    attributes = [name for name in base.__annotations__ if not hasattr(provided, name)]
+    methods: frozenset[str] = getattr(provided, "__abstractmethods__", frozenset())
+    return [*attributes, *(f"{name}()" for name in sorted(methods))]

@@ -1,0 +1,1 @@
+"""Programs that we start: Luigi runs, servers of the local profile, and how they end."""

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: making, starting, locking and ending the server of a home."""

@@ -1,0 +1,1 @@
+"""Settings: their keys, and how they are read from files and the environment."""

@@ -1,0 +1,85 @@
+"""What every training begins with, however the model is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape
+from luigi_traffic.errors import DataError
+from luigi_traffic.training.batches import Batch, Samples, Tensors
+from luigi_traffic.training.device import choose_device, use_threads
+from luigi_traffic.training.scaler import Scaler
+from luigi_traffic.training.series import Series
+from luigi_traffic.training.windows import Split, split, window_count
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A series split, scaled and on the device, and a fresh network for it."""
+
+    config: ModelConfig
+    split: Split
+    scaler: Scaler
+    shape: ModelShape
+    tensors: Tensors
+    train: Samples
+    validation: Samples
+    network: torch.nn.Module
+    device: torch.device
+    per_link: bool
+
+    @classmethod
+    def of(cls, model: Model, config: ModelConfig, series: Series) -> Prepared:
+        """Raises DataError where a split has no targets, SettingsError where a GPU is asked for
+        and not there."""
+        device = choose_device(config.device)
+        use_threads()
+        t_in, t_out = config.input_steps, config.output_steps
+        windows = window_count(len(series), t_in, t_out)
+        if not windows:
+            raise DataError(
+                f"{len(series)} intervals do not hold one window of {t_in} + {t_out} (input_steps "
+                "and output_steps). Take more days, or shorter windows."
+            )
+        parts = split(windows, config.train_share, config.validation_share)
+        scaler = Scaler.fit(series, parts.training_rows(t_in))
+        channels = model.channels(config)
+        links = 1 if model.per_link else len(series.links)
+        shape = ModelShape(t_in, t_out, links, channels, series.steps_per_day)
+        tensors = Tensors(series, scaler, channels, t_in, t_out, device)
+        train = Samples(series, parts.train, t_in, t_out, model.per_link)
+        validation = Samples(series, parts.validation, t_in, t_out, model.per_link)
+        torch.manual_seed(config.seed)
+        network = model.build(config, shape).to(device)
+        return cls(
+            config, parts, scaler, shape, tensors, train, validation, network, device,
+            model.per_link,
+        )  # fmt: skip
+
+    def batches(self, samples: Samples, positions: NDArray[np.int64]) -> Iterator[Batch]:
+        """The samples at `positions`, `batch_size` at a time."""
+        for at in samples.batches(positions, self.config.batch_size):
+            yield self.tensors.batch(*at)
+
+    def validation_mae(self) -> float:
+        """`mae` of the validation samples that the config asks for, the same after each epoch."""
+        positions = self.validation.drawn(0, 0, self.config.validation_samples)
+        return self.mae(self.validation, positions)
+
+    def mae(self, samples: Samples, positions: NDArray[np.int64]) -> float:
+        """MAE of the network over observed targets of these samples, in the dataset's unit."""
+        self.network.eval()
+        mean, std = self.scaler.target
+        error = torch.zeros((), dtype=torch.float64, device=self.device)
+        count = torch.zeros((), dtype=torch.int64, device=self.device)
+        with torch.inference_mode():
+            for x, y, mask in self.batches(samples, positions):
+                off = torch.where(mask, self.network(x) * std + mean - y, 0.0)
+                error += off.abs().sum(dtype=torch.float64)
+                count += mask.sum()
+        return float(error / count)

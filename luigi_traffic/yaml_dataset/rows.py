@@ -1,0 +1,173 @@
+"""Rows of a declared table, typed and judged, on the DataFrame API alone.
+
+ANSI mode is on, so every cast is a `try_cast`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from luigi_traffic.api.dataset import NO_OBSERVATION, RawDay
+from luigi_traffic.yaml_dataset import times
+from luigi_traffic.yaml_dataset.header import delimiter_of, fields, has_header, positions
+from luigi_traffic.yaml_dataset.settings import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+BLANK = "blank line"
+QUOTES = "quote not closed"
+WIDTH = "wrong number of columns"
+BAD_TIME = "bad time"
+OTHER_DAY = "other day"
+BAD_LINK = "bad link id"
+BAD_SPEED = "bad speed"
+IMPLAUSIBLE = "implausible speed"
+
+_LONGEST_LINK = 255  # characters; an index of PostgreSQL takes about 2,700 bytes
+_LARGEST = 1e9  # of flow and other numbers: sums of their millionths fit 64 bits
+
+
+def reasons(table: Table) -> tuple[str, ...]:
+    """All reasons, in the order in which a row is judged: the first that applies is kept."""
+    return (
+        BLANK, QUOTES, WIDTH, BAD_TIME, OTHER_DAY, BAD_LINK, NO_OBSERVATION, BAD_SPEED, IMPLAUSIBLE,
+        *[f"bad {name}" for name in table.columns.numbers],
+    )  # fmt: skip
+
+
+def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
+    """One row a line: timestamp (TIMESTAMP_NTZ, wall time), link_id (string), speed and the
+    further numbers (double, NULL where missing), raw_line (string, of rejected rows alone),
+    reject_reason (string).
+    """
+    from pyspark.sql import functions as F
+
+    first = (raw.header or "") if has_header(table) else raw.first_line
+    at, width = positions(table, first), len(fields(first, delimiter_of(table)))
+    # The default line ends include a lone CR, which the core does not count as one.
+    lines = spark.read.text(list(raw.paths), lineSep="\n")
+    line = F.rtrim("value", F.lit("\r"))
+    cells = lines.select(line.alias("line")).withColumn(
+        "cell", F.from_csv("line", _schema(width), _options(table))
+    )
+
+    def cell(role: str) -> Column:
+        return F.trim(F.coalesce(F.col(f"cell.c{at[role]}"), F.lit("")))
+
+    moment = F.concat_ws(" ", *[cell(name) for name in table.columns.moment])
+    numbers = table.columns.numbers
+    typed = cells.select(
+        "line",
+        "cell.malformed",
+        _timestamp(moment, table).alias("timestamp"),
+        cell("link_id").alias("link_id"),
+        _missing(cell("speed"), table).alias("no_speed"),
+        _number(cell("speed"), table).alias("speed"),
+        *[_missing(cell(name), table).alias(f"no_{name}") for name in numbers],
+        *[_number(cell(name), table).alias(name) for name in numbers],
+    )
+    reason = _reason(raw.day, table)
+    return typed.withColumn("reject_reason", reason).select(
+        "timestamp",
+        "link_id",
+        "speed",
+        *[F.when(~F.col(f"no_{name}"), F.col(name)).alias(name) for name in numbers],
+        F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
+        "reject_reason",
+    )
+
+
+def _schema(width: int) -> str:
+    return ", ".join([*[f"c{n} string" for n in range(width)], "malformed string"])
+
+
+def _options(table: Table) -> dict[str, str]:
+    return {
+        "sep": delimiter_of(table), "quote": '"', "escape": '"', "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": "malformed", "maxCharsPerColumn": "-1",
+        "ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true",
+    }  # fmt: skip
+
+
+def _timestamp(moment: Column, table: Table) -> Column:
+    """Wall time of the dataset, NULL for what is no time."""
+    from pyspark.sql import functions as F
+
+    def wall(instant: Column) -> Column:
+        # The session's zone is UTC.
+        utc, zone = F.lit("UTC"), F.lit(table.timezone)
+        return F.convert_timezone(utc, zone, instant.cast("timestamp_ntz"))
+
+    if table.time_format in times.UNIX:
+        scaled = moment.try_cast("double") / times.UNIX[table.time_format]
+        known = F.when(scaled.between(0, times.UNIX_MOST), scaled)
+        return wall(F.timestamp_seconds(known))
+    if table.time_format is None:
+        # Spark reads no offset behind a time without seconds. The type must be spelt out:
+        # "timestamp" is TIMESTAMP_NTZ in our sessions, which passes over an offset.
+        full = F.regexp_replace(moment, r"([T ]\d{2}:\d{2})( ?(?:Z|[+-]))", "$1:00$2")
+        return F.when(moment.rlike(times.ISO), moment.try_cast("timestamp_ntz")).when(
+            moment.rlike(times.ISO_OFFSET), wall(full.try_cast("timestamp_ltz"))
+        )
+    parsed = F.try_to_timestamp(moment, F.lit(table.time_format))
+    return parsed.cast("timestamp_ntz")
+
+
+def _number(cell: Column, table: Table) -> Column:
+    from pyspark.sql import functions as F
+
+    if table.decimal == "," and table.format == "csv":
+        cell = F.translate(cell, ",", ".")
+    return cell.try_cast("double")
+
+
+def _missing(cell: Column, table: Table) -> Column:
+    """Whether a cell says that nothing was measured: by its text, or as the same number."""
+    from pyspark.sql import functions as F
+
+    texts = sorted({value.strip().lower() for value in table.missing})
+    numbers = []
+    for text in texts:
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            continue
+    said = F.lower(cell).isin(texts) if texts else F.lit(False)
+    finite = sorted({n for n in numbers if n == n})
+    if finite:
+        said = said | F.coalesce(_number(cell, table).isin(finite), F.lit(False))
+    return said
+
+
+def _reason(day: date, table: Table) -> Column:
+    from pyspark.sql import functions as F
+
+    midnight = datetime.combine(day, time())
+    first = F.lit(midnight.isoformat(sep=" ")).cast("timestamp_ntz")
+    after = F.lit((midnight + timedelta(days=1)).isoformat(sep=" ")).cast("timestamp_ntz")
+    line, at, link, speed = (F.col(n) for n in ("line", "timestamp", "link_id", "speed"))
+    low, high = table.speed_range
+    quotes = F.length(line) - F.length(F.replace(line, F.lit('"'), F.lit("")))
+    bad_link = (
+        (F.length(link) == 0) | (F.length(link) > _LONGEST_LINK) | F.contains(link, F.lit("\0"))
+    )
+    reason = (
+        F.when(F.trim(line) == "", BLANK)
+        .when(quotes % 2 == 1, QUOTES)
+        .when(F.col("malformed").isNotNull(), WIDTH)
+        .when(at.isNull(), BAD_TIME)
+        .when((at < first) | (at >= after), OTHER_DAY)
+        .when(bad_link, BAD_LINK)
+        .when(F.col("no_speed"), NO_OBSERVATION)
+        .when(speed.isNull(), BAD_SPEED)
+        # NaN is above every number in Spark, so it is implausible too.
+        .when((speed < low) | (speed > high), IMPLAUSIBLE)
+    )
+    for name in table.columns.numbers:
+        value = F.col(name)
+        least = 0.0 if name in ("flow", "occupancy") else -_LARGEST
+        good = F.col(f"no_{name}") | F.coalesce(value.between(least, _LARGEST), F.lit(False))
+        reason = reason.when(~good, f"bad {name}")
+    return reason

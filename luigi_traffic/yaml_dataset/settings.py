@@ -1,0 +1,242 @@
+"""The keys of a declared dataset: what `conf/datasets/<name>.yml` may say under `table`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from luigi_traffic.api.columns import RESERVED
+from luigi_traffic.api.dataset import DatasetSettings, SettingStage, setting
+from luigi_traffic.api.http_answer import UnknownLength
+from luigi_traffic.api.source import Packing
+from luigi_traffic.yaml_dataset.values import (
+    ColumnRef,
+    Delimiter,
+    Duration,
+    Encoding,
+    Interval,
+    SpeedRange,
+    Template,
+    TimeFormat,
+    TimeZone,
+    UrlTemplate,
+)
+
+#: A further column of numbers; names of gold's own columns are refused.
+ExtraName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+GRAPH_FILES = ("edges_csv", "node_link_csv", "adjacency_csv")
+
+
+class Section(BaseModel):
+    """Base of the sections: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class Columns(Section):
+    """Which column of the file means what: by its name in the header, or by its position."""
+
+    timestamp: ColumnRef = Field(None, description="when; or `date` and `time`")
+    date: ColumnRef = Field(None, description="day, where it has a column of its own")
+    time: ColumnRef = Field(None, description="time of day, where it has a column of its own")
+    link_id: ColumnRef = Field(description="road link or sensor, text of any script")
+    speed: ColumnRef = Field(description="speed, in `speed_unit`")
+    flow: ColumnRef = Field(None, description="vehicles; averaged, so a rate")
+    occupancy: ColumnRef = Field(None, description="share of the time a detector is occupied")
+    extra: dict[ExtraName, ColumnRef] = Field({}, description="further numbers: name → column")
+
+    def by_role(self) -> dict[str, Any]:
+        """Meaning → column, of those that are named, extra columns by their own names."""
+        named = {k: v for k, v in self if k != "extra" and v is not None}
+        return named | self.extra
+
+    @property
+    def moment(self) -> list[str]:
+        """The columns that say when, in the order in which their texts are joined."""
+        return ["timestamp"] if self.timestamp is not None else ["date", "time"]
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers besides speed, in order."""
+        optional = [n for n in ("flow", "occupancy") if getattr(self, n) is not None]
+        return [*optional, *self.extra]
+
+
+class GraphColumns(Section):
+    """Columns of the graph's file."""
+
+    upstream: ColumnRef = Field(None, description="edges_csv: link that traffic leaves; 0")
+    downstream: ColumnRef = Field(None, description="edges_csv: link that it enters; 1")
+    weight: ColumnRef = Field(None, description="edges_csv: weight, with `min_weight`")
+    link_id: ColumnRef = Field("LINK_ID", description="node_link_csv: link")
+    start: ColumnRef = Field("F_NODE", description="node_link_csv: node it starts from")
+    end: ColumnRef = Field("T_NODE", description="node_link_csv: node it ends in")
+
+
+class Graph(Section):
+    """The road graph: exactly one of the three files."""
+
+    edges_csv: Path | None = Field(None, description="a row an edge: upstream, downstream")
+    node_link_csv: Path | None = Field(None, description="a row a link: its id, start, end node")
+    adjacency_csv: Path | None = Field(
+        None, description="a matrix; ids in first row and column; row flows into column"
+    )
+    columns: GraphColumns = Field(GraphColumns(), description="columns of that file")
+    header: bool = Field(True, description="edges_csv: whether the first line is a header")
+    min_weight: float | None = Field(
+        None, description="smallest weight that makes an edge; empty: every one but 0"
+    )
+    delimiter: Delimiter = Field(",", description="between the fields")
+    encoding: Encoding = Field("utf-8", description="of the file")
+
+    @property
+    def named(self) -> list[str]:
+        """The keys of the files that are named."""
+        return [kind for kind in GRAPH_FILES if getattr(self, kind) is not None]
+
+
+class Table(Section):
+    """Where the table is and how it is read. Each key names the stage that its value changes."""
+
+    url_template: UrlTemplate | None = setting(
+        None, stage="raw", description="address of a day's file: http, https or file"
+    )
+    glob: Template | None = setting(
+        None, stage="raw", description="path of a day's files, with * in its last part"
+    )
+    packing: Packing | None = setting(
+        None, stage="raw", description="zip, gzip, parquet or none; empty: as the name ends"
+    )
+    timeout: float = setting(
+        60.0, stage=None, gt=0, description="seconds without a byte before it is tried again"
+    )
+    unknown_length: UnknownLength = setting(
+        "refuse", stage=None, description="text whose length a server does not say: refuse, accept"
+    )
+    format: Literal["csv", "parquet"] = setting("csv", stage="bronze", description="of the file")
+    header: bool = setting(True, stage="bronze", description="csv: the first line names columns")
+    delimiter: Delimiter = setting(",", stage="bronze", description="csv: between the fields")
+    decimal: Literal[".", ","] = setting(".", stage="bronze", description="csv: of numbers")
+    encoding: Encoding = setting("utf-8", stage="raw", description="csv: of the text")
+    columns: Columns = setting(..., stage="bronze", description="what each column means")
+    time_format: TimeFormat | None = setting(
+        None, stage="bronze", description="pattern, unix or unix_ms; empty: ISO 8601"
+    )
+    interval: Interval = setting(
+        ..., stage=None, description="step of the time grid"  # silver's recipe has it by itself
+    )  # fmt: skip
+    timezone: TimeZone = setting(..., stage="bronze", description="zone of the wall time")
+    settles_after: Duration = setting(
+        timedelta(0), stage=None, description="how long after its end a day may be asked for"
+    )
+    speed_unit: Literal["km/h", "mph", "m/s"] = setting(
+        "km/h", stage="bronze", description="of speed"
+    )
+    speed_range: SpeedRange = setting(
+        (0.0, 150.0), stage="bronze", description="plausible speeds, both ends included"
+    )
+    missing: list[str] = setting(
+        ["", "nan"], stage="bronze", description="values that say: nothing was measured"
+    )
+    graph: Graph | None = setting(
+        # No stage: gold's recipe has the checksum of the graph that comes out of it.
+        None, stage=None, description="the road graph; empty: none"
+    )  # fmt: skip
+
+    @property
+    def many_days(self) -> bool:
+        """Whether a file holds more than one day: its name has no {day} and no {date}."""
+        name = self.url_template or self.glob or ""
+        return "{day}" not in name and "{date}" not in name
+
+    def stage_terms(self, stage: SettingStage) -> dict[str, Any]:
+        """The values that belong to that stage, as JSON values."""
+        fields = type(self).model_fields
+        wanted = {
+            name for name, field in fields.items()
+            if isinstance(field.json_schema_extra, dict)
+            and field.json_schema_extra.get("stage") == stage
+        }  # fmt: skip
+        return self.model_dump(mode="json", include=wanted)
+
+
+class DeclaredSettings(DatasetSettings):
+    """Settings of a dataset that has no Python: `table`, and what every dataset has."""
+
+    table: Table = setting(..., stage=None, description="the table, its columns, its graph")
+
+
+def problems(table: Table) -> Iterator[tuple[str, str]]:
+    """(dotted key below `table`, what is wrong and what was expected) across the keys."""
+    given = table.model_fields_set
+    if table.url_template is None and table.glob is None:
+        yield "", "it says neither `url_template` nor `glob`: one of them must name the files"
+    if table.url_template is not None and table.glob is not None:
+        yield "glob", "`url_template` is given too; expected one of the two"
+    if table.format == "parquet":
+        for key in ("header", "delimiter", "decimal", "encoding", "packing"):
+            if key in given:
+                yield key, "a Parquet file has none; expected with format: csv alone"
+    elif table.packing == "parquet":
+        yield "packing", "the format is csv; expected zip, gzip or none, or format: parquet"
+    yield from _column_problems(table)
+    if table.graph is not None:
+        yield from _graph_problems(table.graph)
+
+
+def _column_problems(table: Table) -> Iterator[tuple[str, str]]:
+    columns = table.columns
+    parts = [name for name in ("date", "time") if getattr(columns, name) is not None]
+    if columns.timestamp is not None and parts:
+        yield f"columns.{parts[0]}", "`timestamp` is given too; expected it, or `date` and `time`"
+    elif columns.timestamp is None and len(parts) == 1:
+        other = "time" if parts == ["date"] else "date"
+        yield f"columns.{parts[0]}", f"`{other}` is missing; expected `date` and `time` together"
+    elif columns.timestamp is None and not parts:
+        yield "columns", "it does not say when; expected `timestamp`, or `date` and `time`"
+    if len(parts) == 2 and table.time_format in ("unix", "unix_ms"):
+        yield "time_format", "date and time are two columns; expected a pattern of both, joined"
+    by_name = table.header or table.format == "parquet"
+    seen: dict[Any, str] = {}
+    for role, column in columns.by_role().items():
+        key = f"columns.extra.{role}" if role in columns.extra else f"columns.{role}"
+        if role in columns.extra and role in {*RESERVED, "date", "time"}:
+            yield key, "a column of that name is there already; expected another name"
+        if by_name and not isinstance(column, str):
+            yield (
+                key,
+                (
+                    f"{column} is a position, but the file names its columns; expected a name (in "
+                    "quotes where it is a number), or header: false"
+                ),
+            )
+        elif not by_name and not str(column).isdecimal():
+            yield key, f"{column!r} is a name, but header is false; expected a position from 0"
+        elif column in seen:
+            yield key, f"column {column!r} is {seen[column]} already"
+        seen.setdefault(column, role)
+
+
+def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
+    named = graph.named
+    if len(named) != 1:
+        said = f"it names {' and '.join(named) or 'no file'}"
+        yield "graph", f"{said}; expected exactly one of {', '.join(GRAPH_FILES)}"
+        return
+    columns = graph.columns
+    if graph.min_weight is not None and graph.node_link_csv is not None:
+        yield "graph.min_weight", "a node-link table has no weights; expected another file"
+    if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
+        yield "graph.min_weight", "expected `weight` under `columns`, the column that it is of"
+    if graph.edges_csv is not None and not graph.header:
+        for name in ("upstream", "downstream", "weight"):
+            column = getattr(columns, name)
+            if column is not None and not str(column).isdecimal():
+                yield (
+                    f"graph.columns.{name}",
+                    f"{column!r} is a name, but header is false; expected a position from 0",
+                )
