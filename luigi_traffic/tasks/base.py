@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import luigi
 
+from luigi_traffic.errors import extras_named
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.parts import parts
@@ -70,6 +71,7 @@ class Stage(luigi.Task):
         parts().catalog.begin_work()
         # A holder that works ends within this time; the commit decides if it goes on after it.
         with (
+            extras_named(),
             parts().warehouse.lock(self.lock_name, waiting, limit),
             time_limit(self.label, limit, "pipeline.stage_timeout_hours"),
         ):

@@ -11,7 +11,7 @@ from luigi_traffic.commands.doctor import clocks, lock_table, machine, reach, se
 from luigi_traffic.commands.doctor.finding import NOTE, OK, PROBLEM, Finding, Problem
 from luigi_traffic.commands.doctor.side_by_side import Named, together
 from luigi_traffic.commands.output import Row, text
-from luigi_traffic.errors import TrafficError
+from luigi_traffic.errors import TrafficError, missing_extra
 from luigi_traffic.parts import parts
 from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.settings.keys import layers, settings
@@ -84,6 +84,10 @@ def _run(check: Callable[[], Finding]) -> Finding:
         return Finding(str(e), PROBLEM, e.todo)
     except TrafficError as e:  # its text says what to do
         return Finding(str(e), PROBLEM)
+    except ModuleNotFoundError as e:
+        if (missing := missing_extra(e)) is None:
+            raise
+        return Finding(missing, PROBLEM)
 
 
 def _settings() -> Finding:

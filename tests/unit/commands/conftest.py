@@ -105,7 +105,7 @@ class Home:
         return ours | {
             "LUIGI_TRAFFIC_HOME": str(self.path),
             "LUIGI_TRAFFIC_CONF": str(self.conf),
-            "PYTHONPATH": str(Path(settings_module.__file__).parents[1]),
+            "PYTHONPATH": str(Path(settings_module.__file__).parents[2]),
         }
 
     def command(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
