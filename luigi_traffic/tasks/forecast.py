@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from functools import partial
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DamageError, SourceAbsent
@@ -115,8 +114,9 @@ class Forecast(ModelStage):
                 details={"seconds": round(time.monotonic() - started, 3)},
             )
             crash_point(CrashPoint.FORECAST_STAGED)
-            attached = partial(crash_point, CrashPoint.FORECAST_ATTACHED)
             bounds = forecast_bounds(self.date, self.model)
-            won = attempt.commit(bounds, row, before_commit=attached)
+            won = attempt.commit(
+                bounds, row, before_commit=lambda: crash_point(CrashPoint.FORECAST_ATTACHED)
+            )
         crash_point(CrashPoint.FORECAST_COMMITTED)
         return f"{rows.count:,} rows" if won else "another runner committed it first"

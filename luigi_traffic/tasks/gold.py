@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.project import current
 from luigi_traffic.targets.stage_input import StageInput
@@ -55,7 +53,10 @@ class Gold(DayStage):
                 details={"seconds": given.seconds},
             )
             crash_point(CrashPoint.GOLD_STAGED)
-            attached = partial(crash_point, CrashPoint.GOLD_ATTACHED)
-            won = attempt.commit(Bounds.day(given.day), row, before_commit=attached)
+            won = attempt.commit(
+                Bounds.day(given.day),
+                row,
+                before_commit=lambda: crash_point(CrashPoint.GOLD_ATTACHED),
+            )
         crash_point(CrashPoint.GOLD_COMMITTED)
         return f"{silver.rows_out:,} rows" if won else "another runner committed it first"

@@ -16,6 +16,7 @@ from pathlib import Path
 import grpc
 import pytest
 from luigi.configuration import get_config
+from process_state import forget
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 from tls_server import PASSWORDS, TlsServer, tls_server
 
@@ -198,6 +199,7 @@ def test_luigid_that_luigi_is_told_of(empty, scheduler, monkeypatch) -> None:
         scheduler(address)
         assert "is no luigid" in found("luigid")["found"]
     monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "local")
+    forget()
     assert found("luigid")["state"] != "problem"  # it does without
 
 

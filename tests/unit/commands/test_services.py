@@ -97,7 +97,7 @@ def test_children_that_outlive_a_killed_service_are_stopped(empty, sleeper):
 
 def test_a_service_that_does_not_come_up_is_told_with_its_log(empty, monkeypatch):
     command = [sys.executable, "-c", "import sys; sys.exit('no room at all')"]
-    monkeypatch.setattr(services, "_command", lambda name, port: (command, {}))
+    monkeypatch.setattr(services.Services, "_command", lambda self, name, port: (command, {}))
     with pytest.raises(StoreError, match="no room at all"):
         current().services.start(LUIGID)
     assert current().services.running(LUIGID) is None
