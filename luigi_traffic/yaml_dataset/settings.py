@@ -40,14 +40,24 @@ class Section(BaseModel):
 class Columns(Section):
     """Which column of the file means what: by its name in the header, or by its position."""
 
-    timestamp: ColumnRef = Field(None, description="when; or `date` and `time`")
-    date: ColumnRef = Field(None, description="day, where it has a column of its own")
-    time: ColumnRef = Field(None, description="time of day, where it has a column of its own")
-    link_id: ColumnRef = Field(description="road link or sensor, text of any script")
-    speed: ColumnRef = Field(description="speed, in `speed_unit`")
-    flow: ColumnRef = Field(None, description="vehicles; averaged, so a rate")
-    occupancy: ColumnRef = Field(None, description="share of the time a detector is occupied")
-    extra: dict[ExtraName, ColumnRef] = Field({}, description="further numbers: name → column")
+    timestamp: ColumnRef = Field(None, description="Column of the time; or give `date` and `time`")
+    date: ColumnRef = Field(
+        None, description="Column of the day, if it is separate from the time of day"
+    )
+    time: ColumnRef = Field(
+        None, description="Column of the time of day, if it is separate from the day"
+    )
+    link_id: ColumnRef = Field(description="Column of the road link or sensor, text in any script")
+    speed: ColumnRef = Field(description="Column of the speed, in `speed_unit`")
+    flow: ColumnRef = Field(
+        None, description="Column of the number of vehicles; it is averaged, so give a rate"
+    )
+    occupancy: ColumnRef = Field(
+        None, description="Column of the share of time that a detector is occupied"
+    )
+    extra: dict[ExtraName, ColumnRef] = Field(
+        {}, description="Further columns of numbers: name → column"
+    )
 
     def by_role(self) -> dict[str, Any]:
         """Meaning → column, of those that are named, extra columns by their own names."""
@@ -69,29 +79,44 @@ class Columns(Section):
 class GraphColumns(Section):
     """Columns of the graph's file."""
 
-    upstream: ColumnRef = Field(None, description="edges_csv: link that traffic leaves; 0")
-    downstream: ColumnRef = Field(None, description="edges_csv: link that it enters; 1")
-    weight: ColumnRef = Field(None, description="edges_csv: weight, with `min_weight`")
-    link_id: ColumnRef = Field("LINK_ID", description="node_link_csv: link")
-    start: ColumnRef = Field("F_NODE", description="node_link_csv: node it starts from")
-    end: ColumnRef = Field("T_NODE", description="node_link_csv: node it ends in")
+    upstream: ColumnRef = Field(
+        None, description="Column of the link that traffic leaves (edges_csv); empty: the first"
+    )
+    downstream: ColumnRef = Field(
+        None, description="Column of the link that traffic enters (edges_csv); empty: the second"
+    )
+    weight: ColumnRef = Field(
+        None, description="Column of the weight, used with `min_weight` (edges_csv)"
+    )
+    link_id: ColumnRef = Field("LINK_ID", description="Column of the link id (node_link_csv)")
+    start: ColumnRef = Field(
+        "F_NODE", description="Column of the link's start node (node_link_csv)"
+    )
+    end: ColumnRef = Field("T_NODE", description="Column of the link's end node (node_link_csv)")
 
 
 class Graph(Section):
     """The road graph: exactly one of the three files."""
 
-    edges_csv: Path | None = Field(None, description="a row an edge: upstream, downstream")
-    node_link_csv: Path | None = Field(None, description="a row a link: its id, start, end node")
+    edges_csv: Path | None = Field(
+        None, description="CSV file with one row per edge: upstream, downstream"
+    )
+    node_link_csv: Path | None = Field(
+        None, description="CSV file with one row per link: its id, start node, end node"
+    )
     adjacency_csv: Path | None = Field(
-        None, description="a matrix; ids in first row and column; row flows into column"
+        None,
+        description=(
+            "CSV file with a matrix, link ids in first row and column; rows flow into columns"
+        ),
     )
-    columns: GraphColumns = Field(GraphColumns(), description="columns of that file")
-    header: bool = Field(True, description="edges_csv: whether the first line is a header")
+    columns: GraphColumns = Field(GraphColumns(), description="Columns of the graph's file")
+    header: bool = Field(True, description="Whether the first line is a header (edges_csv)")
     min_weight: float | None = Field(
-        None, description="smallest weight that makes an edge; empty: every one but 0"
+        None, description="Smallest weight that makes an edge; empty: every weight but 0"
     )
-    delimiter: Delimiter = Field(",", description="between the fields")
-    encoding: Encoding = Field("utf-8", description="of the file")
+    delimiter: Delimiter = Field(",", description="Delimiter between the fields")
+    encoding: Encoding = Field("utf-8", description="Encoding of the file")
 
     @property
     def named(self) -> list[str]:
@@ -103,48 +128,69 @@ class Table(Section):
     """Where the table is and how it is read. Each key names the stage that its value changes."""
 
     url_template: UrlTemplate | None = setting(
-        None, stage="raw", description="address of a day's file: http, https or file"
+        None, stage="raw", description="Address of a day's file: http, https or file"
     )
     glob: Template | None = setting(
-        None, stage="raw", description="path of a day's files, with * in its last part"
+        None, stage="raw", description="Path of a day's files, with * in its last part"
     )
     packing: Packing | None = setting(
-        None, stage="raw", description="zip, gzip, parquet or none; empty: as the name ends"
+        None,
+        stage="raw",
+        description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
     )
     timeout: float = setting(
-        60.0, stage=None, gt=0, description="seconds without a byte before it is tried again"
+        60.0,
+        stage=None,
+        gt=0,
+        description="Seconds without a byte before a download is tried again",
     )
     unknown_length: UnknownLength = setting(
-        "refuse", stage=None, description="text whose length a server does not say: refuse, accept"
+        "refuse",
+        stage=None,
+        description="Refuse or accept a text if the server does not state its length",
     )
-    format: Literal["csv", "parquet"] = setting("csv", stage="bronze", description="of the file")
-    header: bool = setting(True, stage="bronze", description="csv: the first line names columns")
-    delimiter: Delimiter = setting(",", stage="bronze", description="csv: between the fields")
-    decimal: Literal[".", ","] = setting(".", stage="bronze", description="csv: of numbers")
-    encoding: Encoding = setting("utf-8", stage="raw", description="csv: of the text")
-    columns: Columns = setting(..., stage="bronze", description="what each column means")
+    format: Literal["csv", "parquet"] = setting(
+        "csv", stage="bronze", description="Format of the file"
+    )
+    header: bool = setting(
+        True, stage="bronze", description="Whether the first line names the columns (csv)"
+    )
+    delimiter: Delimiter = setting(
+        ",", stage="bronze", description="Delimiter between the fields (csv)"
+    )
+    decimal: Literal[".", ","] = setting(
+        ".", stage="bronze", description="Decimal mark of numbers (csv)"
+    )
+    encoding: Encoding = setting("utf-8", stage="raw", description="Encoding of the text (csv)")
+    columns: Columns = setting(..., stage="bronze", description="Meaning of each column")
     time_format: TimeFormat | None = setting(
-        None, stage="bronze", description="pattern, unix or unix_ms; empty: ISO 8601"
+        None,
+        stage="bronze",
+        description="Format of the time: a pattern, unix or unix_ms; empty: ISO 8601",
     )
     interval: Interval = setting(
-        ..., stage=None, description="step of the time grid"  # silver's recipe has it by itself
+        ..., stage=None, description="Step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
-    timezone: TimeZone = setting(..., stage="bronze", description="zone of the wall time")
+    timezone: TimeZone = setting(..., stage="bronze", description="Time zone of the wall time")
     settles_after: Duration = setting(
-        timedelta(0), stage=None, description="how long after its end a day may be asked for"
+        timedelta(0),
+        stage=None,
+        description="Time after the end of a day before the source is asked for it",
     )
     speed_unit: Literal["km/h", "mph", "m/s"] = setting(
-        "km/h", stage="bronze", description="of speed"
+        "km/h", stage="bronze", description="Unit of the speed"
     )
     speed_range: SpeedRange = setting(
-        (0.0, 150.0), stage="bronze", description="plausible speeds, both ends included"
+        (0.0, 150.0),
+        stage="bronze",
+        description="Smallest and largest plausible speed, both included",
     )
     missing: list[str] = setting(
-        ["", "nan"], stage="bronze", description="values that say: nothing was measured"
+        ["", "nan"], stage="bronze", description="Values that mean that nothing was measured"
     )
     graph: Graph | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.
-        None, stage=None, description="the road graph; empty: none"
+        None, stage=None, description="The road graph; empty: none"
     )  # fmt: skip
 
     @property

@@ -27,23 +27,28 @@ class ItsOpenApiSettings(ItsFileSettings):
     What is asked for has no stage: the bytes of a day are those that were collected.
     """
 
-    url: str = setting(URL, stage=None, description="the service; http or https, no parameters")
+    url: str = setting(
+        URL, stage=None, description="Address of the service; http or https, without parameters"
+    )
     areas: list[Area] = setting(
         [ULSAN], stage=None, min_length=1,
-        description="[min_x, max_x, min_y, max_y] in degrees; one question a poll for each",
+        description=("Areas as [min_x, max_x, min_y, max_y] in degrees; each poll asks once "
+            "for each"),
     )  # fmt: skip
-    api_key: SecretStr | None = setting(None, stage=None, description="environment only")
+    api_key: SecretStr | None = setting(
+        None, stage=None, description="Key of the service; environment only"
+    )
     folder: Path | None = setting(
-        None, stage=None, description="where polls are kept; empty: <home>/its_openapi"
+        None, stage=None, description="Folder of the polls; empty: <home>/its_openapi"
     )
     timeout: float = setting(
-        30.0, stage=None, gt=0, description="seconds without a byte before a question is put again"
+        30.0, stage=None, gt=0, description="Seconds without a byte before a request is sent again"
     )
     attempts: int = setting(
-        3, stage=None, ge=1, description="tries of a question that fails in a passing way"
+        3, stage=None, ge=1, description="Number of attempts at a request that fails temporarily"
     )
     backoff_seconds: float = setting(
-        2.0, stage=None, gt=0, description="first pause between tries; it doubles"
+        2.0, stage=None, gt=0, description="First pause between attempts; it doubles each time"
     )
 
     @field_validator("url")
