@@ -104,8 +104,8 @@ def _parameters(stage: type[Stage]) -> list[tuple[str, luigi.Parameter[Any]]]:
 class DayStage(Stage):
     """A stage of one dataset and day."""
 
-    date = luigi.DateParameter(description="the day, in the dataset's wall time")
-    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
+    date = luigi.DateParameter(description="Day, in the dataset's local time")
+    dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
 
     stage: ClassVar[str]
 

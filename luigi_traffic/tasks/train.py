@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 class ModelStage(Stage):
     """A stage that needs a trained model: its parameters are those of the training."""
 
-    date = luigi.DateParameter(description="last day of the window")
-    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
-    model = luigi.Parameter(positional=False, description="name of the model plugin")
-    window_days = luigi.IntParameter(positional=False, description="days of gold to train on")
+    date = luigi.DateParameter(description="Last day of the window")
+    dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
+    model = luigi.Parameter(positional=False, description="Name of the model plugin")
+    window_days = luigi.IntParameter(
+        positional=False, description="Number of days of gold to train on"
+    )
     training = luigi.DictParameter(
-        default={}, positional=False, description="laid over the model's configuration"
+        default={},
+        positional=False,
+        description="JSON object that overrides the model's configuration",
     )
 
     @property
