@@ -134,7 +134,7 @@ class Model(ABC):
         finds must lie in parameters or buffers of `network`, since a model is stored as its
         `state_dict`: a regression copies its coefficients there.
         """
-        raise TypeError(f"{self.name} is trained by gradient steps; it has no fit() of its own")
+        raise TypeError(f"{self.name} is trained by gradient steps and has no fit() of its own")
 
     @property
     def fitted_in_one_go(self) -> bool:
