@@ -80,7 +80,7 @@ def start(name: str) -> tuple[Service, bool]:
     the end of its log if it does not come up.
     """
     if name not in DEFAULT_PORTS:
-        raise ValueError(f"no service {name!r}.{did_you_mean(name, DEFAULT_PORTS)}")
+        raise ValueError(f"there is no service {name!r}.{did_you_mean(name, DEFAULT_PORTS)}")
     with _locked():
         service = running(name)
         fresh = service is None

@@ -100,8 +100,7 @@ class WarehouseSettings(Section):
     kind: Literal["embedded", "server"] = Field(
         "embedded",
         description=(
-            "Which PostgreSQL: the embedded one, which is started when needed, or a server of "
-            "your own"
+            "Which PostgreSQL: the embedded one, which is started when needed, or your own server"
         ),
     )
     host: str = Field(
@@ -346,9 +345,9 @@ def _needed(chosen: Settings) -> list[tuple[str, str]]:
     if chosen.lake.kind == "s3" and chosen.lake.keys_from == "settings":
         needed += [(f"lake.{key}", "lake.kind is 's3'") for key in ("access_key", "secret_key")]
     if chosen.events.kind == "kafka" and chosen.events.security_protocol.startswith("SASL"):
-        needed.append(("events.password", "events.security_protocol asks for SASL"))
+        needed.append(("events.password", "events.security_protocol requires SASL"))
     if chosen.spark.remote:
-        needed.append(("spark.token", "spark.remote names a Connect server"))
+        needed.append(("spark.token", "spark.remote is a Connect server"))
     return needed
 
 
