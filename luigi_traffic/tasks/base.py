@@ -63,8 +63,8 @@ class Stage(luigi.Task):
         """Take the lock, look again, work."""
 
         def waiting() -> None:
-            self.tell("another runner is at it: waiting")
-            logger.info("%s: another runner is at it, waiting", self.label)
+            self.tell("another runner is working on it: waiting")
+            logger.info("%s: another runner is working on it, waiting", self.label)
 
         limit = parts().settings.pipeline.stage_timeout_hours * 3600
         parts().catalog.begin_work()

@@ -69,7 +69,7 @@ class Train(ModelStage):
         plan.refuse_too_many_absent()
         partition_id = plan.partition_id()
         if partition_id is None:
-            raise RuntimeError(f"{self.label}: gold is complete but its ids are not known")
+            raise RuntimeError(f"{self.label}: gold is complete, but its ids are not known")
         trainer = Trainer(
             warehouse=parts().warehouse,
             tracking_uri=parts().settings.tracking_uri,
