@@ -220,13 +220,13 @@ def problems(table: Table) -> Iterator[tuple[str, str]]:
     """(dotted key below `table`, what is wrong and what was expected) across the keys."""
     given = table.model_fields_set
     if table.url_template is None and table.glob is None:
-        yield "", "it says neither `url_template` nor `glob`: one of them must name the files"
+        yield "", "neither `url_template` nor `glob` is given: one of them must name the files"
     if table.url_template is not None and table.glob is not None:
-        yield "glob", "`url_template` is given too; expected one of the two"
+        yield "glob", "`url_template` is given too; expected only one of the two"
     if table.format == "parquet":
         for key in ("header", "delimiter", "decimal", "encoding", "packing"):
             if key in given:
-                yield key, "a Parquet file has none; expected with format: csv alone"
+                yield key, "a Parquet file has none; expected only with format: csv"
     elif table.packing == "parquet":
         yield "packing", "the format is csv; expected zip, gzip or none, or format: parquet"
     yield from _column_problems(table)
@@ -243,21 +243,21 @@ def _column_problems(table: Table) -> Iterator[tuple[str, str]]:
         other = "time" if parts == ["date"] else "date"
         yield f"columns.{parts[0]}", f"`{other}` is missing; expected `date` and `time` together"
     elif columns.timestamp is None and not parts:
-        yield "columns", "it does not say when; expected `timestamp`, or `date` and `time`"
+        yield "columns", "the time is missing; expected `timestamp`, or `date` and `time`"
     if len(parts) == 2 and table.time_format in ("unix", "unix_ms"):
-        yield "time_format", "date and time are two columns; expected a pattern of both, joined"
+        yield "time_format", "date and time are two columns; expected a pattern for both, joined"
     by_name = table.header or table.format == "parquet"
     seen: dict[Any, str] = {}
     for role, column in columns.by_role().items():
         key = f"columns.extra.{role}" if role in columns.extra else f"columns.{role}"
         if role in columns.extra and role in {*RESERVED, "date", "time"}:
-            yield key, "a column of that name is there already; expected another name"
+            yield key, "a column with that name already exists; expected another name"
         if by_name and not isinstance(column, str):
             yield (
                 key,
                 (
                     f"{column} is a position, but the file names its columns; expected a name (in "
-                    "quotes where it is a number), or header: false"
+                    "quotes if it is a number), or header: false"
                 ),
             )
         elif not by_name and not str(column).isdecimal():
@@ -275,9 +275,9 @@ def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
         return
     columns = graph.columns
     if graph.min_weight is not None and graph.node_link_csv is not None:
-        yield "graph.min_weight", "a node-link table has no weights; expected another file"
+        yield "graph.min_weight", "a node-link table has no weights; expected another kind of file"
     if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
-        yield "graph.min_weight", "expected `weight` under `columns`, the column that it is of"
+        yield "graph.min_weight", "expected `weight` under `columns`, the column that contains it"
     if graph.edges_csv is not None and not graph.header:
         for name in ("upstream", "downstream", "weight"):
             column = getattr(columns, name)

@@ -58,8 +58,10 @@ class ItsOpenApiSettings(ItsFileSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected an http or https address like {URL}")
         if parts.query or parts.username or parts.password:
-            raise ValueError("expected no parameters and no user: the key goes into the setting "
-                             "api_key, areas into the setting areas")  # fmt: skip
+            raise ValueError(
+                "expected no parameters and no user: the key belongs in the setting api_key, areas "
+                "belong in the setting areas"
+            )
         return url
 
     @field_validator("areas")
@@ -69,8 +71,8 @@ class ItsOpenApiSettings(ItsFileSettings):
             min_x, max_x, min_y, max_y = area
             if not (-180 <= min_x < max_x <= 180 and -90 <= min_y < max_y <= 90):
                 raise ValueError(
-                    f"{list(area)} is no area: expected [min_x, max_x, min_y, max_y], longitudes "
-                    "before latitudes, the smaller before the larger"
+                    f"{list(area)} is not an area: expected [min_x, max_x, min_y, max_y], "
+                    "longitudes before latitudes, the smaller before the larger"
                 )
         return areas
 

@@ -111,7 +111,7 @@ def test_a_poll_that_breaks_off_is_not_there(tmp_path: Path, monkeypatch, broken
             patch.setattr(os, "fsync", fail)
         else:
             patch.setattr(Path, "replace", fail)
-        with pytest.raises(SettingsError, match=r"cannot write polls into .*No space left"):
+        with pytest.raises(SettingsError, match=r"cannot write polls to .*No space left"):
             Polls(tmp_path).store([row("1")], NOON)
     with pytest.raises(SourceAbsent):
         read(tmp_path)
@@ -124,7 +124,7 @@ def test_a_poll_that_breaks_off_is_not_there(tmp_path: Path, monkeypatch, broken
 def test_one_collector_a_folder(tmp_path: Path) -> None:
     with (
         Polls(tmp_path).claimed(),
-        pytest.raises(SettingsError, match="another collector is at work"),
+        pytest.raises(SettingsError, match="another collector is running"),
         Polls(tmp_path).claimed(),
     ):
         pass
@@ -181,7 +181,7 @@ def test_the_key_is_not_shown() -> None:
     ("setting", "said"),
     [
         ({"areas": []}, "at least 1"),
-        ({"areas": [[129.5, 129.1, 35, 36]]}, "is no area"),
+        ({"areas": [[129.5, 129.1, 35, 36]]}, "is not an area"),
         ({"areas": [[35, 36, 129, 130]]}, "longitudes before latitudes"),
         ({"url": "ftp://x/y"}, "http or https"),
         ({"url": "https://x/y?apiKey=1"}, "no parameters"),
