@@ -464,7 +464,7 @@ def test_no_secret_in_any_log(
     assert store.read(f"{root}x") == b"x"
     assert f"127.0.0.1:{between.port}" in caplog.text
     assert root in caplog.text  # the log does show requests, …
-    assert "Trying again" in caplog.text  # … and our own words
+    assert "Retrying" in caplog.text  # … and our own words
     for secret in (ACCESS_KEY, SECRET_KEY, "Signature", "Credential"):
         assert secret not in caplog.text
 
