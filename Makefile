@@ -24,7 +24,7 @@ $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyprojec
 	@java -version >/dev/null 2>&1 || { echo 'Java 17 or newer is needed (Spark runs on it): no `java` on the PATH.'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,server]' $(PLUGINS:%=-e %)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev,server]' $(PLUGINS:%=-e %)
 	@touch $@
 
 run: setup  ## the main job, end to end, on simulated traffic
@@ -79,7 +79,7 @@ bench: setup  ## benchmarks/, one after the other
 	for file in benchmarks/*.py; do python $$file || exit 1; done
 
 constraints: setup  ## resolve constraints.txt anew
-	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --extra dev --extra server \
+	uv pip compile --quiet --upgrade --no-header --no-annotate --no-emit-index-url --extra all --extra dev --extra server \
 	  --no-emit-package luigi-traffic -o constraints.txt setup.cfg constraints.in
 
 clean:  ## stop what runs, remove environment and local state

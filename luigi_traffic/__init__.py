@@ -35,8 +35,20 @@ from luigi_traffic.errors import (
     TransientError,
 )
 from luigi_traffic.plugins.hookspecs import hookimpl
-from luigi_traffic.plugins.installed import installed_dataset
 from luigi_traffic.settings.reading import home
+
+
+def installed_dataset(name: str) -> Dataset:
+    """The dataset of that name with its settings in force, as the pipeline gets it.
+
+    For commands of plugins. Raises `PluginError` if nothing provides it, `SettingsError` if its
+    settings are wrong.
+    """
+    # Not above: it reads all plugins, and every one of them imports this module.
+    from luigi_traffic.project import current
+
+    return current().plugins.dataset(name)
+
 
 __all__ = [
     "API_VERSION",

@@ -6,8 +6,17 @@ decide on a retry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+
+#: Package that is imported -> the extra of luigi-traffic that brings it (setup.cfg).
+_EXTRAS = {
+    "pyspark": "spark", "grpc": "spark",
+    "torch": "training", "mlflow": "training", "matplotlib": "training",
+    "minio": "stack", "kafka": "stack",
+    "numpy": "all", "pandas": "all", "pyarrow": "all",
+}  # fmt: skip
 
 
 class TrafficError(Exception):
@@ -55,6 +64,29 @@ class DamageError(TransientError):
 
 class StoreError(TransientError):
     """The lake, the warehouse, the event log or the tracking store does not answer, or is full."""
+
+
+def missing_extra(error: BaseException) -> str | None:
+    """What to install, if a package is missing that an extra of luigi-traffic brings."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    package = (name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        return None
+    return (
+        f"the package {package!r} is not installed. Install it: "
+        f"pip install 'luigi-traffic[{_EXTRAS[package]}]'"
+    )
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """Raises `SettingsError` that names the extra if a package of one is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        if (missing := missing_extra(e)) is None:
+            raise
+        raise SettingsError(missing) from e
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

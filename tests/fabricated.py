@@ -20,7 +20,7 @@ from process_state import forget
 
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
@@ -63,7 +63,7 @@ def fabricate(count: int) -> None:
          r.rows, r.checksum, json.dumps(dict(r.details)))
         for r in rows
     ]  # fmt: skip
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM meta.ledger")
         psycopg2.extras.execute_values(
             cursor,
@@ -96,7 +96,7 @@ def _details() -> dict[str, Any]:
 
 
 def _lake(day: date) -> None:
-    chain, store = DayChain(DATASET, day), parts().store
+    chain, store = DayChain(DATASET, day), current().store
     assert isinstance(store, LocalStore)
     raw = chain.lineage.raw.partition_id([day.isoformat(), f"{day.toordinal():064x}"])
     archive = {"name": "a.zip", "origin": f"https://example.org/{day}.zip", "bytes": 9,
@@ -110,7 +110,7 @@ def _lake(day: date) -> None:
             inputs = [Input(before[stage], str(day), made[before[stage]])]
         prefix, files = "", []
         if stage != "announce":
-            attempt = parts().catalog.attempt(stage, DATASET, day)
+            attempt = current().catalog.attempt(stage, DATASET, day)
             prefix, files = attempt.prefix, [{"key": attempt.key("x"), "size": 1, "checksum": "c"}]
             _write(store, attempt.key("x"), b"x")
         manifest = Manifest.start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 HEAD = """
 from collections.abc import Sequence
@@ -30,5 +30,5 @@ def hook(returned: str, kind: str = "datasets") -> str:
 
 
 def problem(name: str) -> str:
-    (found,) = [f for f in plugins().found if f.name == name]
+    (found,) = [f for f in current().plugins.found if f.name == name]
     return found.problem or ""

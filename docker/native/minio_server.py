@@ -11,7 +11,7 @@ from server import Server, http_probe
 from urllib3.exceptions import HTTPError
 
 from luigi_traffic.errors import StoreError
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 
 
 class MinioServer(Server):
@@ -40,6 +40,8 @@ class MinioServer(Server):
 
     def finish(self) -> None:
         try:
-            minio_users.provide(f"{HOST}:{self.port}", settings().lake.bucket, self.stack.passwords)
+            minio_users.provide(
+                f"{HOST}:{self.port}", current().settings.lake.bucket, self.stack.passwords
+            )
         except (S3Error, MinioAdminException, HTTPError) as error:
             raise StoreError(f"minio: buckets and users cannot be made: {error}") from error

@@ -24,7 +24,7 @@ from web_servers import Luigid, MlflowServer
 from luigi_traffic.errors import SettingsError, did_you_mean
 from luigi_traffic.processes import private_folder
 from luigi_traffic.processes.postgres.postmaster import free_port, port_is_free
-from luigi_traffic.settings import keys
+from luigi_traffic.project import current
 
 SERVERS: tuple[type[Server], ...] = (
     MinioServer,
@@ -185,7 +185,7 @@ def _become_client(stack: Stack, servers: list[Server]) -> dict[str, str]:
     """Our own settings are those of a client: the probes go where clients go."""
     environment = client.client_environment(stack, servers)
     os.environ.update(environment)
-    keys.reset()
+    current.cache_clear()
     return environment
 
 

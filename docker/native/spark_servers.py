@@ -22,7 +22,8 @@ from server import Server, Stack, get, http_probe, java, tcp_probe
 
 from luigi_traffic.errors import StoreError
 from luigi_traffic.processes import private_folder
-from luigi_traffic.settings.keys import Settings, settings
+from luigi_traffic.project import current
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark import s3a
 from luigi_traffic.spark import server as connect_server
 from luigi_traffic.spark.session import connect
@@ -108,7 +109,7 @@ class SparkWorker(SparkServer):
         return [*words, self.master]
 
     def environment(self) -> dict[str, str]:
-        chosen = settings()
+        chosen = current().settings
         mine: dict[str, str] = {}
         s3a.put_credentials(chosen.lake, mine)
         scratch = self.data / "scratch"
@@ -175,7 +176,7 @@ class SparkConnect(SparkServer):
             return closed
         session = None
         try:
-            session = connect(settings().spark)
+            session = connect(current().settings.spark)
         except StoreError as error:
             return str(error)
         finally:
@@ -184,7 +185,7 @@ class SparkConnect(SparkServer):
         return None
 
     def _settings(self) -> Settings:
-        whole = settings()
+        whole = current().settings
         conf = {
             "spark.connect.grpc.binding.port": str(self.port),
             "spark.ui.port": str(self.stack.ports["spark-connect-ui"]),

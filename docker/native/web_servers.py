@@ -16,7 +16,7 @@ from postgres_server import PostgresServer
 from server import Server, http_probe
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 from luigi_traffic.spark import s3a
 
 
@@ -37,7 +37,7 @@ class MlflowServer(Server):
         return [*words, "--workers", "1", "--artifacts-destination", f"s3://{MLFLOW_BUCKET}/"]
 
     def environment(self) -> dict[str, str]:
-        lake = settings().lake
+        lake = current().settings.lake
         return {
             "MLFLOW_BACKEND_STORE_URI": self._store(),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -56,7 +56,7 @@ class MlflowServer(Server):
     def _keys(self) -> dict[str, str]:
         if MinioServer.variable in self.stack.given:
             found: dict[str, str] = {}
-            s3a.put_credentials(settings().lake, found)
+            s3a.put_credentials(current().settings.lake, found)
             return found
         return {
             "AWS_ACCESS_KEY_ID": self.stack.passwords["MLFLOW_S3_ACCESS_KEY"],

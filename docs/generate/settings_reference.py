@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from luigi_traffic.plugins.loading import Plugins
-from luigi_traffic.settings.keys import PluginsSettings, Settings
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.settings.reading import Layers
 
 #: More than that many values of a default are counted, not shown.
@@ -62,7 +62,7 @@ def groups() -> list[Group]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     ]
     # Plugins that are installed; the settings of this folder do not matter.
-    loaded = Plugins.load(PluginsSettings())
+    loaded = Plugins.load(Settings(), Layers())
     if broken := [p for p in loaded.found if p.problem]:
         raise RuntimeError(f"plugins did not load: {[(p.name, p.problem) for p in broken]}")
     for kind, classes in (

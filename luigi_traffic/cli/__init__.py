@@ -16,14 +16,15 @@ from luigi_traffic import logs
 # In the order in which help shows them.
 from luigi_traffic.cli import inspection, scaffold, services, upkeep  # noqa: F401
 from luigi_traffic.cli.groups import app
-from luigi_traffic.errors import TrafficError
+from luigi_traffic.errors import TrafficError, extras_named
 
 
 def main() -> None:
     """The console script: a `TrafficError` is one message on stderr and exit code 1."""
     logs.set_up()
     try:
-        app()
+        with extras_named():
+            app()
     except TrafficError as e:
         typer.echo(f"luigi-traffic: {e}", err=True)
         sys.exit(1)

@@ -21,12 +21,10 @@ from zoneinfo import ZoneInfo
 from luigi_traffic.api import clock as clocks
 from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.processes.heartbeat import Heartbeat, Pulse
 from luigi_traffic.processes.luigi_run import LuigiRun, RunTimeout, command
 from luigi_traffic.processes.stop_signal import stop_signal
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline
@@ -117,12 +115,12 @@ class Daily:
         pulse: Callable[[str], Pulse] = lambda service: Pulse(),
     ) -> None:
         """Raises `TrafficError` for a name that no plugin provides, or a wrong argument."""
-        chosen = settings().pipeline
-        self.dataset = plugins().dataset(options.dataset or chosen.dataset)
-        self.model = plugins().model(options.model or chosen.model).name
+        chosen = current().settings.pipeline
+        self.dataset = current().plugins.dataset(options.dataset or chosen.dataset)
+        self.model = current().plugins.model(options.model or chosen.model).name
         self.zone = ZoneInfo(self.dataset.timezone)
         self.catch_up = options.catch_up
-        self.recheck_days = settings().ingest.recheck_days
+        self.recheck_days = current().settings.ingest.recheck_days
         self.arguments = for_all_runs(options.luigi_arguments)
         self._run = run
         self.limit_s = chosen.run_timeout_hours * 3600
@@ -281,7 +279,7 @@ def daily(options: Options) -> bool:
     """The command. Without `at`: whether the day that just ended is done. With it: serve, until
     SIGTERM or Ctrl-C. Raises `TrafficError` where it cannot begin.
     """
-    runs, clock = Daily(options, pulse=partial(Heartbeat, home())), Clock()
+    runs, clock = Daily(options, pulse=partial(Heartbeat, current().home)), Clock()
     try:
         with stop_signal() as stop:
             if options.at is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.processes import heartbeat
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def rows(now: datetime | None = None) -> list[Row]:
     or null), reason (why the heartbeat cannot be read, or null).
     """
     moment = now or datetime.now(UTC)
-    files = sorted(heartbeat.folder(home()).glob("*.json"))
+    files = sorted(heartbeat.folder(current().home).glob("*.json"))
     return [_row(file.stem, _read(file), moment, str(file)) for file in files]
 
 
@@ -34,9 +34,9 @@ def too_old(rows: Sequence[Row], limit: timedelta) -> list[str]:
     """What is wrong, a sentence each; empty where every service has been alive since `limit`."""
     if not rows:
         return [
-            f"there is no heartbeat in {heartbeat.folder(home())}: neither `daily` nor `listen` "
-            "has run with this home. Start one of them, or set LUIGI_TRAFFIC_HOME to the right "
-            "home."
+            f"there is no heartbeat in {heartbeat.folder(current().home)}: neither `daily` nor "
+            "`listen` has run with this home. Start one of them, or set LUIGI_TRAFFIC_HOME to "
+            "the right home."
         ]
     told = []
     for row in rows:

@@ -21,9 +21,7 @@ from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
 from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +83,7 @@ def draw(rows: Sequence[Row], console: Console, dry_run: bool) -> None:
 
 def _attempts(older_than: timedelta) -> Iterator[Garbage]:
     """Prefixes of the lake that no manifest names."""
-    store, before = parts().store, datetime.now(UTC) - older_than
+    store, before = current().store, datetime.now(UTC) - older_than
     seen: dict[Attempt, tuple[int, datetime]] = {}
     places = _places()
     for place in places:
@@ -102,7 +100,7 @@ def _attempts(older_than: timedelta) -> Iterator[Garbage]:
             yield Garbage("attempt", attempt.prefix, count, newest, _attempt_remover(attempt))
     if isinstance(store, LocalStore):
         yield from _temporary_files(store, before)
-    elif parts().settings.lake.kind == "s3":
+    elif current().settings.lake.kind == "s3":
         yield from _uploads(places, before)
 
 
@@ -112,9 +110,9 @@ def _places() -> list[str]:
     Known are the prefixes of the settings as they are and those of every manifest.
     """
     below = {""}
-    for name in plugins().datasets:
+    for name in current().plugins.datasets:
         with suppress(TrafficError):  # its settings are wrong: it cannot have written anything
-            below.add(plugins().dataset(name).settings.lake_prefix or "")
+            below.add(current().plugins.dataset(name).settings.lake_prefix or "")
     for prefix in _named(f"{ROOT}/"):
         below.add(Attempt(prefix).below if prefix else "")
     return sorted(f"{b}/{stage}" if b else stage for b in below for stage in DATA_STAGES)
@@ -128,9 +126,9 @@ def _named(prefix: str) -> set[str]:
 
 def _commits(prefix: str) -> list[tuple[Entry, Manifest]]:
     """The commits below a prefix of the manifests, as they are now."""
-    entries = (parse(info) for info in parts().store.list(prefix))
+    entries = (parse(info) for info in current().store.list(prefix))
     commits = [entry for entry in entries if entry and entry.kind == "commit"]
-    return list(zip(commits, parts().catalog.manifests(commits), strict=True))
+    return list(zip(commits, current().catalog.manifests(commits), strict=True))
 
 
 def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
@@ -138,12 +136,12 @@ def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
         place = folder(*attempt.place)
         if attempt.prefix in _named(place):
             return False
-        parts().catalog.discard(attempt)
+        current().catalog.discard(attempt)
         # Whoever committed it between our look and our removal has looked at its files before, or
         # sees now that they are gone.
         late = [e for e, m in _commits(place) if m.prefix == attempt.prefix]
         for entry in late:
-            parts().catalog.void(entry, "gc removed its files while it was committed")
+            current().catalog.void(entry, "gc removed its files while it was committed")
             logger.error(
                 "%s was committed while gc removed its files: it counts as missing, and the "
                 "next run makes it again. Give gc an --older-than that is longer than the "
@@ -169,7 +167,7 @@ def _uploads(places: list[str], before: datetime) -> Iterator[Garbage]:
     """Multipart uploads of a writer that was killed; no listing of objects shows them."""
     from luigi_traffic.lake.s3 import S3Store, Unfinished
 
-    store = parts().store
+    store = current().store
     assert isinstance(store, S3Store)
 
     def remover(upload: Unfinished) -> Callable[[], bool]:
@@ -210,7 +208,7 @@ def _staged(older_than: timedelta) -> Iterator[Garbage]:
 
     with warehouse().connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT dataset FROM meta.ledger")
-        datasets = sorted({name for (name,) in cursor.fetchall()} | set(plugins().datasets))
+        datasets = sorted({name for (name,) in cursor.fetchall()} | set(current().plugins.datasets))
         for owner in [t for d in datasets for t in (gold_table(d, ()), forecast_table(d))]:
             for staged in owner.orphans(connection, older_than):
                 cursor.execute("SELECT pg_total_relation_size(%s::regclass)", (staged,))
@@ -224,13 +222,13 @@ def _folders(older_than: timedelta) -> Iterator[Garbage]:
 
     before = datetime.now(UTC) - older_than
     with warehouse().connect() as connection:
-        for path in _children(home() / "checkpoints"):
+        for path in _children(current().home / "checkpoints"):
             # Also those of a model that is committed: they are for a training that goes on.
             yield from _folder("checkpoint", path, before)
-        for path in _children(home() / "models"):
+        for path in _children(current().home / "models"):
             if ledger.find(connection, path.name.removesuffix(_REGISTERED)) is None:
                 yield from _folder("model", path, before)
-    for path in _children(home() / "tmp"):
+    for path in _children(current().home / "tmp"):
         # Spark's own folder stays; what its sessions put in there is theirs.
         inside = _children(path) if path.name == "spark" and path.is_dir() else [path]
         for scratch in inside:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.commands.warehouse import is_new, nothing_yet, warehouse
 from luigi_traffic.errors import DataError, SettingsError, did_you_mean
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _lake(stage: str, dataset: str, part: str, reason: str) -> int:
         day = date.fromisoformat(part)
     except ValueError:
         raise DataError(f"{part!r} is not a day like 2024-05-31, which {stage} needs") from None
-    catalog = parts().catalog
+    catalog = current().catalog
     commits = catalog.day(stage, dataset, day, ask_again=True).commits
     if not commits:
         known = [d.isoformat() for d, e in catalog.days(stage, dataset).items() if e.commits]

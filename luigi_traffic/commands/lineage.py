@@ -12,7 +12,7 @@ from luigi_traffic.commands.warehouse import warehouse
 from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.lake.entries import ROOT, Entry, parse
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class _Walk:
 
         All manifests are read: those of this machine's index without a request.
         """
-        entries = (parse(info) for info in parts().store.list(f"{ROOT}/"))
+        entries = (parse(info) for info in current().store.list(f"{ROOT}/"))
         commits = [e for e in entries if e and e.kind == "commit"]
         commits.sort(key=lambda e: e.generation)
-        read = parts().catalog.manifests(commits)
+        read = current().catalog.manifests(commits)
         return {m.partition_id: e for e, m in zip(commits, read, strict=True)}
 
     def resolve(self, prefix: str, dataset: str | None) -> str:
@@ -161,7 +161,7 @@ class _Walk:
 
     @staticmethod
     def _manifest(entry: Entry) -> Manifest:
-        return parts().catalog.manifest(entry)
+        return current().catalog.manifest(entry)
 
 
 def _row(

@@ -18,12 +18,10 @@ from luigi_traffic.events.listener import Listener, Wanted
 from luigi_traffic.events.received import DayWanted
 from luigi_traffic.events.sending import ensure_topics
 from luigi_traffic.events.stream import Stream
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.processes.heartbeat import Heartbeat
 from luigi_traffic.processes.luigi_run import LuigiRun, command
 from luigi_traffic.processes.stop_signal import stop_signal
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.tasks import announce, gold, pipeline
 from luigi_traffic.warehouse.consumed_events import ConsumedEvents
 
@@ -47,26 +45,26 @@ class Options:
 
 def listen(options: Options) -> None:
     """Listen until SIGTERM, Ctrl-C or idleness. Raises `TrafficError`."""
-    chosen = parts().settings
+    chosen = current().settings
     if chosen.events.kind != "kafka":
         raise SettingsError(
             f"events.kind is {chosen.events.kind!r}: `luigi-traffic listen` reads from Kafka. Set "
             "events.kind to kafka, or use the stack profile (LUIGI_TRAFFIC_PROFILE=stack)."
         )
     check_task(options.task, options.first)
-    datasets = list(options.datasets) or sorted(plugins().datasets)
+    datasets = list(options.datasets) or sorted(current().plugins.datasets)
     # A name that no plugin provides is told here.
-    topic_by_dataset = {n: topic_of(plugins().dataset(n), chosen.events) for n in datasets}
+    topic_by_dataset = {n: topic_of(current().plugins.dataset(n), chosen.events) for n in datasets}
     topics = sorted(set(topic_by_dataset.values()))
     group = options.group or chosen.listen.group
-    decided = ConsumedEvents(parts().warehouse, group)
+    decided = ConsumedEvents(current().warehouse, group)
     decided.agree(filters(topic_by_dataset, options.task, options.first, options.luigi_arguments))
     ensure_topics(chosen.events, topics)
 
     def run(day: DayWanted) -> LuigiRun:
         return LuigiRun(words(options.task, day, options.luigi_arguments))
 
-    pulse = Heartbeat(home(), f"listen-{group}")
+    pulse = Heartbeat(current().home, f"listen-{group}")
     with stop_signal() as stop:
         stream = Stream(chosen.events, topics, group)
         logger.info("listening to %s as %s: %s", ", ".join(topics), group, options.task)
@@ -77,7 +75,7 @@ def listen(options: Options) -> None:
                 DeadLetters(chosen.events, chosen.listen, group).send,
                 run,
                 chosen.listen,
-                Wanted(plugins().datasets, datasets, options.first),
+                Wanted(current().plugins.datasets, datasets, options.first),
                 stop,
                 chosen.pipeline.run_timeout_hours * 3600,
                 pulse,

@@ -16,9 +16,9 @@ import yaml
 
 from luigi_traffic.commands.output import text
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins.loading import Plugins, plugins
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.project import current
 from luigi_traffic.scaffold import write_package
-from luigi_traffic.settings.keys import settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def new(kind: Kind, name: str, folder: Path | None = None) -> Made:
     taken.
     """
     check_name(kind, name)
-    found = plugins()
+    found = current().plugins
     _refuse_what_is_taken(kind, name, found)
     target = (folder or Path(name)).expanduser().resolve()
     run = _run(kind, name, found)
@@ -129,7 +129,7 @@ def _refuse_what_is_taken(kind: Kind, name: str, found: Plugins) -> None:
 
 def _run(kind: Kind, name: str, found: Plugins) -> str:
     """The command of a short run, with the other part as the settings have it, or the first."""
-    chosen = settings().pipeline
+    chosen = current().settings.pipeline
     parts = {
         "dataset": _other(chosen.dataset, found.datasets) or "DATASET",
         "model": _other(chosen.model, found.models) or "MODEL",

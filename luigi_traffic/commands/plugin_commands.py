@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from luigi_traffic.errors import PluginError, TrafficError
 from luigi_traffic.plugins.isolation import Found
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import Project, current
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -25,12 +23,16 @@ class Added:
     function: Callable[..., Any]
 
 
-@cache
 def added_commands() -> list[Added]:
     """All commands of plugins; a plugin whose hook fails is named in the log and left out."""
+    project = current()
+    return project.keep(Added, lambda: _added(project))
+
+
+def _added(project: Project) -> list[Added]:
     found: list[Added] = []
-    known = plugins()
-    seconds = settings().plugins.timeout_seconds
+    known = project.plugins
+    seconds = project.settings.plugins.timeout_seconds
     for hook in known.manager.hook.luigi_traffic_commands.get_hookimpls():
         try:
             origin = next(p for p in known.found if p.name == hook.plugin_name)

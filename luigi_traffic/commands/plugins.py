@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.plugin_commands import added_commands
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def rows() -> list[Row]:
     """One row a plugin: name, distribution, version, state, problem, datasets, models, commands."""
-    found = plugins()
+    found = current().plugins
     commands = added_commands()
     listed = []
     for plugin in found.found:

@@ -10,8 +10,7 @@ from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SettingsError, TrafficError
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 from luigi_traffic.tasks.raw import Asked, IngestRaw
 
 if TYPE_CHECKING:
@@ -29,9 +28,9 @@ def rows(dataset: str | None, first: date | None, last: date | None) -> list[Row
     Without `last`: the newest day that is over and has settled; without `first`: the setting
     `ingest.recheck_days` of days. Raises `SettingsError` for a range that is none.
     """
-    name = plugins().dataset(dataset or settings().pipeline.dataset).name
-    to = last or last_settled_day(plugins().dataset(name))
-    begin = first or to - timedelta(days=settings().ingest.recheck_days - 1)
+    name = current().plugins.dataset(dataset or current().settings.pipeline.dataset).name
+    to = last or last_settled_day(current().plugins.dataset(name))
+    begin = first or to - timedelta(days=current().settings.ingest.recheck_days - 1)
     if first and begin > to:
         raise SettingsError(f"--from {begin} is after --to {to}")
     if is_new():

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.processes import services
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +19,13 @@ def up() -> list[Row]:
     """Start what is not up yet; one row a service: name, url, pid, started, log."""
     rows: list[Row] = []
     for name in (services.LUIGID, services.MLFLOW):
-        if name == services.MLFLOW and settings().tracking_uri.startswith(("http://", "https://")):
-            url = services.ui_url()
+        if name == services.MLFLOW and current().settings.tracking_uri.startswith(
+            ("http://", "https://")
+        ):
+            url = current().services.ui_url()
             rows.append({"name": name, "url": url, "pid": None, "started": False, "log": None})
             continue
-        service, fresh = services.start(name)
+        service, fresh = current().services.start(name)
         rows.append(
             {
                 "name": name,
@@ -32,7 +33,7 @@ def up() -> list[Row]:
                 "pid": service.pid,
                 "port": service.port,
                 "started": fresh,
-                "log": str(services.log_file(name)),
+                "log": str(current().services.log_file(name)),
             }
         )
     return rows
@@ -62,14 +63,14 @@ def luigi_command(rows: Sequence[Row]) -> str:
 def down() -> list[Row]:
     """Stop what this home started; one row a service: name, stopped."""
     rows = [
-        {"name": name, "stopped": services.stop(name)}
+        {"name": name, "stopped": current().services.stop(name)}
         for name in (services.MLFLOW, services.LUIGID)
     ]
     return [*rows, {"name": "postgresql", "stopped": _stop_database()}]
 
 
 def _stop_database() -> bool:
-    folder = home() / "postgres"
+    folder = current().home / "postgres"
     if not (folder / "server.json").exists():
         return False
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
@@ -82,4 +83,4 @@ def draw_down(rows: Sequence[Row], console: Console) -> None:
     names = {"postgresql": "embedded PostgreSQL", "luigid": "luigid", "mlflow": "MLflow UI"}
     stopped = [names[row["name"]] for row in rows if row["stopped"]]
     told = f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"
-    console.print(text(f"{told} ({home()})"), soft_wrap=True)
+    console.print(text(f"{told} ({current().home})"), soft_wrap=True)

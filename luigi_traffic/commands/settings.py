@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from luigi_traffic.commands.output import Row, plain, text
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import layers, settings
-from luigi_traffic.settings.reading import home, profile, validated
+from luigi_traffic.project import current
+from luigi_traffic.settings.reading import validated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +31,9 @@ def rows() -> list[Row]:
 
     Keys of datasets and models are those of the plugins that loaded, with their defaults.
     """
-    chosen = settings()
+    chosen = current().settings
     found = list(_section("", chosen, {"datasets", "models"}))
-    loaded = plugins()
+    loaded = current().plugins
     for kind, classes, given in (
         ("datasets", {n: c.Settings for n, c in loaded.datasets.items()}, chosen.datasets),
         ("models", {n: c.Config for n, c in loaded.models.items()}, chosen.models),
@@ -43,7 +42,7 @@ def rows() -> list[Row]:
             prefix = f"{kind}.{name}"
             if name in classes:
                 model: type[BaseModel] = classes[name]  # type: ignore[assignment]
-                values = validated(model, given.get(name, {}), prefix, layers())
+                values = validated(model, given.get(name, {}), prefix, current().layers)
                 found += _section(prefix, values, set())
             else:
                 found += _values(prefix, given[name], "no loaded plugin provides it")
@@ -67,8 +66,10 @@ def draw(rows: Sequence[Row], console: Console) -> None:
             value.append(f"  ← {_near(row['set_in'])}", style="cyan")
         shown.add_row(text(row["key"]), value)
     console.print(shown)
-    console.print(text(f"\nprofile {profile()}, home {home()}; looked in, last wins:"))
-    for place in layers().places:
+    console.print(
+        text(f"\nprofile {current().profile}, home {current().home}; looked in, last wins:")
+    )
+    for place in current().layers.places:
         console.print(text(f"  {_near(place)}"), soft_wrap=True)
 
 
@@ -99,7 +100,7 @@ def _row(key: str, value: Any, description: str | None) -> Row:
     return {
         "key": key,
         "value": masked(key, plain(value)),
-        "set_in": layers().origin.get(key, DEFAULT),
+        "set_in": current().layers.origin.get(key, DEFAULT),
         "description": description,
     }
 

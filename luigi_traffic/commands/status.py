@@ -13,9 +13,7 @@ from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.trained_model import Trained
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
@@ -57,20 +55,20 @@ def rows(dataset: str | None, wanted: Range) -> list[Row]:
     Without `dataset`: all that have anything. One listing a stage, whatever the days.
     """
     if dataset:
-        plugins().dataset(dataset)  # an unknown one is told with the nearest name
+        current().plugins.dataset(dataset)  # an unknown one is told with the nearest name
     if is_new():
         return []
     found: list[Row] = []
-    with parts().catalog.snapshot():
-        ledger_view.forget()
+    with current().catalog.snapshot():
+        ledger_view().forget()
         for name in [dataset] if dataset else _with_anything():
             found += _DatasetStatus(name).rows(wanted)
     return found
 
 
 def _with_anything() -> list[str]:
-    known = sorted(plugins().datasets)
-    return [n for n in known if parts().catalog.days("raw", n)]
+    known = sorted(current().plugins.datasets)
+    return [n for n in known if current().catalog.days("raw", n)]
 
 
 class _DatasetStatus:
@@ -98,10 +96,10 @@ class _DatasetStatus:
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""
         targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE)
-        parts().catalog.manifests(entry for target in targets if (entry := target.entry()))
+        current().catalog.manifests(entry for target in targets if (entry := target.entry()))
 
     def _known(self) -> list[date]:
-        catalog = parts().catalog
+        catalog = current().catalog
         days = {day for stage in LAKE for day in catalog.days(stage, self.dataset)}
         return sorted(days | {date.fromisoformat(part) for part in self.gold})
 
@@ -127,7 +125,7 @@ class _DatasetStatus:
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
     def _last(self, known: list[date], first: date | None, span: timedelta) -> date:
-        yesterday = last_settled_day(plugins().dataset(self.dataset))
+        yesterday = last_settled_day(current().plugins.dataset(self.dataset))
         begin = first or yesterday - span
         if not known or any(begin <= day <= yesterday for day in known[-1:]):
             return yesterday
@@ -152,10 +150,10 @@ class _DatasetStatus:
         if not records or chain.raw():
             return False, None
         record = records[-1]
-        said = parts().catalog.manifest(record).details["reason"]
+        said = current().catalog.manifest(record).details["reason"]
         if chain.absent():
             return True, f"left out: {said}"
-        policy = settings().missing_days.policy
+        policy = current().settings.missing_days.policy
         after = (
             "missing_days.policy is fail"
             if policy == "fail"
@@ -167,14 +165,14 @@ class _DatasetStatus:
         target = LakePartition(stage, self.dataset, chain.day)
         entry = target.entry()
         if entry:
-            manifest = parts().catalog.manifest(entry)
+            manifest = current().catalog.manifest(entry)
             return self._row(
                 stage, chain.day, DONE, True, partition_id=entry.partition_id,
                 rows=None if stage == "announce" else manifest.rows_out,
                 seconds=manifest.seconds or None, committed_at=manifest.committed_at,
                 reason=_noted(manifest.quality),
             )  # fmt: skip
-        others = parts().catalog.day(stage, self.dataset, chain.day).commits
+        others = current().catalog.day(stage, self.dataset, chain.day).commits
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
 
     def _gold(self, chain: DayChain, absent: bool, reason: str | None) -> Row:

@@ -15,7 +15,7 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.damage import file_damage
 from luigi_traffic.lake.entries import ROOT, Entry, by_day
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.ledger import LedgerRow
 
@@ -42,7 +42,7 @@ def verify(dataset: str | None, *, deep: bool, mark: bool) -> Verified:
     """
     if is_new():
         return Verified(0, [])
-    lake, store, catalog = _Lake(dataset), parts().store, parts().catalog
+    lake, store, catalog = _Lake(dataset), current().store, current().catalog
     looked_at, damaged = 0, []
     for entry, manifest in _shown(lake.commits, "files"):
         looked_at += 1
@@ -88,7 +88,7 @@ class _Lake:
 
     @cached_property
     def commits(self) -> list[tuple[Entry, Manifest]]:
-        infos = list(parts().store.list(f"{ROOT}/"))
+        infos = list(current().store.list(f"{ROOT}/"))
         places: dict[str, list[Any]] = {}
         for info in infos:
             places.setdefault("/".join(info.key.split("/")[:3]), []).append(info)
@@ -99,14 +99,16 @@ class _Lake:
             for entry in day.commits
             if self._dataset in (None, entry.dataset)
         ]
-        return list(zip(entries, parts().catalog.manifests(entries), strict=True))
+        return list(zip(entries, current().catalog.manifests(entries), strict=True))
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Key → bytes: one listing a stage of a dataset."""
         prefixes = {m.prefix for _, m in self.commits if m.files}
         folders = {"/".join(Attempt(p).prefix.split("/")[:-3]) for p in prefixes}
-        return {i.key: i.size for place in sorted(folders) for i in parts().store.list(f"{place}/")}
+        return {
+            i.key: i.size for place in sorted(folders) for i in current().store.list(f"{place}/")
+        }
 
 
 def _row(

@@ -6,8 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from luigi_traffic.parts import parts
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 
@@ -21,7 +20,7 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
     from luigi_traffic.training.bundle import intact
     from luigi_traffic.training.registry import ModelLost, has_bundle, load_version
 
-    uri, damage = parts().settings.tracking_uri, {}
+    uri, damage = current().settings.tracking_uri, {}
     for part, row in live.items():
         name, version, digest = (row.details[key] for key in ("name", "version", "digest"))
         if not has_bundle(uri, name, version):
@@ -39,6 +38,6 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
 
 
 def _scratch() -> Path:
-    folder = home() / "tmp"
+    folder = current().home / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -15,13 +15,11 @@ import psycopg2
 
 from luigi_traffic.commands.warehouse import is_new, nothing_yet
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.parts import parts
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.processes.postgres.postgres_wheel import Binaries
 from luigi_traffic.processes.postgres.server_record import ServerRecord
 from luigi_traffic.processes.postgres.server_user import ServerUser
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.warehouse.dsn import Dsn
 
 
@@ -37,16 +35,16 @@ def restore(file: Path) -> str:
     """Read it into an empty warehouse; what to tell."""
     server = _embedded()
     read(server, file.absolute())
-    parts().warehouse.migrate()
-    return f"restored the warehouse of {home()} from {file}"
+    current().warehouse.migrate()
+    return f"restored the warehouse of {current().home} from {file}"
 
 
 def _embedded() -> EmbeddedServer:
-    if settings().warehouse.kind != "embedded":
+    if current().settings.warehouse.kind != "embedded":
         raise SettingsError(
             "setting 'warehouse.kind' is 'server': dump that server with its own pg_dump."
         )
-    return EmbeddedServer(home() / "postgres")
+    return EmbeddedServer(current().home / "postgres")
 
 
 def write(server: EmbeddedServer, file: Path) -> int:

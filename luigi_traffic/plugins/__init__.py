@@ -9,6 +9,6 @@ def __getattr__(name: str) -> Any:
     """`plugins`, which models that were registered before this was a package import from here."""
     if name != "plugins":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from luigi_traffic.plugins.loading import plugins
+    from luigi_traffic.project import current
 
-    return plugins
+    return lambda: current().plugins

@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from luigi_traffic.errors import PluginError, TrafficError
+from luigi_traffic.errors import PluginError, TrafficError, missing_extra
 
 T = TypeVar("T")
 
@@ -59,6 +59,8 @@ def guarded(origin: Found, what: str, function: Callable[[], T], seconds: float)
     if isinstance(error, TrafficError):
         raise error
     if error is not None:
+        if missing := missing_extra(error):
+            raise PluginError(f"{origin}: {missing}") from error
         told = str(error) or "no message"
         raise PluginError(f"{origin}: {what} raised {type(error).__name__}: {told}") from error
     return cast(T, done["value"])

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -30,8 +30,8 @@ from luigi_traffic.plugins.checks import check_api, check_marked, checked
 from luigi_traffic.plugins.hookspecs import PROJECT
 from luigi_traffic.plugins.isolation import Found, guarded
 from luigi_traffic.plugins.stray_settings import Stray, strays
-from luigi_traffic.settings.keys import PluginsSettings, layers, settings
-from luigi_traffic.settings.reading import validated
+from luigi_traffic.settings.keys import PluginsSettings, Settings
+from luigi_traffic.settings.reading import Layers, validated
 from luigi_traffic.yaml_dataset import loading
 
 logger = logging.getLogger("luigi_traffic")
@@ -41,9 +41,11 @@ _HOOKS = [name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")]
 
 @dataclass
 class Plugins:
-    """The plugins of this process and what they provide."""
+    """The plugins of a home and what they provide."""
 
     manager: pluggy.PluginManager
+    settings: Settings
+    layers: Layers
     found: list[Found] = field(default_factory=list)
     datasets: dict[str, type[Dataset]] = field(default_factory=dict)
     models: dict[str, type[Model]] = field(default_factory=dict)
@@ -55,14 +57,15 @@ class Plugins:
     refused: dict[str, TrafficError] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, wanted: PluginsSettings) -> Plugins:
+    def load(cls, settings: Settings, layers: Layers) -> Plugins:
         """Import and register all plugins that are not disabled."""
+        wanted = settings.plugins
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(hookspecs)
         if os.environ.get("LUIGI_TRAFFIC_TRACE_PLUGINS"):
             manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
             manager.enable_tracing()
-        plugins = cls(manager)
+        plugins = cls(manager, settings, layers)
         points = entry_points(group=PROJECT)
         for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
             dist = point.dist
@@ -75,7 +78,7 @@ class Plugins:
                 name = file.parent.name if file.name == "__init__.py" else file.stem
                 origin = Found(name, str(file), "in a folder")
                 plugins._register(origin, partial(_module, file, name), wanted)
-        for name, values in settings().datasets.items():
+        for name, values in settings.datasets.items():
             if loading.declares(values):
                 plugins._declare(name, values, wanted)
         for stray in plugins.strays():
@@ -84,19 +87,19 @@ class Plugins:
 
     def strays(self) -> list[Stray]:
         """Sections of the settings whose dataset or model nothing provides."""
-        sections = settings()
+        sections = self.settings
         return [
             stray
             for kind, given, known in (
                 ("dataset", sections.datasets, self.datasets),
                 ("model", sections.models, self.models),
             )
-            for stray in strays(kind, given, {*known, *self.contested}, self.found, layers())
+            for stray in strays(kind, given, {*known, *self.contested}, self.found, self.layers)
         ]
 
     def _declare(self, name: str, values: dict[str, Any], wanted: PluginsSettings) -> None:
         """A dataset of a file of settings; a wrong one is told when it is asked for."""
-        file = loading.file_of(name, layers())
+        file = loading.file_of(name, self.layers)
         origin = Found(name, file, "declared")
         if {name, file} & set(wanted.disabled):
             self.found.append(replace(origin, disabled=True))
@@ -109,7 +112,7 @@ class Plugins:
                     f"({other.name}). Rename the file, remove its key {loading.KEY!r}, or add the "
                     "plugin to plugins.disabled."
                 )
-            found = loading.declared(name, values, layers())
+            found = loading.declared(name, values, self.layers)
             checked(file, found, Dataset)
             self.datasets[name] = found
         except TrafficError as e:
@@ -191,13 +194,13 @@ class Plugins:
         if name in self.refused:
             raise self.refused[name]
         cls = self._wanted("dataset", name, self.datasets)
-        values = settings().datasets.get(name, {})
-        return cls(validated(cls.Settings, values, f"datasets.{name}", layers()))
+        values = self.settings.datasets.get(name, {})
+        return cls(validated(cls.Settings, values, f"datasets.{name}", self.layers))
 
     def call(self, dataset: Dataset, method: str, function: Callable[[], T]) -> T:
         """`function()`, which calls that method of a dataset: guarded, see `isolation`."""
         origin = self.provider.get(dataset.name, Found(dataset.name, type(dataset).__module__, "?"))
-        return guarded(origin, method, function, settings().plugins.timeout_seconds)
+        return guarded(origin, method, function, self.settings.plugins.timeout_seconds)
 
     def model(self, name: str) -> Model:
         """The model of that name."""
@@ -206,7 +209,9 @@ class Plugins:
     def model_config(self, name: str, overrides: dict[str, Any]) -> ModelConfig:
         """The model's hyperparameters: conf/models/<name>.yml with `overrides` laid over."""
         model = self._wanted("model", name, self.models)
-        base = validated(model.Config, settings().models.get(name, {}), f"models.{name}", layers())
+        base = validated(
+            model.Config, self.settings.models.get(name, {}), f"models.{name}", self.layers
+        )
         try:
             return model.Config.model_validate(base.model_dump() | overrides)
         except ValidationError as e:
@@ -219,14 +224,14 @@ class Plugins:
                     else f" (given: {problem['input']!r})"
                 )
                 problems.append(f"--training: {key}: {problem['msg']}.{hint}")
-            told = f"overrides models.{name}; looked in, last wins:{layers().looked_in()}"
+            told = f"overrides models.{name}; looked in, last wins:{self.layers.looked_in()}"
             raise SettingsError("\n".join([*problems, f"  {told}\n    - --training"])) from None
 
     def _wanted(self, kind: str, name: str, known: dict[str, T]) -> T:
         if not name:
             raise SettingsError(
                 f"no {kind} is given. Give --{kind} NAME or set pipeline.{kind} "
-                f"({layers().variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
+                f"({self.layers.variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
             )
         if name in self.contested:
             by = " and by ".join(f"{p.distribution} ({p.name})" for p in self.contested[name])
@@ -245,7 +250,7 @@ class Plugins:
                for p in self.found if p.disabled]  # fmt: skip
         declare = ""
         if kind == "dataset":
-            has = "has no key" if name in settings().datasets else "may declare it by the key"
+            has = "has no key" if name in self.settings.datasets else "may declare it by the key"
             declare = f"\n  conf/datasets/{name}.yml {has} {loading.KEY!r}: docs/yaml-dataset.md."
         raise PluginError(
             f"no plugin provides the {kind} {name!r}.{did_you_mean(name, known)}"
@@ -265,9 +270,3 @@ def _module(file: Path, name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-@cache
-def plugins() -> Plugins:
-    """The plugins of this process, loaded once."""
-    return Plugins.load(settings().plugins)

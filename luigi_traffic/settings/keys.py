@@ -7,11 +7,10 @@ conf/datasets/*.yml, conf/models/*.yml → environment `LUIGI_TRAFFIC__SECTION__
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.reading import Layers, home, validated
@@ -278,7 +277,7 @@ class MissingDaysSettings(Section):
 
 
 class Settings(Section):
-    """All settings of one process."""
+    """All settings of one home."""
 
     pipeline: PipelineSettings = PipelineSettings()
     plugins: PluginsSettings = PluginsSettings()
@@ -293,31 +292,32 @@ class Settings(Section):
     datasets: dict[str, dict[str, Any]] = {}
     models: dict[str, dict[str, Any]] = {}
 
+    #: The folder that they are of.
+    _home: Path = PrivateAttr(default_factory=home)
+
+    @property
+    def home(self) -> Path:
+        """The folder of all local state."""
+        return self._home
+
     @property
     def lake_path(self) -> Path:
         """The local lake's folder."""
-        return self.lake.path or home() / "lake"
+        return self.lake.path or self.home / "lake"
 
     @property
     def tracking_uri(self) -> str:
         """The MLflow tracking URI."""
-        return self.tracking.uri or f"sqlite:///{home() / 'mlflow' / 'mlflow.db'}"
+        return self.tracking.uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
 
 
-@cache
-def layers() -> Layers:
-    """The layers of this process, read once."""
-    return Layers.read()
-
-
-@cache
-def settings() -> Settings:
-    """The settings of this process, read once.
+def read_settings(found: Layers, home: Path) -> Settings:
+    """The settings of a home from their layers.
 
     Raises `SettingsError` that names the key, the place it was set and what was expected there.
     """
-    found = layers()
     chosen = validated(Settings, found.values, "", found)
+    chosen._home = home
     for path, reason in _needed(chosen):
         section, _, key = path.partition(".")
         if not getattr(getattr(chosen, section), key):
@@ -349,9 +349,3 @@ def _needed(chosen: Settings) -> list[tuple[str, str]]:
     if chosen.spark.remote:
         needed.append(("spark.token", "spark.remote is a Connect server"))
     return needed
-
-
-def reset() -> None:
-    """Forget what was read: for tests that change the environment."""
-    settings.cache_clear()
-    layers.cache_clear()

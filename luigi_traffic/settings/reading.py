@@ -54,9 +54,8 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def unread() -> list[Path]:
+def unread(folder: Path) -> list[Path]:
     """YAML files in folders of the folder of settings that nobody reads."""
-    folder = conf_folder()
     read = {file for section in SECTIONS for file in _files(folder / section).values()}
     return sorted(
         file
@@ -82,25 +81,24 @@ class Layers:
         return PREFIX + path.replace(".", "__").upper()
 
     @classmethod
-    def read(cls) -> Layers:
-        """All layers of this process, in order."""
+    def read(cls, folder: Path, profile: str, environ: Mapping[str, str]) -> Layers:
+        """All layers, in order: files of the folder of settings, then the environment."""
         found = cls()
-        folder = conf_folder()
         files = _files(folder)
         found._file(files.get("base", folder / "base.yml"), ())
-        profile_file = files.get(profile(), folder / f"{profile()}.yml")
-        if not profile_file.is_file() and profile() != "local":
+        profile_file = files.get(profile, folder / f"{profile}.yml")
+        if not profile_file.is_file() and profile != "local":
             known = {*files} - {"base"}
             raise SettingsError(
-                f"LUIGI_TRAFFIC_PROFILE={profile()}: the file {profile_file} does not exist. Run "
-                "in the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path."
-                + did_you_mean(profile(), known)
+                f"LUIGI_TRAFFIC_PROFILE={profile}: the file {profile_file} does not exist. Run in "
+                "the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path."
+                + did_you_mean(profile, known)
             )
         found._file(profile_file, ())
         for section in SECTIONS:
             for name, file in _files(folder / section).items():
                 found._file(file, (section, name))
-        found._environment(os.environ)
+        found._environment(environ)
         return found
 
     def _file(self, file: Path, under: tuple[str, ...]) -> None:

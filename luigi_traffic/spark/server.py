@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from luigi_traffic.errors import SettingsError, TrafficError
-from luigi_traffic.settings.keys import Settings, settings
-from luigi_traffic.settings.reading import Layers, home
+from luigi_traffic.project import current
+from luigi_traffic.settings.keys import Settings
+from luigi_traffic.settings.reading import Layers
 from luigi_traffic.spark import s3a
 from luigi_traffic.spark.session import server_properties
 
@@ -59,7 +60,7 @@ def _escaped(value: str) -> str:
 def main() -> NoReturn:
     """Become the server; exit 1 with a message where the settings do not allow it."""
     try:
-        command, environment = prepare(settings(), home() / "services" / "spark")
+        command, environment = prepare(current().settings, current().home / "services" / "spark")
     except TrafficError as e:
         sys.exit(f"error: {e}")
     os.execve(command[0], command, {**os.environ, **environment})  # noqa: S606

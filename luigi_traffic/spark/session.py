@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.settings.keys import Settings, SparkSettings, settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
+from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark import s3a
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def properties(whole: Settings) -> dict[str, str]:
     """The properties of a session with a JVM of its own; `spark.conf` of the settings wins."""
     chosen = whole.spark
     log4j = files("luigi_traffic.spark") / "log4j2.properties"
-    scratch = home() / "tmp" / "spark"
+    scratch = whole.home / "tmp" / "spark"
     return {
         "spark.master": chosen.master,
         "spark.app.name": "luigi_traffic",
@@ -118,7 +118,7 @@ def session() -> SparkSession:
     Luigi forks its workers: a session of the parent does not work in the child.
     """
     if os.getpid() not in _sessions:
-        _sessions[os.getpid()] = start(settings())
+        _sessions[os.getpid()] = start(current().settings)
     return _sessions[os.getpid()]
 
 
@@ -153,7 +153,7 @@ def start(whole: Settings) -> SparkSession:
     for name in _CHOOSE_CONNECT:
         os.environ.pop(name, None)
     s3a.put_credentials(whole.lake, os.environ)
-    (home() / "tmp" / "spark").mkdir(parents=True, exist_ok=True)
+    (whole.home / "tmp" / "spark").mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder
     for key, value in properties(whole).items():
         builder = builder.config(key, value)

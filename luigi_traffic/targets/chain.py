@@ -12,8 +12,7 @@ from luigi_traffic.api.source import Source
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.lake.entries import DayEntries, Entry
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe, canonical_json, short_hash
 from luigi_traffic.targets.stage_settings import dataset_for
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -39,31 +38,33 @@ class Lineage:
     @cached_property
     def source(self) -> Source:
         """Where the dataset's bytes come from."""
-        return plugins().call(self.dataset, "source()", self.dataset_for("raw").source)
+        return current().plugins.call(self.dataset, "source()", self.dataset_for("raw").source)
 
     @cached_property
     def address(self) -> str:
         """Hash of where today's settings ask for the bytes: provenance, part of no recipe."""
         source = self.source  # a call of its own, with a time limit of its own
-        said = plugins().call(self.dataset, "source().address()", lambda: source.address())
+        said = current().plugins.call(self.dataset, "source().address()", lambda: source.address())
         return short_hash(canonical_json(said))
 
     @cached_property
     def graph(self) -> LinkGraph | None:
         """The graph, read once: what gold joins is what its recipe names."""
-        return plugins().call(self.dataset, "graph()", self.dataset_for("gold").graph)
+        return current().plugins.call(self.dataset, "graph()", self.dataset_for("gold").graph)
 
     @cached_property
     def raw(self) -> Recipe:
         """What makes text of the bytes."""
         source = self.source
-        said = plugins().call(self.dataset, "source().recipe()", lambda: source.recipe())
+        said = current().plugins.call(self.dataset, "source().recipe()", lambda: source.recipe())
         return self._recipe("raw", {"source": said, "version": self.dataset.source_version})
 
     @cached_property
     def announce(self) -> Recipe:
         """The topic."""
-        return self._recipe("announce", {"topic": topic_of(self.dataset, parts().settings.events)})
+        return self._recipe(
+            "announce", {"topic": topic_of(self.dataset, current().settings.events)}
+        )
 
     @cached_property
     def bronze(self) -> Recipe:
@@ -93,10 +94,10 @@ class Lineage:
         return Recipe(stage, self.dataset.name, {"core": STAGE_VERSIONS[stage], **terms})
 
 
-@cache
 def lineage(dataset: str) -> Lineage:
-    """The recipes of that dataset, made once a process."""
-    return Lineage(plugins().dataset(dataset))
+    """The recipes of that dataset, made once a project."""
+    project = current()
+    return project.keep((Lineage, dataset), lambda: Lineage(project.plugins.dataset(dataset)))
 
 
 class DayChain:
@@ -113,7 +114,7 @@ class DayChain:
         # A day that counts as absent is not asked for again with every question.
         if kept or self._rests():
             return kept
-        return parts().catalog.live("raw", self.name, self.day, self.lineage.raw.hash)
+        return current().catalog.live("raw", self.name, self.day, self.lineage.raw.hash)
 
     def raw(self) -> Entry | None:
         """The live generation, if it came from the address that today's settings name, or was
@@ -131,10 +132,10 @@ class DayChain:
 
     @staticmethod
     def _address(entry: Entry) -> str:
-        return str(parts().catalog.manifest(entry).details["address"])
+        return str(current().catalog.manifest(entry).details["address"])
 
     def _entries(self) -> DayEntries:
-        return parts().catalog.day("raw", self.name, self.day)
+        return current().catalog.day("raw", self.name, self.day)
 
     def absent(self) -> Entry | None:
         """The record that this day is left out, None if there is data or it counts no more.
@@ -150,7 +151,7 @@ class DayChain:
         absent each time it was asked: a file can be late by months, so no day is absent for good,
         least of all at the first look.
         """
-        policy = parts().settings.missing_days
+        policy = current().settings.missing_days
         if policy.policy == "fail":
             return None
         records = self.absences()
@@ -174,11 +175,11 @@ class DayChain:
         raw = self.raw()
         if raw is None:
             return None
-        current = parts().catalog.manifest(raw).partition_id
+        made = current().catalog.manifest(raw).partition_id
         if stage == "raw":
-            return current
+            return made
         if stage == "announce":
-            return self.lineage.announce.partition_id([current])
+            return self.lineage.announce.partition_id([made])
         for name in STAGES[2 : STAGES.index(stage) + 1]:
-            current = self.recipe(name).partition_id([current])
-        return current
+            made = self.recipe(name).partition_id([made])
+        return made

@@ -10,7 +10,7 @@ from luigi_traffic.errors import DamageError
 from luigi_traffic.lake.damage import file_damage
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import DayChain
 
 
@@ -29,7 +29,7 @@ class LakePartition(luigi.Target):
         if wanted is None:
             return None
         recipe = self.chain.recipe(self.stage)
-        return parts().catalog.live(
+        return current().catalog.live(
             self.stage, self.chain.name, self.chain.day, recipe.hash, wanted
         )
 
@@ -43,7 +43,7 @@ class LakePartition(luigi.Target):
 
     def manifest(self) -> Manifest:
         """What it holds. Raises `FileNotFoundError` if it is not committed."""
-        return parts().catalog.manifest(self._committed())
+        return current().catalog.manifest(self._committed())
 
     def whole(self) -> Manifest:
         """As `manifest`, for those who read its files: they are there as they were committed.
@@ -52,10 +52,10 @@ class LakePartition(luigi.Target):
         makes the partition anew.
         """
         entry = self._committed()
-        manifest = parts().catalog.manifest(entry)
-        damage = file_damage(parts().store, manifest)
+        manifest = current().catalog.manifest(entry)
+        damage = file_damage(current().store, manifest)
         if damage:
-            parts().catalog.void(entry, "; ".join(damage))
+            current().catalog.void(entry, "; ".join(damage))
             raise DamageError(
                 f"{self.stage} of {self.chain.name} {self.chain.day} is not what was committed: "
                 f"{'; '.join(damage)}. It now counts as missing: run again, and it is made again."

@@ -10,8 +10,7 @@ from typing import Any
 
 from luigi_traffic.api.model import ModelConfig
 from luigi_traffic.errors import SourceAbsent
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -36,12 +35,12 @@ class TrainingPlan:
     @cached_property
     def config(self) -> ModelConfig:
         """The checked configuration. Raises `SettingsError`."""
-        return plugins().model_config(self.model, self.training)
+        return current().plugins.model_config(self.model, self.training)
 
     @cached_property
     def recipe(self) -> Recipe:
         """Model, version, configuration and window."""
-        model = plugins().model(self.model)
+        model = current().plugins.model(self.model)
         # Where the numbers are computed is no part of what is computed.
         config = self.config.model_dump(mode="json", exclude={"device"})
         terms = {
@@ -68,7 +67,7 @@ class TrainingPlan:
 
     def absent_days(self) -> dict[str, str]:
         """Days of the window that are left out, with the reason the source gave."""
-        catalog = parts().catalog
+        catalog = current().catalog
         records = {day: DayChain(self.dataset, day).absent() for day in self.days}
         return {
             day.isoformat(): catalog.manifest(entry).details["reason"]
@@ -78,7 +77,7 @@ class TrainingPlan:
 
     def refuse_too_many_absent(self) -> None:
         """Raise `SourceAbsent` where more days are left out than `missing_days.max` allows."""
-        absent, most = self.absent_days(), parts().settings.missing_days.max
+        absent, most = self.absent_days(), current().settings.missing_days.max
         if len(absent) > most:
             raise SourceAbsent(
                 f"{self.dataset}: {len(absent)} of {self.window_days} days are absent "

@@ -6,7 +6,7 @@ from datetime import date
 
 import luigi
 
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import DayChain
 
 
@@ -22,7 +22,7 @@ class LedgerView:
         if (stage, dataset) not in self._known:
             self._known[stage, dataset] = self._read(stage, dataset)
         known = self._known[stage, dataset]
-        if known.get(part) != partition_id and not parts().catalog.planning:
+        if known.get(part) != partition_id and not current().catalog.planning:
             known[part] = self._read_part(stage, dataset, part)
         return known.get(part) == partition_id
 
@@ -34,18 +34,20 @@ class LedgerView:
     def _read(stage: str, dataset: str) -> dict[str, str | None]:
         from luigi_traffic.warehouse import ledger
 
-        with parts().warehouse.connect() as connection:
+        with current().warehouse.connect() as connection:
             return dict(ledger.current_ids(connection, stage, dataset))
 
     @staticmethod
     def _read_part(stage: str, dataset: str, part: str) -> str | None:
         from luigi_traffic.warehouse import ledger
 
-        with parts().warehouse.connect() as connection:
+        with current().warehouse.connect() as connection:
             return ledger.current_id(connection, stage, dataset, part)
 
 
-ledger_view = LedgerView()
+def ledger_view() -> LedgerView:
+    """The view of the current project's ledger."""
+    return current().keep(LedgerView, LedgerView)
 
 
 class GoldPartition(luigi.Target):
@@ -59,7 +61,7 @@ class GoldPartition(luigi.Target):
         wanted = self.chain.id("gold")
         if wanted is None:
             return self.chain.absent() is not None
-        return ledger_view.holds("gold", self.chain.name, self.chain.day.isoformat(), wanted)
+        return ledger_view().holds("gold", self.chain.name, self.chain.day.isoformat(), wanted)
 
     def absent(self) -> bool:
         """Whether the day is left out."""
@@ -77,6 +79,6 @@ class LedgerPartition(luigi.Target):
 
     def exists(self) -> bool:
         """Live in the ledger. An id of None cannot be known yet: its inputs are missing."""
-        return self.partition_id is not None and ledger_view.holds(
+        return self.partition_id is not None and ledger_view().holds(
             self.stage, self.dataset, self.part, self.partition_id
         )

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import luigi
 
+from luigi_traffic.errors import extras_named
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.stage_input import StageInput
@@ -43,7 +44,7 @@ class Stage(luigi.Task):
     def worker_timeout(self) -> None:  # type: ignore[override]
         """None. Luigi asks for it when it is about to run the task, before it looks whether what
         the task requires is complete: from there on another runner's commits must be seen."""
-        parts().catalog.begin_work()
+        current().catalog.begin_work()
 
     @property
     def lock_name(self) -> str:
@@ -66,11 +67,12 @@ class Stage(luigi.Task):
             self.tell("another runner is working on it: waiting")
             logger.info("%s: another runner is working on it, waiting", self.label)
 
-        limit = parts().settings.pipeline.stage_timeout_hours * 3600
-        parts().catalog.begin_work()
+        limit = current().settings.pipeline.stage_timeout_hours * 3600
+        current().catalog.begin_work()
         # A holder that works ends within this time; the commit decides if it goes on after it.
         with (
-            parts().warehouse.lock(self.lock_name, waiting, limit),
+            extras_named(),
+            current().warehouse.lock(self.lock_name, waiting, limit),
             time_limit(self.label, limit, "pipeline.stage_timeout_hours"),
         ):
             self._told = time.monotonic()
@@ -144,13 +146,13 @@ class DayStage(Stage):
     def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
         """Those of the days that are complete: one listing a stage for all of them."""
         make: Any = cls  # RangeDaily hands in a partial of the class
-        with parts().catalog.snapshot():
-            ledger_view.forget()
+        with current().catalog.snapshot():
+            ledger_view().forget()
             return [p for p in parameter_tuples if _task(make, p).complete()]
 
     def next_generation(self, recipe: Recipe, partition_id: str | None = None) -> int:
         """The number to commit the day's partition under; asked for before the work begins."""
-        return parts().catalog.next_generation(
+        return current().catalog.next_generation(
             self.stage, self.dataset, self.date, recipe.hash, partition_id
         )
 
@@ -159,10 +161,10 @@ class DayStage(Stage):
 
         `attempt` holds its data, None if it has none.
         """
-        if parts().catalog.commit(manifest):
+        if current().catalog.commit(manifest):
             return True
         if attempt is not None:
-            parts().catalog.discard(attempt)
+            current().catalog.discard(attempt)
         logger.info("%s: another runner committed it first", self.label)
         return False
 

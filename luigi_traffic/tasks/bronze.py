@@ -7,7 +7,7 @@ import logging
 from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
@@ -34,7 +34,7 @@ class Bronze(DayStage):
         from luigi_traffic.spark.session import session
 
         self.tell("parsing")
-        raw, dataset, catalog = given.upstream, given.dataset, parts().catalog
+        raw, dataset, catalog = given.upstream, given.dataset, current().catalog
         generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
             day=given.day,

@@ -8,10 +8,8 @@ from functools import partial
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DamageError, SourceAbsent
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Input, Recipe
-from luigi_traffic.settings.reading import home
 from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.warehouse import LedgerPartition
@@ -62,7 +60,7 @@ class Forecast(ModelStage):
         from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
         started = time.monotonic()
-        plan, warehouse = self.plan, parts().warehouse
+        plan, warehouse = self.plan, current().warehouse
         ids = plan.gold_ids() or {}
         if self.date.isoformat() not in ids:
             raise SourceAbsent(
@@ -76,7 +74,9 @@ class Forecast(ModelStage):
         self.tell("forecasting")
         try:
             folder = bundle_folder(
-                parts().settings.tracking_uri, model_row.details, home() / "models" / trained
+                current().settings.tracking_uri,
+                model_row.details,
+                current().home / "models" / trained,
             )
         except ModelLost as e:
             with warehouse.connect() as connection:
@@ -92,7 +92,7 @@ class Forecast(ModelStage):
             gold_ids=ids,
             folder=folder,
             digest=model_row.details["digest"],
-            get_model=plugins().model,
+            get_model=current().plugins.model,
             part=self.part,
             model=self.model,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import GoldPartition
 from luigi_traffic.tasks.base import DayStage
@@ -38,11 +38,11 @@ class Gold(DayStage):
         self.tell("joining neighbours, loading")
         silver = given.upstream
         frame = with_neighbours(
-            session(), read_partition(session(), parts().store, silver), given.graph
+            session(), read_partition(session(), current().store, silver), given.graph
         )
         table = gold_table(given.dataset.name, frame.columns)
-        with staging(parts().warehouse, table, f"{given.day:%Y%m%d}") as attempt:
-            copy_to(frame, parts().warehouse.dsn(), attempt.name, table.columns)
+        with staging(current().warehouse, table, f"{given.day:%Y%m%d}") as attempt:
+            copy_to(frame, current().warehouse.dsn(), attempt.name, table.columns)
             row = LedgerRow(
                 stage="gold",
                 dataset=given.dataset.name,

@@ -12,8 +12,7 @@ from luigi.parameter import OptionalParameterMixin
 
 from luigi_traffic.api.settled import last_settled_day, refuse_unsettled
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.forecast import Forecast
@@ -57,15 +56,15 @@ class FullPipeline(luigi.WrapperTask):
     @cached_property
     def plan(self) -> TrainingPlan:
         """The parameters with the defaults of the settings. Raises `TrafficError`."""
-        chosen = settings().pipeline
+        chosen = current().settings.pipeline
         if self.window_days < 0:
             raise SettingsError(f"--window-days {self.window_days}: expected 1 day or more")
-        dataset = plugins().dataset(self.dataset or chosen.dataset)
+        dataset = current().plugins.dataset(self.dataset or chosen.dataset)
         day = self.date or last_settled_day(dataset)
         refuse_unsettled(dataset, day)  # no day of the window is later
         return TrainingPlan(
             dataset=dataset.name,
-            model=plugins().model(self.model or chosen.model).name,
+            model=current().plugins.model(self.model or chosen.model).name,
             date=day,
             window_days=self.window_days or chosen.window_days,
             training=recursively_unfreeze(self.training),

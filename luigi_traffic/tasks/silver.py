@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
@@ -37,7 +37,7 @@ class Silver(DayStage):
         from luigi_traffic.spark.session import session
 
         self.tell("cleaning")
-        bronze, dataset, catalog = given.upstream, given.dataset, parts().catalog
+        bronze, dataset, catalog = given.upstream, given.dataset, current().catalog
         generation = self.next_generation(given.recipe, given.partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import luigi
 from luigi.freezing import recursively_unfreeze
 
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import LedgerPartition
@@ -37,7 +36,7 @@ class ModelStage(Stage):
         description="JSON object that overrides the model's configuration",
     )
 
-    @property
+    @cached_property
     def plan(self) -> TrainingPlan:
         """Days, recipe and id of the model."""
         return TrainingPlan(
@@ -71,10 +70,10 @@ class Train(ModelStage):
         if partition_id is None:
             raise RuntimeError(f"{self.label}: gold is complete, but its ids are not known")
         trainer = Trainer(
-            warehouse=parts().warehouse,
-            tracking_uri=parts().settings.tracking_uri,
+            warehouse=current().warehouse,
+            tracking_uri=current().settings.tracking_uri,
             dataset=lineage(self.dataset).dataset,
-            model=plugins().model(self.model),
+            model=current().plugins.model(self.model),
             config=plan.config,
             recipe=plan.recipe,
             partition_id=partition_id,
@@ -82,8 +81,8 @@ class Train(ModelStage):
             absent=plan.absent_days(),
             first=plan.days[0],
             end=self.date + timedelta(days=1),
-            folder=home(),
-            get_model=plugins().model,
+            folder=current().home,
+            get_model=current().plugins.model,
             show_run=self._show_run,
         )
         return trainer.run(self._progress)
@@ -94,7 +93,6 @@ class Train(ModelStage):
 
     def _show_run(self, registered: Registered) -> None:
         """Link the MLflow run in luigid."""
-        from luigi_traffic.processes.services import ui_run_url
-
         if self.set_tracking_url is not None:
-            self.set_tracking_url(ui_run_url(registered.experiment_id, registered.run_id))
+            ui = current().services
+            self.set_tracking_url(ui.ui_run_url(registered.experiment_id, registered.run_id))

@@ -6,6 +6,7 @@ Nothing heavy is imported before a suite asks for it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,12 @@ def luigi_traffic_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sp
     folders of this machine.
     """
     from luigi_traffic.settings.keys import Settings, SparkSettings
-    from luigi_traffic.settings.reading import Layers, validated
+    from luigi_traffic.settings.reading import Layers, conf_folder, profile, validated
     from luigi_traffic.spark.session import start
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("luigi-traffic-spark")))
-        found = Layers.read()
+        found = Layers.read(conf_folder(), profile(), os.environ)
         small = {"master": "local[2]", "driver_memory": "1g", "shuffle_partitions": 2}
         wanted = small | found.values.get("spark", {})
         session = start(Settings(spark=validated(SparkSettings, wanted, "spark", found)))

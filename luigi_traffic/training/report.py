@@ -17,7 +17,6 @@ from luigi_traffic.training.evaluate import MODEL, Evaluation
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import CONGESTED_SHARE, MEAN, reported
-from luigi_traffic.training.report_page import PAGE
 from luigi_traffic.training.series import Series
 
 #: Links drawn against their actual speeds.
@@ -56,7 +55,7 @@ def write_report(
     series: Series,
 ) -> Path:
     """Write the report to `path` and return it. Equal inputs give equal bytes."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     bundle = forecaster.bundle
@@ -81,10 +80,11 @@ def write_report(
     chosen, date, panels = _days_drawn(forecaster, series, fit.split.test)
     if panels:
         drawings["day"] = charts.day(panels, unit)
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
-        PAGE
+    loader = PackageLoader("luigi_traffic.training", "")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    html = page.render(
+    html = environment.get_template("report.html.jinja").render(
         title=title,
         unit=unit,
         facts=_facts(origin, fit, evaluation, forecaster, series),

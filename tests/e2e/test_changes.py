@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.raw import IngestRaw
@@ -73,7 +73,7 @@ def test_a_change_makes_exactly_its_descendants_stale(archives, luigi_here) -> N
     assert complete(day) == ["IngestRaw", "Bronze", "Silver"]
     code, log = luigi_here.run("Gold", "--dataset", "its", "--date", "2024-01-10")
     assert code == 0, log
-    rows = parts().warehouse.query(
+    rows = current().warehouse.query(
         "SELECT link_id, count(t1), count(f1), count(*) FROM gold.its GROUP BY 1 ORDER BY 1", None
     )[1]
     assert rows == [
@@ -107,7 +107,7 @@ def test_days_that_the_source_does_not_have(archives, luigi_here, monkeypatch) -
     code, log = pipeline(luigi_here)
     assert code == 0, log
     query = "SELECT count(*), count(DISTINCT part) FROM forecast.its"
-    assert parts().warehouse.query(query, None)[1] == [(288 * 12 * 4, 1)]
+    assert current().warehouse.query(query, None)[1] == [(288 * 12 * 4, 1)]
     # A rerun asks O(stages) questions, not O(days): a listing of raw and of announce, no more.
     asked: list[str] = []
     listing = LocalStore.list
@@ -124,6 +124,6 @@ def test_days_that_the_source_does_not_have(archives, luigi_here, monkeypatch) -
     luigi_here.set(MISSING_DAYS__POLICY="fail")
     code, log = pipeline(luigi_here)
     assert code == 0, log
-    assert parts().warehouse.query("SELECT count(*) FROM gold.its", None)[1] == [(3 * 288 * 4,)]
+    assert current().warehouse.query("SELECT count(*) FROM gold.its", None)[1] == [(3 * 288 * 4,)]
     models = "SELECT count(*) FROM meta.ledger WHERE stage = 'model' AND dataset = 'its'"
-    assert parts().warehouse.query(models, None)[1] == [(2,)]
+    assert current().warehouse.query(models, None)[1] == [(2,)]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from doc_blocks import REPOSITORY, SHELL, Block, blocks, lines, pages, write_files
 
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 
 DOCS = REPOSITORY / "docs"
 #: In the order of a reader: the second goes on in the folder of the first.
@@ -92,7 +92,7 @@ def test_the_tutorials_make_a_dataset_and_a_model_that_work(reader, capsys) -> N
     assert said in bronze
     rows, rejected = re.findall(r"\d+", said)
     assert f"{rows} rows, {{'no observation': {rejected}}}" in capsys.readouterr().out
-    ((count, upstream, downstream, slowest, fastest),) = parts().warehouse.query(
+    ((count, upstream, downstream, slowest, fastest),) = current().warehouse.query(
         "SELECT count(*), count(t1), count(f1), min(speed), max(speed) FROM gold.rivertown", None
     )[1]
     assert count == int(rows) - int(rejected)
@@ -104,7 +104,7 @@ def test_the_tutorials_make_a_dataset_and_a_model_that_work(reader, capsys) -> N
     status = next(text for line, text in printed.items() if line.startswith("luigi-traffic status"))
     assert "small_gru" in status and "persistence" in status
     assert "data/2024-05-01.csv" in printed["luigi-traffic lineage"]
-    ((forecasts, sensors),) = parts().warehouse.query(
+    ((forecasts, sensors),) = current().warehouse.query(
         "SELECT count(*), count(DISTINCT link_id) FROM forecast.rivertown WHERE kind = 'next'", None
     )[1]
     assert (forecasts, sensors) == (6 * 12, 6)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.commands.status import Range, rows
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 
 YAML = """\
 table:
@@ -64,7 +64,7 @@ def test_an_empty_day_completes_and_says_so(city, luigi_here) -> None:
             rows_in, 0, said,
         )  # fmt: skip
         assert "empty" not in manifest(luigi_here.lake, stage, DAYS[0])["quality"]
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute('SELECT "timestamp"::date::text, count(*) FROM gold.down GROUP BY 1')
         assert dict(cursor.fetchall()) == {DAYS[0]: 48, DAYS[2]: 48}
     states = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.raw import IngestRaw
@@ -97,7 +97,7 @@ def test_from_yaml_to_a_forecast(declare, luigi_here) -> None:
         "--window-days", "2", "--training", TINY,
     )  # fmt: skip
     assert code == 0, log
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT link_id, count(*), min(timestamp), max(timestamp), sum(n_obs), count(t1),"
             " min(speed), max(speed) FROM gold.seoul GROUP BY link_id"

@@ -66,7 +66,7 @@ def loaded(page: Path, folder: Path) -> Plugins:
     """The installed plugins and those that the page makes."""
     write_files([b for b in blocks(page) if (b.file or "").startswith("plugins/")], folder)
     path = [folder / "plugins"] if (folder / "plugins").is_dir() else []
-    found = Plugins.load(PluginsSettings(path=path))
+    found = Plugins.load(Settings(plugins=PluginsSettings(path=path)), Layers())
     assert [(p.name, p.problem) for p in found.found if p.problem] == []
     return found
 

@@ -34,7 +34,9 @@ def test_every_hook_has_a_page_with_its_signature_and_a_plugin_that_uses_it() ->
 def test_every_dependency_has_its_reason() -> None:
     setup = configparser.ConfigParser()
     setup.read(REPOSITORY / "setup.cfg")
-    wanted = re.findall(r"^([a-z][\w-]*)", setup["options"]["install_requires"], re.MULTILINE)
+    ours = {k: v for k, v in setup["options.extras_require"].items() if k not in ("all", "dev")}
+    packages = "\n".join([setup["options"]["install_requires"], *ours.values()])
+    wanted = re.findall(r"^([a-z][\w-]*)", packages, re.MULTILINE)
     reasons = (DOCS / "dependencies.md").read_text(encoding="utf-8")
     named = {
         name

@@ -20,7 +20,8 @@ from luigi_traffic.cli import app
 from luigi_traffic.plugins import hookspecs
 from luigi_traffic.plugins.hookspecs import PROJECT
 from luigi_traffic.plugins.loading import Plugins
-from luigi_traffic.settings.keys import PluginsSettings, Settings
+from luigi_traffic.settings.keys import Settings
+from luigi_traffic.settings.reading import Layers
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def commands(group: Any = None, prefix: str = "") -> dict[str, Any]:
 
 def test_every_setting_has_its_key_variable_and_description(site: Path) -> None:
     wanted = keys("", Settings)
-    loaded = Plugins.load(PluginsSettings())
+    loaded = Plugins.load(Settings(), Layers())
     for name, dataset in loaded.datasets.items():
         wanted |= keys(f"datasets.{name}.", dataset.Settings)
     for name, model in loaded.models.items():

@@ -15,8 +15,7 @@ import requests
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.parts import parts
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 
 ALLOWED = timedelta(minutes=1)
 TIMEOUT_S = 5
@@ -30,11 +29,11 @@ def now() -> datetime:
 
 def clock_checks() -> Iterator[tuple[str, Check]]:
     """One check for each server that stamps what it writes with a time."""
-    lake, uri = settings().lake, settings().tracking_uri
+    lake, uri = current().settings.lake, current().settings.tracking_uri
     if lake.kind == "s3":
         ca = str(lake.ca_file) if lake.ca_file else True
         yield "lake clock", lambda: compared(lambda: _http(lake.endpoint, ca))
-    if settings().warehouse.kind == "server":
+    if current().settings.warehouse.kind == "server":
         yield "warehouse clock", lambda: compared(_warehouse)
     if uri.startswith(("http://", "https://")):
         yield "MLflow clock", lambda: compared(lambda: _http(f"{uri.rstrip('/')}/health", True))
@@ -71,7 +70,7 @@ def _http(url: str, verify: str | bool) -> datetime:
 def _warehouse() -> datetime:
     from luigi_traffic.warehouse.connect import connect
 
-    with closing(connect(parts().warehouse.dsn())) as connection, connection.cursor() as cursor:
+    with closing(connect(current().warehouse.dsn())) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (theirs,) = cursor.fetchone() or (None,)
     if not isinstance(theirs, datetime):

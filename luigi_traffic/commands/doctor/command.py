@@ -11,11 +11,9 @@ from luigi_traffic.commands.doctor import clocks, lock_table, machine, reach, se
 from luigi_traffic.commands.doctor.finding import NOTE, OK, PROBLEM, Finding, Problem
 from luigi_traffic.commands.doctor.side_by_side import Named, together
 from luigi_traffic.commands.output import Row, text
-from luigi_traffic.errors import TrafficError
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import layers, settings
-from luigi_traffic.settings.reading import conf_folder, profile, unread
+from luigi_traffic.errors import TrafficError, missing_extra
+from luigi_traffic.project import current
+from luigi_traffic.settings.reading import unread
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,12 +51,13 @@ def _findings(deep: bool) -> Iterator[tuple[str, Finding]]:
     yield "settings", valid
     if valid.state == PROBLEM:
         return  # all that follows depends on them
-    parts()  # before there are threads: what two ask for at once, a cache makes twice
+    project = current()
+    # Before there are threads: what two ask for at once, is made twice.
     with suppress(TrafficError):  # told below
-        plugins()
-    if deep and settings().warehouse.kind == "embedded":
+        _ = project.plugins
+    if deep and project.settings.warehouse.kind == "embedded":
         yield "database", _run(reach.embedded_started)
-    if not settings().spark.remote:  # else these are the server's concern
+    if not project.settings.spark.remote:  # else these are the server's concern
         yield from ((name, _run(check)) for name, check in _SPARK)
     reached = [
         ("lake", reach.lake),
@@ -84,19 +83,25 @@ def _run(check: Callable[[], Finding]) -> Finding:
         return Finding(str(e), PROBLEM, e.todo)
     except TrafficError as e:  # its text says what to do
         return Finding(str(e), PROBLEM)
+    except ModuleNotFoundError as e:
+        if (missing := missing_extra(e)) is None:
+            raise
+        return Finding(missing, PROBLEM)
 
 
 def _settings() -> Finding:
-    settings()
-    files = [place for place in layers().places if place.endswith((".yml", ".yaml"))]
-    found = f"valid, profile {profile()}, {len(files)} files in {conf_folder()}"
+    project = current()
+    _ = project.settings
+    files = [place for place in project.layers.places if place.endswith((".yml", ".yaml"))]
+    found = f"valid, profile {project.profile}, {len(files)} files in {project.conf}"
     if not files:
         return Finding(
-            f"valid, profile {profile()}; no settings file in {conf_folder()}: packaged defaults",
+            f"valid, profile {project.profile}; no settings file in {project.conf}: packaged "
+            "defaults",
             NOTE,
             "Run in the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path.",
         )
-    if others := unread():
+    if others := unread(project.conf):
         return Finding(
             f"{found}; these files are never read: {', '.join(str(file) for file in others)}",
             NOTE,

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.parts import parts
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -39,10 +37,10 @@ SELECT coalesce(max(locks), 0) FROM (
 
 def lock_checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
     """One check, unless the embedded server is not up."""
-    if settings().warehouse.kind == "embedded":
+    if current().settings.warehouse.kind == "embedded":
         from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-        if is_new() or not EmbeddedServer(home() / "postgres").running():
+        if is_new() or not EmbeddedServer(current().home / "postgres").running():
             return
     yield "warehouse locks", _asked
 
@@ -53,7 +51,7 @@ def _asked() -> Finding:
     from luigi_traffic.warehouse.connect import connect
 
     try:
-        with closing(connect(parts().warehouse.dsn())) as connection:
+        with closing(connect(current().warehouse.dsn())) as connection:
             return room(connection)
     except (TrafficError, psycopg2.Error) as e:  # told by the check of the warehouse
         return Finding(f"not known: {e.__class__.__name__}", NOTE)
@@ -85,7 +83,7 @@ def room(connection: Connection) -> Finding:
 def _todo(each: int, wanted: int) -> str:
     from luigi_traffic.processes.postgres.embedded import SETTINGS
 
-    if settings().warehouse.kind == "server":
+    if current().settings.warehouse.kind == "server":
         return (
             f"Set max_locks_per_transaction = {wanted} in its postgresql.conf (in "
             "docker/compose.yml: in the command of postgres), and restart the server."

@@ -13,8 +13,7 @@ from pathlib import Path
 import psutil
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 
 PYTHON_NEEDED = (3, 11)
 DISK_NEEDED = 2 << 30
@@ -63,7 +62,7 @@ def spark_jar() -> Finding:
 
 def disk() -> Finding:
     """Room where the home is."""
-    place = _existing(home())
+    place = _existing(current().home)
     free = shutil.disk_usage(place).free
     if free < DISK_NEEDED:
         raise Problem(
@@ -75,7 +74,7 @@ def disk() -> Finding:
 
 def home_folder() -> Finding:
     """Whether local state can be written."""
-    place = _existing(home())
+    place = _existing(current().home)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -84,17 +83,21 @@ def home_folder() -> Finding:
             f"{place} cannot be written: {e.strerror}",
             "Set LUIGI_TRAFFIC_HOME to a folder that you can write to.",
         ) from e
-    return Finding(str(home()) if home().exists() else f"{home()}; the first run creates it")
+    return Finding(
+        str(current().home)
+        if current().home.exists()
+        else f"{current().home}; the first run creates it"
+    )
 
 
 def memory() -> Finding:
     """Room for Spark's heap and what is beside it."""
-    heap = _bytes(settings().spark.driver_memory)
+    heap = _bytes(current().settings.spark.driver_memory)
     whole = min([psutil.virtual_memory().total, *_limits()])
     free = min(psutil.virtual_memory().available, whole)
     found = (
         f"{free / 2**30:.1f} of {whole / 2**30:.1f} GiB available, "
-        f"spark.driver_memory is {settings().spark.driver_memory}"
+        f"spark.driver_memory is {current().settings.spark.driver_memory}"
     )
     if whole < heap + MEMORY_BESIDE:
         raise Problem(found, "Set spark.driver_memory to at most the memory minus one GiB.")
@@ -119,7 +122,7 @@ def spark_job() -> Finding:
     try:
         if counted != 1000:
             raise Problem(f"Spark counted {counted} rows of 1000", "Install pyspark again.")
-        return Finding(f"Spark {spark.version} at {settings().spark.master} runs a job")
+        return Finding(f"Spark {spark.version} at {current().settings.spark.master} runs a job")
     finally:
         spark.stop()
 

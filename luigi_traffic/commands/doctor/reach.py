@@ -21,12 +21,9 @@ from luigi_traffic.commands.settings import masked
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SourceAbsent, TrafficError
 from luigi_traffic.lake.attempt import Attempt
-from luigi_traffic.parts import parts
 from luigi_traffic.plugins.isolation import Found
-from luigi_traffic.plugins.loading import plugins
 from luigi_traffic.processes import services
-from luigi_traffic.settings.keys import settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.project import current
 from luigi_traffic.targets.stage_settings import dataset_for
 
 if TYPE_CHECKING:
@@ -67,9 +64,9 @@ def lake() -> Finding:
 
 
 def _store() -> ObjectStore:
-    chosen = settings().lake
+    chosen = current().settings.lake
     if chosen.kind != "s3":
-        return parts().store
+        return current().store
     address = urlsplit(chosen.endpoint)
     servers.knock(address.netloc, "lake.endpoint", 443 if address.scheme == "https" else 80)
     from luigi_traffic.lake.s3 import S3Store
@@ -79,9 +76,9 @@ def _store() -> ObjectStore:
 
 def events() -> Finding:
     """Whether announcements can be appended."""
-    if settings().events.kind == "kafka":
+    if current().settings.events.kind == "kafka":
         return servers.kafka()
-    folder = home() / "events"
+    folder = current().home / "events"
     place = folder
     while not place.exists():
         place = place.parent
@@ -104,21 +101,22 @@ def embedded_started() -> Finding:
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
     return Finding(
-        f"embedded PostgreSQL is running: {EmbeddedServer(home() / 'postgres').ensure_running()}"
+        "embedded PostgreSQL is running: "
+        f"{EmbeddedServer(current().home / 'postgres').ensure_running()}"
     )
 
 
 def warehouse() -> Finding:
     """The ledger; an embedded server that is stopped is left so."""
-    if settings().warehouse.kind == "server":
+    if current().settings.warehouse.kind == "server":
         return _server()
     if is_new():
         return Finding("embedded PostgreSQL; the first run creates it")
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-    if not EmbeddedServer(home() / "postgres").running():
+    if not EmbeddedServer(current().home / "postgres").running():
         return Finding("embedded PostgreSQL, stopped; the next run starts it", NOTE)
-    found = parts().warehouse
+    found = current().warehouse
     with found.connect() as connection:
         return Finding(f"{found.dsn()}: {_ledger(connection)}")
 
@@ -129,7 +127,7 @@ def _server() -> Finding:
 
     from luigi_traffic.warehouse.connect import connect
 
-    dsn = parts().warehouse.dsn()
+    dsn = current().warehouse.dsn()
     try:
         with closing(connect(dsn)) as connection, connection.cursor() as cursor:
             cursor.execute(
@@ -166,7 +164,7 @@ def _ledger(connection: Connection) -> str:
 
 def tracking() -> Finding:
     """The MLflow store, without importing MLflow."""
-    uri = settings().tracking_uri
+    uri = current().settings.tracking_uri
     shown = masked("tracking.uri", uri)
     if uri.startswith(("http://", "https://")):
         return _mlflow_server(uri.rstrip("/"), shown)
@@ -227,18 +225,19 @@ def _mlflow_server(uri: str, shown: str) -> Finding:
 def ports() -> Iterator[tuple[str, Check]]:
     """The services' ports: ours, free, or somebody else's."""
     yield services.LUIGID, lambda: _port(services.LUIGID)
-    if not settings().tracking_uri.startswith(("http://", "https://")):
+    if not current().settings.tracking_uri.startswith(("http://", "https://")):
         yield services.MLFLOW, lambda: _port(services.MLFLOW)
 
 
 def _port(name: str) -> Finding:
-    service = services.running(name)
+    service = current().services.running(name)
     if service:
         if service.answers():
             return Finding(f"up at {service.url}")
         raise Problem(
             f"process {service.pid} does not answer at {service.url}",
-            f"See {services.log_file(name)}; then run luigi-traffic down and luigi-traffic up.",
+            f"See {current().services.log_file(name)}; then run luigi-traffic down and "
+            "luigi-traffic up.",
         )
     if name == services.LUIGID and (found := servers.luigid()):
         return found
@@ -251,7 +250,7 @@ def _port(name: str) -> Finding:
 def plugin_checks() -> Iterator[tuple[str, Check]]:
     """One check for all that loaded, one for each that did not, and for settings of neither."""
     try:
-        found = plugins().found
+        found = current().plugins.found
     except TrafficError as e:
         told = str(e)
         yield "plugins", lambda: Finding(told, PROBLEM)
@@ -267,7 +266,7 @@ def plugin_checks() -> Iterator[tuple[str, Check]]:
     for plugin in found:
         if plugin.problem:
             yield f"plugin {plugin.name}", _broken(plugin)
-    for stray in plugins().strays():
+    for stray in current().plugins.strays():
         yield (
             f"settings {stray.key}",
             partial(
@@ -295,7 +294,7 @@ def dataset_checks(deep: bool) -> Iterator[tuple[str, Check]]:
     Only the dataset that runs by default must be in order.
     """
     try:
-        names = sorted(plugins().datasets)
+        names = sorted(current().plugins.datasets)
     except TrafficError:  # told by `plugin_checks`
         return
     for name in names:
@@ -311,7 +310,7 @@ def _dataset(name: str, deep: bool) -> Check:
         # A plugin is somebody else's code.
         except Exception as e:  # noqa: BLE001
             told = f"its plugin failed: {e.__class__.__name__}: {e}"
-        if name == settings().pipeline.dataset:
+        if name == current().settings.pipeline.dataset:
             return Finding(told, PROBLEM)
         return Finding(f"not ready: {told}", NOTE)
 
@@ -319,9 +318,9 @@ def _dataset(name: str, deep: bool) -> Check:
 
 
 def _describe(name: str, deep: bool) -> str:
-    dataset = plugins().dataset(name)
-    source = plugins().call(dataset, "source()", dataset_for(dataset, "raw").source)
-    graph = plugins().call(dataset, "graph()", dataset.graph)
+    dataset = current().plugins.dataset(name)
+    source = current().plugins.call(dataset, "source()", dataset_for(dataset, "raw").source)
+    graph = current().plugins.call(dataset, "graph()", dataset.graph)
     said = {**source.address(), **source.recipe()}
     told = {k: v for k, v in said.items() if k != "kind" and v and isinstance(v, str)}
     told = {k: without_credentials(v) if "://" in v else v for k, v in told.items()}

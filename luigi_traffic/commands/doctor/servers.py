@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.events.announcement import topic_of
-from luigi_traffic.plugins.loading import plugins
-from luigi_traffic.settings.keys import EventsSettings, settings
-from luigi_traffic.settings.reading import Layers, profile
+from luigi_traffic.project import current
+from luigi_traffic.settings.keys import EventsSettings
+from luigi_traffic.settings.reading import Layers
 
 TIMEOUT_S = 5
 _LONGEST = 300
@@ -36,7 +36,7 @@ def knock(address: str, setting: str, default_port: int = 0) -> None:
 
 def kafka() -> Finding:
     """Brokers, and the topics of the datasets."""
-    chosen = settings().events
+    chosen = current().settings.events
     silent = _silent(chosen.servers, "events.servers")
     if len(silent) == len(chosen.servers):
         raise silent[0]
@@ -89,7 +89,7 @@ def _silent(addresses: Sequence[str], setting: str) -> list[Problem]:
 
 def _topics(chosen: EventsSettings) -> list[str]:
     try:
-        loaded = plugins()
+        loaded = current().plugins
         return sorted({topic_of(loaded.dataset(name), chosen) for name in loaded.datasets})
     except TrafficError:  # told by the checks of plugins and datasets
         return []
@@ -103,7 +103,7 @@ def _shape(topic: dict[str, Any]) -> tuple[int, int]:
 
 def spark() -> Iterator[tuple[str, Any]]:
     """A check of the Connect server or of the master that the settings name, if they do."""
-    chosen = settings().spark
+    chosen = current().settings.spark
     if chosen.remote:
         yield "Spark Connect", spark_connect
     elif chosen.master.startswith("spark://"):
@@ -112,16 +112,16 @@ def spark() -> Iterator[tuple[str, Any]]:
 
 def spark_master() -> Finding:
     """A standalone master; of several, one has to answer."""
-    addresses = settings().spark.master.removeprefix("spark://").split(",")
+    addresses = current().settings.spark.master.removeprefix("spark://").split(",")
     silent = _silent(addresses, "spark.master")
     if len(silent) == len(addresses):
         raise silent[0]
-    return Finding(f"answers at {settings().spark.master}")
+    return Finding(f"answers at {current().settings.spark.master}")
 
 
 def spark_connect() -> Finding:
     """Its version, which it tells to those who have the token."""
-    chosen = settings().spark
+    chosen = current().settings.spark
     place = urlsplit(chosen.remote)
     address = f"{place.hostname}:{place.port or 15002}"
     knock(address, "spark.remote")
@@ -178,7 +178,7 @@ def luigid() -> Finding | None:
         said = f"answers {answer.status_code} and is not luigid"
     except requests.RequestException as e:
         said = f"does not answer: {e.__class__.__name__}"
-    if profile() == "local" or chosen.local_scheduler:
+    if current().profile == "local" or chosen.local_scheduler:
         return None
     raise Problem(
         f"{url} {said}",

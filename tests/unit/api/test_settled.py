@@ -11,7 +11,7 @@ import pytest
 from luigi_traffic.api import clock
 from luigi_traffic.api.settled import last_settled_day, refuse_unsettled, settled_at
 from luigi_traffic.errors import DayNotOver, PluginError, SettingsError
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.tasks.pipeline import FullPipeline
 from luigi_traffic.tasks.raw import IngestRaw
 
@@ -118,7 +118,7 @@ def luigi_traffic_datasets():
 def test_a_plugin_says_it_as_a_time(isolated, after: str) -> None:
     isolated.plugin("slow", tiny_that_settles(after))
     with pytest.raises(PluginError, match=r"Slow\.settles_after is .*a timedelta"):
-        plugins().dataset("slow")
+        current().plugins.dataset("slow")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_file_of_settings_says_it(isolated, said: str, wait: timedelta) -> Non
     from declared_tables import GOOD
 
     isolated.write("datasets/city.yml", GOOD + f"  settles_after: {said}\n")
-    dataset = plugins().dataset("city")
+    dataset = current().plugins.dataset("city")
     assert dataset.settles_after == wait
     # It changes no day that is there.
     terms = [dataset.recipe_terms(stage) for stage in ("raw", "bronze", "silver", "gold")]
@@ -142,4 +142,4 @@ def test_a_wrong_one_is_refused(isolated, said: str) -> None:
 
     isolated.write("datasets/city.yml", GOOD + f"  settles_after: {said}\n")
     with pytest.raises(SettingsError, match=r"settles_after.*for example 90 min, 6 h or 1 day"):
-        plugins().dataset("city")
+        current().plugins.dataset("city")

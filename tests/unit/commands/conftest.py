@@ -20,8 +20,8 @@ import pytest
 from process_state import forget
 
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 from luigi_traffic.settings import keys as settings_module
 from luigi_traffic.targets.chain import DayChain
@@ -105,7 +105,7 @@ class Home:
         return ours | {
             "LUIGI_TRAFFIC_HOME": str(self.path),
             "LUIGI_TRAFFIC_CONF": str(self.conf),
-            "PYTHONPATH": str(Path(settings_module.__file__).parents[1]),
+            "PYTHONPATH": str(Path(settings_module.__file__).parents[2]),
         }
 
     def command(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -118,7 +118,7 @@ class Home:
     def commit_day(self, day: date, rows: int = 100) -> None:
         """raw, announce, bronze, silver and gold of a day."""
         links = DayChain("tiny", day)
-        catalog = parts().catalog
+        catalog = current().catalog
         archives = [
             {"name": "a.zip", "origin": f"https://example.org/{day:%Y%m%d}.zip", "bytes": 2048,
              "sha256": f"{day.day:064x}"}
@@ -136,7 +136,7 @@ class Home:
             [Input("silver", day.isoformat(), links.id("silver"))],
             rows, "sum", {"seconds": 1.5},
         )  # fmt: skip
-        with parts().warehouse.connect() as connection:
+        with current().warehouse.connect() as connection:
             ledger.write(connection, row)
         catalog.days("raw", "tiny")
 
@@ -144,7 +144,7 @@ class Home:
         self, links: DayChain, stage: str, partition_id: str | None, inputs: list[dict[str, Any]],
         rows: int, details: dict[str, Any],
     ) -> None:  # fmt: skip
-        catalog, prefix, files = parts().catalog, "", []
+        catalog, prefix, files = current().catalog, "", []
         if stage != "announce":
             prefix = catalog.attempt(stage, "tiny", links.day).prefix
             with catalog.store.writer(f"{prefix}part-0") as file:
@@ -161,7 +161,7 @@ class Home:
     def commit_absence(self, day: date, reason: str) -> None:
         lineage = DayChain("tiny", day).lineage
         at = datetime.now(UTC)
-        parts().catalog.record_absence(lineage.raw, day, lineage.address, reason, at)
+        current().catalog.record_absence(lineage.raw, day, lineage.address, reason, at)
 
     def commit_model(self, last: date, window_days: int, version: str) -> str:
         """A model of that window and its forecast; the model's id."""
@@ -189,7 +189,7 @@ class Home:
             task.recipe.as_dict(), [Input("model", made, made), *inputs], 24,
             "f", {"seconds": 2.5},
         )  # fmt: skip
-        with parts().warehouse.connect() as connection:
+        with current().warehouse.connect() as connection:
             assert ledger.write(connection, model)
             assert ledger.write(connection, forecast)
         return made

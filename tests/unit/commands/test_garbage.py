@@ -14,7 +14,7 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.warehouse.tables import forecast_table, gold_table
 
@@ -29,11 +29,11 @@ def grow_old(path: Path) -> Path:
 
 
 def attempt(stage: str = "bronze") -> Path:
-    catalog = parts().catalog
+    catalog = current().catalog
     prefix = catalog.attempt(stage, "tiny", DAY).prefix
     with catalog.store.writer(f"{prefix}part-0") as file:
         file.write(b"12345")
-    return parts().settings.lake_path / prefix
+    return current().settings.lake_path / prefix
 
 
 def snapshot(folder: Path) -> list[tuple[str, int]]:
@@ -72,13 +72,13 @@ def test_an_attempt_committed_meanwhile_stays(empty):
     empty.commit_day(DAY)
     named = next(iter(garbage._named("_manifests/silver/")))
     assert garbage._attempt_remover(Attempt(named))() is False
-    assert (parts().settings.lake_path / named / "part-0").exists()
+    assert (current().settings.lake_path / named / "part-0").exists()
 
 
 @pytest.mark.parametrize("gc_last", [True, False])
 def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplog, gc_last):
     """An attempt is committed after gc has looked for its manifest and before gc removes it."""
-    catalog = parts().catalog
+    catalog = current().catalog
     doomed = catalog.attempt("silver", "tiny", DAY)
     with catalog.store.writer(doomed.key("part-0")) as file:
         file.write(b"12345")
@@ -122,7 +122,7 @@ def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplo
 def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatch):
     monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LAKE_PREFIX", "cities/now")
     anew()
-    catalog, lake = parts().catalog, parts().settings.lake_path
+    catalog, lake = current().catalog, current().settings.lake_path
     garbage_of = {}
     for below in (None, "cities/now", "then", "never/heard/of"):
         kept, dropped = (catalog.attempt("silver", "tiny", DAY, below).prefix for _ in range(2))
@@ -156,11 +156,11 @@ def test_superseded_partitions_stay(empty, anew, monkeypatch):
 def test_staged_tables(empty):
     empty.commit_day(DAY)
     table = forecast_table("tiny")
-    with parts().warehouse.connect() as connection:
+    with current().warehouse.connect() as connection:
         table.ensure(connection)
         staged = table.stage(connection, "x")
     gold = gold_table("tiny", ["timestamp", "link_id", "speed"])
-    with parts().warehouse.connect() as connection:
+    with current().warehouse.connect() as connection:
         gold.ensure(connection)
         other = gold.stage(connection, "y")
     assert garbage.rows(AGE, dry_run=False) == []  # both are young
@@ -169,7 +169,7 @@ def test_staged_tables(empty):
         ("staged table", staged), ("staged table", other)
     }  # fmt: skip
     assert all(r["removed"] for r in rows)
-    with parts().warehouse.connect() as connection:
+    with current().warehouse.connect() as connection:
         assert table.orphans(connection) == gold.orphans(connection) == []
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from luigi_traffic.commands import lineage
 from luigi_traffic.errors import DataError
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 
 FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
 
@@ -42,7 +42,7 @@ def test_any_partition_by_its_first_digits(filled):
 
 
 def test_a_forecast_walks_what_it_shares_once(filled):
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT partition_id FROM meta.ledger WHERE stage = 'forecast'")
         (made,) = cursor.fetchone()
     rows = lineage.rows(None, made, None)
@@ -59,11 +59,13 @@ def test_superseded_and_missing(empty):
     links = lineage.rows(None, None, None)
     gold = next(r for r in links if r["stage"] == "gold")
     bronze = next(r for r in links if r["stage"] == "bronze")
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "UPDATE meta.ledger SET superseded_at = now() WHERE partition_id = %s", (gold["id"],)
         )
-    (manifest,) = [i.key for i in parts().store.list("_manifests/bronze/") if bronze["id"] in i.key]
+    (manifest,) = [
+        i.key for i in current().store.list("_manifests/bronze/") if bronze["id"] in i.key
+    ]
     (empty.path / "lake" / manifest).unlink()
     rows = {r["id"]: r for r in lineage.rows(None, None, None)}
     assert rows[gold["id"]]["state"] == "superseded"
@@ -97,7 +99,7 @@ def test_a_version_of_two_datasets_must_be_told_apart(empty):
     for n in range(2):
         empty.commit_day(day + timedelta(days=n))
     empty.commit_model(LAST + timedelta(days=1), 2, "1")
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO meta.ledger (stage, dataset, part, partition_id, recipe_hash, recipe,"
             " inputs, rows, checksum, details) SELECT stage, 'other', 'p', 'other-id', recipe_hash,"

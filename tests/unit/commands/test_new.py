@@ -15,7 +15,7 @@ from luigi_traffic import scaffold
 from luigi_traffic.cli import app
 from luigi_traffic.commands.new import check_name, new, suggested
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 REPOSITORY = Path(__file__).parents[3]
 KINDS = ("dataset", "model")
@@ -166,10 +166,10 @@ def test_what_is_made_loads_and_provides_its_name(here, tiny, kind, monkeypatch)
     """From a folder of plugins.path: an installed one is the end-to-end test's affair."""
     made = new(kind, "demo_city")
     tiny.set(PLUGINS__PATH=f"[{made.folder}]")
-    (found,) = plugins().found
+    (found,) = current().plugins.found
     assert (found.name, found.problem) == ("demo_city", None)
-    assert list(getattr(plugins(), f"{kind}s")) == ["demo_city"]
-    assert plugins().manager.get_plugin("demo_city").luigi_traffic_api == 1
+    assert list(getattr(current().plugins, f"{kind}s")) == ["demo_city"]
+    assert current().plugins.manager.get_plugin("demo_city").luigi_traffic_api == 1
 
 
 def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
@@ -180,7 +180,7 @@ def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
 
     def day(number: int, seed: int = 0) -> list[str]:
         tiny.set(DATASETS__DEMO_CITY__SEED=str(seed))
-        dataset = plugins().dataset("demo_city")
+        dataset = current().plugins.dataset("demo_city")
         with dataset.source().open(date(2024, 5, number)) as streams:
             text = b"".join(chunk for s in streams for chunk in s.chunks).decode()
         first, *rows = text.splitlines()

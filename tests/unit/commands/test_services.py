@@ -19,11 +19,12 @@ from luigi_traffic.errors import StoreError
 from luigi_traffic.processes import services
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.processes.services import LUIGID, MLFLOW, Service
+from luigi_traffic.project import current
 
 
 def record(service: Service) -> None:
-    services.folder().mkdir(parents=True, exist_ok=True)
-    (services.folder() / f"{service.name}.json").write_text(json.dumps(asdict(service)))
+    current().services.folder().mkdir(parents=True, exist_ok=True)
+    (current().services.folder() / f"{service.name}.json").write_text(json.dumps(asdict(service)))
 
 
 @pytest.fixture
@@ -57,19 +58,19 @@ def gone(pid: int) -> bool:
 def test_stops_what_it_started_with_its_children(empty, sleeper):
     process, child, service = sleeper
     record(service)
-    assert services.running(LUIGID) == service
-    assert services.stop(LUIGID) is True
+    assert current().services.running(LUIGID) == service
+    assert current().services.stop(LUIGID) is True
     assert gone(process.pid) and gone(child)
-    assert services.running(LUIGID) is None
-    assert services.stop(LUIGID) is False
+    assert current().services.running(LUIGID) is None
+    assert current().services.stop(LUIGID) is False
 
 
 @pytest.mark.parametrize("other", [{"began": 1.0}, {"command": ["x", "another", "command"]}])
 def test_a_process_that_got_the_recorded_id_is_left_alone(empty, sleeper, other):
     process, child, service = sleeper
     record(Service(**asdict(service) | other))
-    assert services.running(LUIGID) is None
-    assert services.stop(LUIGID) is False
+    assert current().services.running(LUIGID) is None
+    assert current().services.stop(LUIGID) is False
     assert process.poll() is None and not gone(child)
 
 
@@ -86,8 +87,8 @@ def test_children_that_outlive_a_killed_service_are_stopped(empty, sleeper):
     process.kill()
     process.wait()
     assert not gone(child)
-    assert services.running(LUIGID) is None
-    assert services.stop(LUIGID) is True
+    assert current().services.running(LUIGID) is None
+    assert current().services.stop(LUIGID) is True
     deadline = time.monotonic() + 30
     while not gone(child) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -98,19 +99,28 @@ def test_a_service_that_does_not_come_up_is_told_with_its_log(empty, monkeypatch
     command = [sys.executable, "-c", "import sys; sys.exit('no room at all')"]
     monkeypatch.setattr(services, "_command", lambda name, port: (command, {}))
     with pytest.raises(StoreError, match="no room at all"):
-        services.start(LUIGID)
-    assert services.running(LUIGID) is None
-    assert not (services.folder() / f"{LUIGID}.json").exists()
+        current().services.start(LUIGID)
+    assert current().services.running(LUIGID) is None
+    assert not (current().services.folder() / f"{LUIGID}.json").exists()
 
 
 def test_address_of_a_run(empty, monkeypatch, anew, sleeper):
-    assert services.ui_run_url("1", "abc") == "http://127.0.0.1:5000/#/experiments/1/runs/abc"
+    assert (
+        current().services.ui_run_url("1", "abc")
+        == "http://127.0.0.1:5000/#/experiments/1/runs/abc"
+    )
     _, _, service = sleeper
     record(Service(MLFLOW, service.pid, service.began, service.command, 5017))
-    assert services.ui_run_url("1", "abc") == "http://127.0.0.1:5017/#/experiments/1/runs/abc"
+    assert (
+        current().services.ui_run_url("1", "abc")
+        == "http://127.0.0.1:5017/#/experiments/1/runs/abc"
+    )
     monkeypatch.setenv("LUIGI_TRAFFIC__TRACKING__URI", "https://me:hush@mlflow.example/base/")
     anew()
-    assert services.ui_run_url("1", "a") == "https://mlflow.example/base/#/experiments/1/runs/a"
+    assert (
+        current().services.ui_run_url("1", "a")
+        == "https://mlflow.example/base/#/experiments/1/runs/a"
+    )
 
 
 def test_the_command_names_luigids_port_where_it_is_not_the_default():
@@ -150,7 +160,7 @@ def test_up_and_down_as_a_user_has_them(empty):
         try:
             first = empty.command("up")
             assert first.returncode == 0, first.stderr
-            luigid, mlflow = services.running(LUIGID), services.running(MLFLOW)
+            luigid, mlflow = current().services.running(LUIGID), current().services.running(MLFLOW)
             assert luigid and mlflow
             assert luigid.port != services.DEFAULT_PORTS[LUIGID]
             for service in (luigid, mlflow):
@@ -163,7 +173,10 @@ def test_up_and_down_as_a_user_has_them(empty):
 
             again = empty.command("up")
             assert again.returncode == 0 and "was already up" in again.stdout
-            assert (services.running(LUIGID), services.running(MLFLOW)) == (luigid, mlflow)
+            assert (current().services.running(LUIGID), current().services.running(MLFLOW)) == (
+                luigid,
+                mlflow,
+            )
 
             EmbeddedServer(empty.path / "postgres").ensure_running()
             mine = [*luigid.processes(), *mlflow.processes()]
@@ -175,5 +188,5 @@ def test_up_and_down_as_a_user_has_them(empty):
             assert not EmbeddedServer(empty.path / "postgres").running()
             assert "nothing was running" in empty.command("down").stdout
         finally:
-            services.stop(MLFLOW)
-            services.stop(LUIGID)
+            current().services.stop(MLFLOW)
+            current().services.stop(LUIGID)

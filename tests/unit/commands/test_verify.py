@@ -10,7 +10,7 @@ import pytest
 
 from luigi_traffic.commands import invalidate, status, verify
 from luigi_traffic.errors import DamageError, DataError
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
@@ -29,7 +29,7 @@ ROWS = 12
 def with_gold(home, day: date, rows: int = ROWS) -> None:
     """A day of `home` whose gold has rows in a real table."""
     home.commit_day(day)
-    with parts().warehouse.connect() as connection:  # the ledger row that it wrote has no rows
+    with current().warehouse.connect() as connection:  # the ledger row that it wrote has no rows
         ledger.void(connection, "gold", "tiny", str(day), "for the test")
     commit_gold(day, rows)
 
@@ -40,8 +40,8 @@ def commit_gold(day: date, rows: int = ROWS) -> None:
     table = gold_table("tiny", ["timestamp", "link_id", "speed", "n_obs"])
 
     made_of = [Input("silver", str(day), DayChain("tiny", day).id("silver") or "")]
-    with staging(parts().warehouse, table, f"{day:%Y%m%d}") as attempt:
-        with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with staging(current().warehouse, table, f"{day:%Y%m%d}") as attempt:
+        with current().warehouse.connect() as connection, connection.cursor() as cursor:
             for n in range(rows):
                 at = f"{day} 00:{5 * n % 60:02d}"
                 cursor.execute(f"INSERT INTO {attempt.name} VALUES (%s, %s, 50, 1)", (at, f"l{n}"))
@@ -53,13 +53,13 @@ def commit_gold(day: date, rows: int = ROWS) -> None:
 
 
 def sql(statement: str) -> None:
-    with parts().warehouse.connect() as connection, connection.cursor() as cursor:
+    with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(statement)
 
 
 def partition_of(day: date) -> str:
     """The table that holds a day."""
-    rows = parts().warehouse.query(
+    rows = current().warehouse.query(
         "SELECT c.oid::regclass::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_class c"
         " JOIN pg_inherits i ON i.inhrelid = c.oid",
         None,
@@ -71,14 +71,14 @@ def partition_of(day: date) -> str:
 def read(*days: date):
     ids = {str(day): DayChain("tiny", day).id("gold") or "" for day in days}
     return read_gold(
-        parts().warehouse, "tiny", ids, ["speed"], days[0], days[-1] + timedelta(days=1),
+        current().warehouse, "tiny", ids, ["speed"], days[0], days[-1] + timedelta(days=1),
         timedelta(minutes=5),
     )  # fmt: skip
 
 
 def file_of(stage: str, day: date = DAY):
     manifest = LakePartition(stage, "tiny", day).manifest()
-    return parts().settings.lake_path / manifest.files[0]["key"]
+    return current().settings.lake_path / manifest.files[0]["key"]
 
 
 def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
@@ -193,7 +193,7 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
     assert before <= {p for p in lake.rglob("*") if p.is_file()}
     for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tinynet"), ("model", model)]:
         invalidate.invalidate(stage, "tiny", part, "a test")
-    with parts().warehouse.connect() as connection:
+    with current().warehouse.connect() as connection:
         for stage in ("gold", "forecast", "model"):
             assert ledger.current_ids(connection, stage, "tiny") == {}
     invalidate.invalidate("raw", "tiny", str(DAY), "a test")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
 from luigi_traffic.commands import daily
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 DOCKER = Path(__file__).parents[3] / "docker"
 #: What luigid's pages call and the proxy keeps from them.
@@ -50,7 +50,7 @@ def test_the_timer() -> None:
     assert timer["Persistent"] == ["true"]
     (when,) = timer["OnCalendar"]
     zone = when.split()[-1]
-    assert zone == plugins().dataset("its").timezone
+    assert zone == current().plugins.dataset("its").timezone
 
 
 def test_the_service(monkeypatch) -> None:

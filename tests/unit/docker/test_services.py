@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
 from luigi_traffic.commands import daily, listen
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 from luigi_traffic.spark.server import prepare
 
 REPOSITORY = Path(__file__).parents[3]
@@ -33,7 +33,7 @@ def read(isolated, compose, tmp_path):
         jars.mkdir(exist_ok=True)
         (jars / "hadoop-aws-1.jar").touch()
         isolated.set(SPARK__JARS=str(jars))
-        return settings()
+        return current().settings
 
     return of
 

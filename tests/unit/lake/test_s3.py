@@ -36,7 +36,7 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.s3 import S3Store
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.settings.keys import LakeSettings
 from luigi_traffic.testing.lake_suite import LARGE, MIB, fork, in_children, keys
@@ -478,7 +478,7 @@ def test_garbage_of_a_lake_on_s3(isolated, honest: int, request: pytest.FixtureR
         LAKE__KIND="s3", LAKE__ENDPOINT=lake.endpoint, LAKE__BUCKET=BUCKET,
         LAKE__ACCESS_KEY=ACCESS_KEY, LAKE__SECRET_KEY=SECRET_KEY,
     )  # fmt: skip
-    catalog, name = parts().catalog, request.node.name
+    catalog, name = current().catalog, request.node.name
     kept, dropped = (catalog.attempt("silver", name, DAY).prefix for _ in range(2))
     for prefix in (kept, dropped):
         assert catalog.store.create(f"{prefix}part-0", b"12345")

@@ -16,7 +16,7 @@ from s3_servers import ACCESS_KEY, Fault, Proxy, error, lake_at, moto, proxy
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake import s3_credentials
 from luigi_traffic.lake.s3 import S3Store
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 
 NO_KEYS = {"access_key": None, "secret_key": None}
 
@@ -191,10 +191,10 @@ def test_a_token_that_has_ended_says_what_to_do(
 @pytest.mark.parametrize("key", ["access_key", "secret_key", "session_token"])
 def test_keys_beside_a_role_are_refused(isolated, key: str) -> None:
     isolated.set(LAKE__KIND="s3", LAKE__KEYS_FROM="role")
-    assert settings().lake.keys_from == "role"
+    assert current().settings.lake.keys_from == "role"
     isolated.set(**{f"LAKE__{key.upper()}": "hush"})
     with pytest.raises(SettingsError) as refused:
-        settings()
+        _ = current().settings
     told = str(refused.value)
     assert f"'lake.{key}', set in environment LUIGI_TRAFFIC__LAKE__{key.upper()}" in told
     assert "lake.keys_from is 'role'" in told and "hush" not in told

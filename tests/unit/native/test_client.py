@@ -14,7 +14,7 @@ import passwords
 import pytest
 from server import Stack
 
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 
 LAKE, EVENTS = "LUIGI_TRAFFIC__LAKE__ENDPOINT", "LUIGI_TRAFFIC__EVENTS__SERVERS"
 
@@ -39,7 +39,7 @@ def test_settings_take_it(stack, isolated, monkeypatch):
     for name, value in told(stack).items():
         monkeypatch.setenv(name, value)
     isolated.set()
-    found = settings()
+    found = current().settings
     assert found.events.servers == ["127.0.0.1:19092"]
     assert found.warehouse.secret() == stack.passwords["LUIGI_TRAFFIC__WAREHOUSE__PASSWORD"]
     assert found.spark.remote == "sc://localhost:15002"

@@ -12,7 +12,7 @@ from plugin_sources import HEAD, one, problem
 
 from luigi_traffic.errors import DataError, PluginError
 from luigi_traffic.plugins.isolation import Found, guarded
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import Lineage
 
 ORIGIN = Found("demo", "demo-city", "1.0")
@@ -65,7 +65,7 @@ def test_methods_of_a_dataset(isolated, method: str, body: str, told: str) -> No
         "slow", source.replace("    def bronze", f"    def {method}(self): {body}\n    def bronze")
     )
     isolated.set(PLUGINS__TIMEOUT_SECONDS="0.5")
-    lineage = Lineage(plugins().dataset("slow"))
+    lineage = Lineage(current().plugins.dataset("slow"))
     with pytest.raises(PluginError) as caught:
         _ = lineage.raw if method == "source" else lineage.gold
     assert told in str(caught.value)
@@ -81,7 +81,7 @@ def test_one_that_hangs_at_import_or_in_a_hook_is_left_out(isolated) -> None:
     )
     isolated.plugin("good", one("good"))
     isolated.set(PLUGINS__TIMEOUT_SECONDS="0.5")
-    assert list(plugins().datasets) == ["good"]
+    assert list(current().plugins.datasets) == ["good"]
     assert "import has not returned after 0.5 s" in problem("at_import")
     assert "luigi_traffic_models() has not returned" in problem("in_hook")
 
@@ -104,7 +104,7 @@ def test_hook_calls_can_be_traced(isolated, capsys) -> None:
     isolated.plugin("good", one("good"))
     isolated.monkeypatch.setenv("LUIGI_TRAFFIC_TRACE_PLUGINS", "1")
     isolated.set()
-    assert list(plugins().datasets) == ["good"]
+    assert list(current().plugins.datasets) == ["good"]
     traced = capsys.readouterr().err
     assert "luigi_traffic_datasets" in traced
     assert "finish luigi_traffic_datasets --> [[<class" in traced

@@ -8,17 +8,19 @@ from plugin_sources import HEAD, hook, one, problem
 
 import luigi_traffic as lt
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 
 def test_a_folder_plugin_provides_what_it_says(tiny) -> None:
-    (found,) = plugins().found
+    (found,) = current().plugins.found
     assert (found.name, found.version, found.problem) == ("tiny", "in a folder", None)
     assert found.distribution.endswith("tiny.py")
-    assert plugins().provider == {"tiny": found, "tiny_model": found}
-    assert plugins().dataset("tiny").name == "tiny"
-    assert plugins().model("tiny_model").name == "tiny_model"
-    assert [type(d).__name__ for d in plugins().manager.hook.luigi_traffic_datasets()] == ["list"]
+    assert current().plugins.provider == {"tiny": found, "tiny_model": found}
+    assert current().plugins.dataset("tiny").name == "tiny"
+    assert current().plugins.model("tiny_model").name == "tiny_model"
+    assert [type(d).__name__ for d in current().plugins.manager.hook.luigi_traffic_datasets()] == [
+        "list"
+    ]
 
 
 def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
@@ -28,7 +30,7 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
     (folder / "inner.py").write_text("NAME = 'packed'\n")
     (folder / "__init__.py").write_text("from .inner import NAME\n" + one("packed"))
     isolated.set()
-    assert list(plugins().datasets) == ["alone", "packed"]
+    assert list(current().plugins.datasets) == ["alone", "packed"]
 
 
 @pytest.mark.parametrize(
@@ -72,11 +74,11 @@ def test_a_broken_plugin_is_named_and_stops_nobody(
     assert why in problem("broken")
     assert "plugin broken" in caplog.text
     assert "is left out" in caplog.text
-    assert list(plugins().datasets) == ["good"]
-    assert plugins().dataset("good").name == "good"
-    assert not plugins().manager.has_plugin("broken")
+    assert list(current().plugins.datasets) == ["good"]
+    assert current().plugins.dataset("good").name == "good"
+    assert not current().plugins.manager.has_plugin("broken")
     with pytest.raises(PluginError) as caught:
-        plugins().dataset("x")
+        current().plugins.dataset("x")
     assert "no plugin provides the dataset 'x'" in str(caught.value)
     assert "plugin broken (" in str(caught.value)
     assert why in str(caught.value)
@@ -90,19 +92,19 @@ def test_a_broken_entry_point_is_isolated_too(isolated, monkeypatch) -> None:
     point = SimpleNamespace(name="gone", dist=dist, load=load)
     monkeypatch.setattr("luigi_traffic.plugins.loading.entry_points", lambda group: [point])
     isolated.plugin("good", one("good"))
-    found = plugins().found[0]
+    found = current().plugins.found[0]
     assert (found.name, found.distribution, found.version) == ("gone", "traffic-gone", "2.0")
     assert found.problem == "import raised ImportError: libtorch is missing"
-    assert list(plugins().datasets) == ["good"]
+    assert list(current().plugins.datasets) == ["good"]
 
 
 def test_a_disabled_plugin_is_not_even_imported(isolated) -> None:
     isolated.plugin("noisy", "raise SystemExit('imported')")
     isolated.set(PLUGINS__DISABLED="[noisy]")
-    (found,) = plugins().found
+    (found,) = current().plugins.found
     assert (found.disabled, found.problem) == (True, None)
     with pytest.raises(PluginError, match=r"noisy .* is disabled by plugins\.disabled"):
-        plugins().dataset("noisy")
+        current().plugins.dataset("noisy")
 
 
 def test_a_dataset_provided_twice_names_both_and_is_not_guessed(isolated) -> None:
@@ -111,9 +113,9 @@ def test_a_dataset_provided_twice_names_both_and_is_not_guessed(isolated) -> Non
     assert "'same' is provided by" in problem("second")
     assert "first.py (first) already" in problem("second")
     with pytest.raises(PluginError, match=r"first\.py \(first\) and by .*second\.py \(second\)"):
-        plugins().dataset("same")
+        current().plugins.dataset("same")
     isolated.set(PLUGINS__DISABLED="[first]")
-    assert type(plugins().dataset("same")).__name__ == "Second"
+    assert type(current().plugins.dataset("same")).__name__ == "Second"
 
 
 def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
@@ -122,35 +124,35 @@ def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
     other.mkdir()
     (other / "twin.py").write_text(one("theirs"))
     isolated.set(PLUGINS__PATH=f"[{isolated.home.parent / 'plugins'}, {other}]")
-    assert [bool(f.problem) for f in plugins().found] == [False, True]
-    assert "already loaded" in (plugins().found[1].problem or "")
-    assert list(plugins().datasets) == ["mine"]
-    (provided,) = plugins().manager.hook.luigi_traffic_datasets()
+    assert [bool(f.problem) for f in current().plugins.found] == [False, True]
+    assert "already loaded" in (current().plugins.found[1].problem or "")
+    assert list(current().plugins.datasets) == ["mine"]
+    (provided,) = current().plugins.manager.hook.luigi_traffic_datasets()
     assert [d.name for d in provided] == ["mine"]
 
 
 def test_a_plugin_folder_that_is_not_there(isolated) -> None:
     isolated.set(PLUGINS__PATH="[/no/such/folder]")
     with pytest.raises(SettingsError, match=r"plugins\.path names /no/such/folder"):
-        plugins()
+        _ = current().plugins
 
 
 def test_unknown_names_have_a_nearest(tiny) -> None:
     with pytest.raises(PluginError, match=r"the dataset 'tyni'\. Did you mean 'tiny'\?"):
-        plugins().dataset("tyni")
+        current().plugins.dataset("tyni")
     with pytest.raises(PluginError, match=r"the model 'tiny_modl'\. Did you mean 'tiny_model'\?"):
-        plugins().model("tiny_modl")
+        current().plugins.model("tiny_modl")
     with pytest.raises(SettingsError, match=r"no dataset is given\. Give --dataset NAME"):
-        plugins().dataset("")
+        current().plugins.dataset("")
 
 
 def test_a_dataset_gets_its_settings_and_their_errors_say_where(tiny) -> None:
     tiny.write("datasets/tiny.yml", "max_speed: 90\nlinks: [1920161400]\n")
-    chosen = plugins().dataset("tiny").settings
+    chosen = current().plugins.dataset("tiny").settings
     assert (chosen.max_speed, chosen.links) == (90.0, ["1920161400"])
     file = tiny.write("datasets/tiny.yml", "max_sped: 90\n")
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("tiny")
+        current().plugins.dataset("tiny")
     assert f"unknown setting 'datasets.tiny.max_sped', set in {file}" in str(caught.value)
     assert "Did you mean 'max_speed'?" in str(caught.value)
 
@@ -165,7 +167,7 @@ def test_a_secret_of_a_dataset_comes_from_the_environment_and_is_not_shown(isola
     with pytest.raises(
         SettingsError, match=r"datasets\.keyed\.key is set in .*environment"
     ) as caught:
-        plugins().dataset("keyed")
+        current().plugins.dataset("keyed")
     assert "hush-hush" not in str(caught.value)
     assert f"{file}:1" in str(caught.value)
     file.unlink()
@@ -173,7 +175,7 @@ def test_a_secret_of_a_dataset_comes_from_the_environment_and_is_not_shown(isola
     with pytest.raises(
         SettingsError, match=r"'datasets\.keyed\.key' is set in environment"
     ) as caught:
-        plugins().dataset("keyed")
+        current().plugins.dataset("keyed")
     assert "hush-hush" not in str(caught.value)
     isolated.set(DATASETS__KEYED__KEY="hush-hush")
     assert lt.installed_dataset("keyed").settings.key.get_secret_value() == "hush-hush"
@@ -181,7 +183,7 @@ def test_a_secret_of_a_dataset_comes_from_the_environment_and_is_not_shown(isola
 
 def test_training_is_laid_over_the_models_file(tiny) -> None:
     tiny.write("models/tiny_model.yml", "hidden: 8\nepochs: 3\n")
-    config = plugins().model_config("tiny_model", {"epochs": 1})
+    config = current().plugins.model_config("tiny_model", {"epochs": 1})
     assert (config.hidden, config.epochs) == (8, 1)
 
 
@@ -196,11 +198,11 @@ def test_training_is_laid_over_the_models_file(tiny) -> None:
 )
 def test_wrong_training_is_told_with_the_key(tiny, training: dict, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
-        plugins().model_config("tiny_model", training)
+        current().plugins.model_config("tiny_model", training)
     assert "- --training" in str(caught.value)
 
 
 def test_a_wrong_model_file_is_told_as_settings_are(tiny) -> None:
     file = tiny.write("models/tiny_model.yml", "hiden: 8\n")
     with pytest.raises(SettingsError, match=rf"'models\.tiny_model\.hiden', set in {file}"):
-        plugins().model_config("tiny_model", {})
+        current().plugins.model_config("tiny_model", {})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 
 def told() -> list[str]:
-    return [stray.told for stray in plugins().strays()]
+    return [stray.told for stray in current().plugins.strays()]
 
 
 def test_what_is_provided_or_declared_is_no_stray(tiny) -> None:
@@ -22,9 +22,9 @@ def test_what_is_provided_or_declared_is_no_stray(tiny) -> None:
 @pytest.mark.parametrize(
     ("file", "key", "ask"),
     [
-        ("datasets/tinny.yml", "datasets.tinny", lambda: plugins().dataset("tiny")),
+        ("datasets/tinny.yml", "datasets.tinny", lambda: current().plugins.dataset("tiny")),
         ("models/tiny_modell.yml", "models.tiny_modell",
-         lambda: plugins().model_config("tiny_model", {})),
+         lambda: current().plugins.model_config("tiny_model", {})),
     ],
     ids=("dataset", "model"),
 )  # fmt: skip
@@ -43,12 +43,12 @@ def test_a_slip_in_the_name_is_an_error_of_who_is_meant(tiny, caplog, file, key,
 def test_the_environment_can_be_wrong_too(tiny) -> None:
     tiny.set(DATASETS__TINNY__MAX_SPEED="90")
     with pytest.raises(SettingsError, match="environment LUIGI_TRAFFIC__DATASETS__TINNY__MAX"):
-        plugins().dataset("tiny")
+        current().plugins.dataset("tiny")
 
 
 def test_settings_of_what_is_not_installed_stop_nobody_else(tiny, caplog) -> None:
     path = tiny.write("datasets/faraway.yml", "x: 1\n")
-    assert plugins().dataset("tiny")
+    assert current().plugins.dataset("tiny")
     (warning,) = told()
     assert f"'datasets.faraway', set in {path}" in warning and "no effect" in warning
     assert warning in caplog.text
@@ -60,8 +60,8 @@ def test_settings_of_a_plugin_that_is_off_or_broken_stop_nobody(tiny, how) -> No
     tiny.write("datasets/tinny.yml", "x: 1\n")
     if how == "disabled":
         tiny.set(PLUGINS__DISABLED="[tinny]")
-    assert plugins().dataset("tiny")
-    (stray,) = plugins().strays()
+    assert current().plugins.dataset("tiny")
+    (stray,) = current().plugins.strays()
     assert stray.excused
     why = "is disabled" if how == "disabled" else "did not load"
     assert "It may belong to plugin tinny" in stray.told and f"which {why}." in stray.told

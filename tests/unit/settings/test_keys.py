@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings.keys import settings
+from luigi_traffic.project import current
 
 
 def refused(*parts: str) -> str:
-    """The error of `settings()`, which must hold all these."""
+    """The error of `current().settings`, which must hold all these."""
     with pytest.raises(SettingsError) as caught:
-        settings()
+        _ = current().settings
     text = str(caught.value)
     for part in parts:
         assert part in text, f"{part!r} is not in:\n{text}"
@@ -20,7 +20,7 @@ def refused(*parts: str) -> str:
 
 def test_without_files_the_packaged_defaults_hold(isolated, monkeypatch) -> None:
     monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(isolated.conf / "none"))
-    found = settings()
+    found = current().settings
     assert found.pipeline.window_days == 30
     assert found.lake_path == isolated.home / "lake"
     assert found.tracking_uri == f"sqlite:///{isolated.home}/mlflow/mlflow.db"
@@ -29,20 +29,20 @@ def test_without_files_the_packaged_defaults_hold(isolated, monkeypatch) -> None
 
 def test_the_last_layer_wins(isolated) -> None:
     isolated.write("base.yml", "pipeline: {dataset: base, model: base, window_days: 1}\n")
-    assert settings().pipeline.dataset == "base"
+    assert current().settings.pipeline.dataset == "base"
     isolated.write("local.yml", "pipeline: {model: local, window_days: 2}\n")
     isolated.set(PIPELINE__WINDOW_DAYS="3")
-    found = settings().pipeline
+    found = current().settings.pipeline
     assert (found.dataset, found.model, found.window_days) == ("base", "local", 3)
 
 
 def test_the_profile_chooses_its_file(isolated, monkeypatch) -> None:
     isolated.write("local.yml", "pipeline: {dataset: of_local}\n")
     isolated.write("stack.yml", "pipeline: {dataset: of_stack}\n")
-    assert settings().pipeline.dataset == "of_local"
+    assert current().settings.pipeline.dataset == "of_local"
     monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "stack")
     isolated.set()
-    assert settings().pipeline.dataset == "of_stack"
+    assert current().settings.pipeline.dataset == "of_stack"
 
 
 def test_files_of_datasets_and_models_lie_under_their_names(isolated) -> None:
@@ -50,8 +50,10 @@ def test_files_of_datasets_and_models_lie_under_their_names(isolated) -> None:
     isolated.write("datasets/tiny.yml", "glob: own\nlinks: ['0012', 7]\n")
     isolated.write("models/net.yml", "hidden: 8\n")
     isolated.set(DATASETS__TINY__MAX_SPEED="90", MODELS__NET__HIDDEN="16")
-    assert settings().datasets == {"tiny": {"glob": "own", "max_speed": "90", "links": ["0012", 7]}}
-    assert settings().models == {"net": {"hidden": "16"}}
+    assert current().settings.datasets == {
+        "tiny": {"glob": "own", "max_speed": "90", "links": ["0012", 7]}
+    }
+    assert current().settings.models == {"net": {"hidden": "16"}}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_files_of_datasets_and_models_lie_under_their_names(isolated) -> None:
 )
 def test_lists_and_mappings_may_come_from_the_environment(isolated, text: str, value) -> None:
     isolated.set(DATASETS__TINY__X=text)
-    assert settings().datasets["tiny"]["x"] == value
+    assert current().settings.datasets["tiny"]["x"] == value
 
 
 def test_text_of_the_environment_is_typed_by_its_setting(isolated) -> None:
@@ -78,7 +80,7 @@ def test_text_of_the_environment_is_typed_by_its_setting(isolated) -> None:
         PLUGINS__DISABLED="[its, '7']", LAKE__PATH="/x", SPARK__CONF="{spark.a: 1}",
         WAREHOUSE__DBNAME="2024", MISSING_DAYS__RECHECK_HOURS="1.5",
     )  # fmt: skip
-    found = settings()
+    found = current().settings
     assert found.plugins.disabled == ["its", "7"]
     assert found.lake_path == Path("/x")
     assert found.spark.conf == {"spark.a": "1"}
@@ -128,8 +130,8 @@ def test_a_missing_secret_names_its_variable_and_where_was_looked(isolated) -> N
         f"- {isolated.conf / 'base.yml'}",
     )
     isolated.set(WAREHOUSE__PASSWORD="hush-hush")
-    assert settings().warehouse.secret() == "hush-hush"
-    assert "hush-hush" not in repr(settings())
+    assert current().settings.warehouse.secret() == "hush-hush"
+    assert "hush-hush" not in repr(current().settings)
 
 
 @pytest.mark.parametrize("name", ["base.yml", "local.yml"])
@@ -167,14 +169,14 @@ def test_a_file_that_is_not_text_is_named(isolated) -> None:
 
 def test_an_empty_file_says_nothing(isolated) -> None:
     isolated.write("base.yml", "# nothing\n")
-    assert settings().pipeline.window_days == 30
+    assert current().settings.pipeline.window_days == 30
 
 
 def test_the_shipped_settings_are_valid(isolated, monkeypatch) -> None:
     monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(Path(__file__).parents[3] / "conf"))
     isolated.set()
-    assert settings().pipeline.dataset
-    assert settings().datasets
+    assert current().settings.pipeline.dataset
+    assert current().settings.datasets
 
 
 @pytest.mark.parametrize("name", ["{topic}", "{dataset}.dead", "dead", "{topic} dead"])

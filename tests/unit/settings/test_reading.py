@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.project import current
 from luigi_traffic.settings.reading import Layers, home, validated
 
 
@@ -24,7 +25,7 @@ def test_every_value_knows_where_it_was_set(isolated) -> None:
     base = isolated.write("base.yml", "# of all\na: {b: 1,\n    c: 2}\n")
     data = isolated.write("datasets/tiny.yml", "x:\n- 1\n- 2\n")
     isolated.set(A__C="3")
-    found = Layers.read()
+    found = current().layers
     assert found.values == {"a": {"b": 1, "c": "3"}, "datasets": {"tiny": {"x": [1, 2]}}}
     assert found.place_of("a.b") == f"{base}:2"
     assert found.place_of("a.c") == "environment LUIGI_TRAFFIC__A__C"
@@ -40,7 +41,7 @@ def test_places_are_listed_in_the_order_they_are_read(isolated) -> None:
     isolated.write("datasets/z.yml", "")
     isolated.write("datasets/a.yml", "")
     read = ("local.yml", "datasets/a.yml", "datasets/z.yml", "models/b.yml")
-    assert Layers.read().places == [
+    assert current().layers.places == [
         "packaged defaults",
         f"{isolated.conf / 'base.yml'} (absent)",
         *[str(isolated.conf / name) for name in read],
@@ -51,13 +52,13 @@ def test_places_are_listed_in_the_order_they_are_read(isolated) -> None:
 def test_a_mapping_over_a_value_and_a_value_over_a_mapping(isolated) -> None:
     isolated.write("base.yml", "a: 1\nb: {c: 1}\nkeep: {x: 1, y: 2}\n")
     isolated.write("local.yml", "a: {d: 2}\nb: 3\nkeep: {y: 3}\n")
-    assert Layers.read().values == {"a": {"d": 2}, "b": 3, "keep": {"x": 1, "y": 3}}
+    assert current().layers.values == {"a": {"d": 2}, "b": 3, "keep": {"x": 1, "y": 3}}
 
 
 def test_what_an_earlier_layer_set_below_a_value_is_forgotten(isolated) -> None:
     isolated.write("base.yml", "a: [1, 2]\nb: {c: 1}\n")
     local = isolated.write("local.yml", "a: 3\nb: 4\n")
-    found = Layers.read()
+    found = current().layers
     assert found.place_of("a.1") == f"{local}:1"
     assert found.place_of("b.c") == f"{local}:2"
 
@@ -65,7 +66,7 @@ def test_what_an_earlier_layer_set_below_a_value_is_forgotten(isolated) -> None:
 def test_a_key_given_twice_is_told_with_both_lines(isolated) -> None:
     file = isolated.write("base.yml", "spark:\n  master: a\n  remote: b\n  master: c\n")
     with pytest.raises(SettingsError) as caught:
-        Layers.read()
+        _ = current().layers
     assert str(caught.value) == f"{file}, line 4: 'spark.master' is already given in line 2"
 
 
@@ -76,7 +77,7 @@ def test_the_variable_of_a_key() -> None:
 def test_each_wrong_key_has_its_paragraph(isolated) -> None:
     isolated.set(TOP__INNER__SPED="1", TOP__MORE="2")
     with pytest.raises(SettingsError) as caught:
-        validated(Outer, Layers.read().values["top"], "top", Layers.read())
+        validated(Outer, current().layers.values["top"], "top", current().layers)
     text = str(caught.value)
     assert "unknown setting 'top.inner.sped'" in text
     assert "Did you mean 'speed'?" in text
@@ -97,7 +98,7 @@ def test_home_is_absolute_wherever_it_is_named(monkeypatch, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["base", "local", "datasets/tiny", "models/net"])
 def test_either_suffix_is_read_and_both_are_refused(isolated, name: str) -> None:
     file = isolated.write(f"{name}.yaml", "pipeline: 1\n")
-    found = Layers.read()
+    found = current().layers
     assert str(file) in found.places
     path = (
         ".".join([*name.split("/")[:-1], *name.split("/")[1:], "pipeline"]) if "/" in name else ""
@@ -105,7 +106,7 @@ def test_either_suffix_is_read_and_both_are_refused(isolated, name: str) -> None
     assert found.place_of(path or "pipeline") == f"{file}:1"
     isolated.write(f"{name}.yml", "")
     with pytest.raises(SettingsError) as refused:
-        Layers.read()
+        _ = current().layers
     told = str(refused.value)
     assert f"both {file} and {file.stem}.yml" in told
     assert "remove the other" in told
@@ -114,7 +115,8 @@ def test_either_suffix_is_read_and_both_are_refused(isolated, name: str) -> None
 def test_a_profile_may_have_either_suffix(isolated, monkeypatch) -> None:
     file = isolated.write("stack.yaml", "a: 1\n")
     monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "stack")
-    assert Layers.read().place_of("a") == f"{file}:1"
+    assert current().layers.place_of("a") == f"{file}:1"
     monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "stak")
+    current.cache_clear()
     with pytest.raises(SettingsError, match="Did you mean 'stack'"):
-        Layers.read()
+        _ = current().layers

@@ -11,7 +11,7 @@ import pytest
 
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.training import TrainingPlan
@@ -26,9 +26,9 @@ def commit_raw(content: str = "c" * 64, day: date = DAY, generation: int = 1) ->
     manifest = Manifest.start(
         lineage.raw, day, lineage.raw.partition_id([day.isoformat(), content]), inputs=[],
         generation=generation, details={"address": lineage.address},
-        prefix=parts().catalog.attempt("raw", "tiny", day).prefix,
+        prefix=current().catalog.attempt("raw", "tiny", day).prefix,
     )  # fmt: skip
-    assert parts().catalog.commit(manifest)
+    assert current().catalog.commit(manifest)
     return manifest
 
 
@@ -37,12 +37,12 @@ def commit(stage: str) -> None:
     partition_id = chain.id(stage)
     assert partition_id is not None
     manifest = Manifest.start(chain.recipe(stage), DAY, partition_id, inputs=[])
-    assert parts().catalog.commit(manifest)
+    assert current().catalog.commit(manifest)
 
 
 def record_absent(day: date = DAY, age: timedelta = timedelta(0)) -> None:
     lineage = DayChain("tiny", day).lineage
-    parts().catalog.record_absence(
+    current().catalog.record_absence(
         lineage.raw, day, lineage.address, "404", datetime.now(UTC) - age
     )
 
@@ -137,7 +137,7 @@ def test_a_dataset_may_have_a_topic_of_its_own(tiny) -> None:
 def test_new_content_makes_all_stale(tiny) -> None:
     first = commit_raw("a" * 64)
     before = ids()
-    (parts().settings.lake_path / first.key).unlink()
+    (current().settings.lake_path / first.key).unlink()
     tiny.set()
     commit_raw("b" * 64)
     assert all(before[stage] != after for stage, after in ids().items())
@@ -193,7 +193,7 @@ def test_another_address_is_asked_and_equal_bytes_keep_everything(tiny) -> None:
     assert not LakePartition("raw", "tiny", DAY).exists()
     live = DayChain("tiny", DAY).live()
     assert live is not None
-    parts().catalog.record_same(live, DayChain("tiny", DAY).lineage.address, {})
+    current().catalog.record_same(live, DayChain("tiny", DAY).lineage.address, {})
     assert ids() == before
     assert LakePartition("bronze", "tiny", DAY).exists()
     assert LakePartition("raw", "tiny", DAY).manifest() == replace(raw, committed_at=ANY)
@@ -266,21 +266,21 @@ def test_the_ledger_is_asked_once_for_what_it_has(ledger) -> None:
     assert LedgerPartition("gold", "tiny", "2012-03-28", "a").exists()
     assert LedgerPartition("gold", "tiny", "2012-03-29", "b").exists()
     assert (ledger.asked, ledger.asked_parts) == (1, 0)
-    parts().catalog.begin_work()
+    current().catalog.begin_work()
     assert not LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
     ledger.rows["2012-03-29"] = "newer"
     assert LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
     assert not LedgerPartition("gold", "tiny", "2012-03-29", None).exists()
     assert (ledger.asked, ledger.asked_parts) == (1, 2)
-    ledger_view.forget()
-    with parts().catalog.snapshot():
+    ledger_view().forget()
+    with current().catalog.snapshot():
         for _ in range(5):
             assert not LedgerPartition("gold", "tiny", "2012-03-30", "c").exists()
     assert (ledger.asked, ledger.asked_parts) == (2, 2)
 
 
 def test_gold_exists_where_the_ledger_has_its_id(tiny, ledger) -> None:
-    parts().catalog.begin_work()
+    current().catalog.begin_work()
     assert not GoldPartition("tiny", DAY).exists()
     commit_raw()
     assert not GoldPartition("tiny", DAY).exists()

@@ -28,8 +28,7 @@ from luigi_traffic.errors import DamageError
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.parts import parts
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -159,13 +158,13 @@ class Completeness(RuleBasedStateMachine):
         forget()
         for stage, version in self.core.items():
             self.patch.setitem(STAGE_VERSIONS, stage, version)
-        world: Any = plugins().datasets["world"]
+        world: Any = current().plugins.datasets["world"]
         for name, version in self.code.items():
             setattr(world, name, version)
         # What another source_version does: the header counts as a row.
         world.headers = ("time,link,speed",) if self.code["source_version"] == "1" else ()
-        vars(parts())["store"] = self.store
-        vars(parts())["catalog"] = Catalog(self.store)
+        vars(current())["store"] = self.store
+        vars(current())["catalog"] = Catalog(self.store)
 
     # The model: all that may change a stage's output, without a look at recipes
 
@@ -260,7 +259,7 @@ class Completeness(RuleBasedStateMachine):
     def _commit(
         self, stage: str, chain: DayChain, partition_id: str, text: str, crash: str | None
     ) -> None:
-        catalog, recipe = parts().catalog, chain.recipe(stage)
+        catalog, recipe = current().catalog, chain.recipe(stage)
         number = catalog.next_generation(stage, "world", chain.day, recipe.hash, partition_id)
         files, prefix = [], ""
         if stage != "announce":
@@ -341,7 +340,7 @@ class Completeness(RuleBasedStateMachine):
         entry = self._live(stage, day)
         if entry is None:
             return
-        key = parts().catalog.manifest(entry).files[0]["key"]
+        key = current().catalog.manifest(entry).files[0]["key"]
         if key not in self.store.objects:
             return
         data, modified = self.store.objects.pop(key)
@@ -358,8 +357,8 @@ class Completeness(RuleBasedStateMachine):
 
     @rule(day=st.sampled_from(DAYS), stage=st.sampled_from(STAGES[:-1]))
     def invalidate(self, day: date, stage: str) -> None:
-        for entry in parts().catalog.day(stage, "world", day, ask_again=True).commits:
-            parts().catalog.void(entry, "by hand")
+        for entry in current().catalog.day(stage, "world", day, ask_again=True).commits:
+            current().catalog.void(entry, "by hand")
         self.made.pop((stage, day), None)
         self.broken = {b for b in self.broken if b[:2] != (stage, day)}
         if stage == "raw":
@@ -392,7 +391,7 @@ class Completeness(RuleBasedStateMachine):
             wanted += [s for s in ("bronze", "silver", "gold") if STAGES.index(s) > below]
         if wanted and not self._exists("raw", day):
             wanted.insert(0, "raw")
-        parts().catalog.begin_work()
+        current().catalog.begin_work()
         for stage in wanted:
             if self._exists(stage, day):
                 continue

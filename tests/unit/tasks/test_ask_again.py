@@ -16,7 +16,7 @@ from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.commands import recheck
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.targets.chain import STAGES, DayChain
 from luigi_traffic.tasks.raw import Asked, IngestRaw
 from luigi_traffic.warehouse.connection import Warehouse
@@ -195,5 +195,5 @@ def test_without_a_range_the_newest_days_are_asked_for(file, monkeypatch) -> Non
     monkeypatch.setattr(recheck, "_ask", lambda _, day: asked.append(day) or {"outcome": "x"})
     recheck.rows("tiny", None, None)
     dataset = DayChain("tiny", DAY).lineage.dataset
-    assert len(asked) == parts().settings.ingest.recheck_days == 7
+    assert len(asked) == current().settings.ingest.recheck_days == 7
     assert asked[-1] == last_settled_day(dataset)

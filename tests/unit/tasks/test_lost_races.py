@@ -12,7 +12,7 @@ import pytest
 from s3_servers import ACCESS_KEY, SECRET_KEY, lake_at, moto
 
 from luigi_traffic.lake.s3 import S3Store
-from luigi_traffic.parts import parts
+from luigi_traffic.project import current
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.raw import IngestRaw
 
@@ -39,11 +39,11 @@ def lake(request: pytest.FixtureRequest, tiny, tmp_path: Path) -> None:
             LAKE__ACCESS_KEY=ACCESS_KEY, LAKE__SECRET_KEY=SECRET_KEY,
         )  # fmt: skip
     # Somebody else's, in the same bucket.
-    parts().store.create("other/people/object", b"theirs")
+    current().store.create("other/people/object", b"theirs")
 
 
 def objects() -> dict[str, int]:
-    return {i.key: i.size for i in parts().store.list("") if not i.key.startswith("_probe")}
+    return {i.key: i.size for i in current().store.list("") if not i.key.startswith("_probe")}
 
 
 @pytest.mark.usefixtures("lake")

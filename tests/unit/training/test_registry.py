@@ -152,12 +152,10 @@ def test_the_mlflow_model_forecasts_from_rows_of_gold(
     import mlflow
     from mlflow import MlflowClient
 
-    from luigi_traffic.plugins import loading
-
     class Installed:
         model = staticmethod(get_model)
 
-    monkeypatch.setattr(loading, "plugins", Installed)
+    monkeypatch.setattr("luigi_traffic.plugins.plugins", Installed, raising=False)
     version = log(store, bundle, "d1")
     client = MlflowClient(store)
     source = client.get_model_version_download_uri(NAME, version.version)

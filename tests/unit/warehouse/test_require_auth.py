@@ -13,10 +13,9 @@ from embedded_servers import new_server
 from impostor import impostor
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.parts import Parts
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.processes.postgres.postmaster import free_port
-from luigi_traffic.settings.keys import reset, settings
+from luigi_traffic.project import current
 from luigi_traffic.warehouse import connect
 from luigi_traffic.warehouse.connection import Warehouse
 
@@ -59,15 +58,15 @@ def server_settings(
     monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path))
     monkeypatch.setenv("LUIGI_TRAFFIC__WAREHOUSE__KIND", "server")
     monkeypatch.setenv("LUIGI_TRAFFIC__WAREHOUSE__PASSWORD", "the-password")
-    reset()
+    current.cache_clear()
     yield monkeypatch
-    reset()
+    current.cache_clear()
 
 
 def test_a_server_of_ones_own_gets_none_in_clear(server_settings: pytest.MonkeyPatch) -> None:
     port = free_port()
     server_settings.setenv("LUIGI_TRAFFIC__WAREHOUSE__PORT", str(port))
-    dsn = Parts(settings()).warehouse.dsn()
+    dsn = current().warehouse.dsn()
     refusal = pytest.raises(SettingsError, match=r"the password was not sent.*SCRAM")
     with impostor(port) as heard, refusal:
         connect.connect(dsn)
@@ -79,7 +78,7 @@ def test_the_setting_allows_it(server_settings: pytest.MonkeyPatch) -> None:
     port = free_port()
     server_settings.setenv("LUIGI_TRAFFIC__WAREHOUSE__PORT", str(port))
     server_settings.setenv("LUIGI_TRAFFIC__WAREHOUSE__REQUIRE_AUTH", "")
-    dsn = Parts(settings()).warehouse.dsn()
+    dsn = current().warehouse.dsn()
     with impostor(port) as heard, pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(**dsn.kwargs())
     assert b"the-password" in heard[0]

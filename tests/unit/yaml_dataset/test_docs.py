@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from luigi_traffic.api.dataset import DatasetSettings
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 from luigi_traffic.yaml_dataset.settings import Columns, Graph, GraphColumns, Table
 
 PAGE = (Path(__file__).parents[3] / "docs" / "yaml-dataset.md").read_text(encoding="utf-8")
@@ -52,6 +52,6 @@ def test_there_are_three_examples() -> None:
 @pytest.mark.parametrize(("name", "text"), EXAMPLES)
 def test_an_example_is_a_dataset(isolated, name: str, text: str) -> None:
     isolated.write(f"datasets/{name}.yml", text)
-    dataset = plugins().dataset(name)
+    dataset = current().plugins.dataset(name)
     assert dataset.timezone == yaml.safe_load(text)["table"]["timezone"]
     assert len(text.splitlines()) <= 25

@@ -11,7 +11,7 @@ from declared_tables import GOOD
 from luigi_traffic.commands import plugins as plugins_list
 from luigi_traffic.commands import settings as settings_list
 from luigi_traffic.errors import PluginError, SettingsError
-from luigi_traffic.plugins.loading import plugins
+from luigi_traffic.project import current
 
 
 def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
@@ -19,8 +19,8 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
         "datasets/my_city.yml", GOOD + "  speed_unit: mph\nlinks: [a]\ntopic: speeds.{dataset}\n"
     )
     isolated.write("datasets/other.yml", "max_speed: 1\n")  # of a plugin that is not installed
-    assert list(plugins().datasets) == ["my_city"]
-    dataset = plugins().dataset("my_city")
+    assert list(current().plugins.datasets) == ["my_city"]
+    dataset = current().plugins.dataset("my_city")
     assert (dataset.name, dataset.interval, dataset.timezone, dataset.speed_unit) == (
         "my_city", timedelta(minutes=10), "Europe/Vienna", "mph",
     )  # fmt: skip
@@ -34,18 +34,18 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
 def test_a_file_without_a_table_is_told_what_it_lacks(isolated) -> None:
     isolated.write("datasets/my_city.yml", "links: []\n")
     with pytest.raises(PluginError, match=r"conf/datasets/my_city\.yml has no key 'table'"):
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
     with pytest.raises(PluginError, match=r"conf/datasets/other\.yml may declare it by the key"):
-        plugins().dataset("other")
+        current().plugins.dataset("other")
 
 
 def test_a_name_that_postgresql_would_cut_off_is_refused(isolated) -> None:
     for name in ("x" * 63, "x" * 64, "x" * 63 + "y"):  # the last two would share a table
         isolated.write(f"datasets/{name}.yml", GOOD)
-    assert plugins().dataset("x" * 63).name == "x" * 63
+    assert current().plugins.dataset("x" * 63).name == "x" * 63
     for name in ("x" * 64, "x" * 63 + "y"):
         with pytest.raises(SettingsError, match=rf"{name}\.yml.*64 bytes.*shorten it"):
-            plugins().dataset(name)
+            current().plugins.dataset(name)
 
 
 def test_the_environment_is_laid_over_the_file(isolated) -> None:
@@ -53,7 +53,7 @@ def test_the_environment_is_laid_over_the_file(isolated) -> None:
     isolated.set(
         DATASETS__MY_CITY__TABLE__COLUMNS__SPEED="kmh", DATASETS__MY_CITY__TABLE__INTERVAL="1 h"
     )
-    dataset = plugins().dataset("my_city")
+    dataset = current().plugins.dataset("my_city")
     assert dataset.interval == timedelta(hours=1)
     assert dataset.table.columns.speed == "kmh"
     shown = {row["key"]: row for row in settings_list.rows()}
@@ -66,7 +66,7 @@ def test_the_environment_is_laid_over_the_file(isolated) -> None:
 def test_extra_columns_are_told_to_the_core(isolated) -> None:
     text = GOOD.replace("    speed: v\n", "    speed: v\n    extra: {rain: mm_h}\n")
     isolated.write("datasets/my_city.yml", text)
-    assert plugins().datasets["my_city"].extra_columns == ("rain",)
+    assert current().plugins.datasets["my_city"].extra_columns == ("rain",)
 
 
 @pytest.mark.parametrize("disabled", ["my_city", "file"])
@@ -74,13 +74,13 @@ def test_it_can_be_disabled(isolated, disabled: str) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD)
     isolated.set(PLUGINS__DISABLED=f"[{file if disabled == 'file' else disabled}]")
     with pytest.raises(PluginError, match=r"my_city .* is disabled by plugins\.disabled"):
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
 
 
 def test_a_plugin_and_a_file_of_one_name_are_both_named(tiny) -> None:
     file = tiny.write("datasets/tiny.yml", GOOD)
     with pytest.raises(PluginError) as caught:
-        plugins().dataset("tiny")
+        current().plugins.dataset("tiny")
     text = str(caught.value)
     assert f"'tiny' is declared by {file} and provided by " in text
     assert "tiny.py (tiny). Rename the file" in text
@@ -94,16 +94,16 @@ def test_a_wrong_file_stops_no_other_dataset(
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
     isolated.write("datasets/good.yml", GOOD)
     file = isolated.write("datasets/wrong.yml", GOOD.replace("Vienna", "Wien"))
-    assert plugins().dataset("good").name == "good"
+    assert current().plugins.dataset("good").name == "good"
     assert f"dataset wrong ({file}) is left out" in caplog.text
     with pytest.raises(SettingsError, match="Europe/Wien"):
-        plugins().dataset("wrong")
+        current().plugins.dataset("wrong")
 
 
 def test_the_name_of_a_file_is_the_name_of_a_dataset(isolated) -> None:
     file = isolated.write("datasets/my-city.yml", GOOD)
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("my-city")
+        current().plugins.dataset("my-city")
     assert str(caught.value).startswith(
         f"{file}: a dataset has the name of its file, but 'my-city'"
     )
@@ -191,7 +191,7 @@ def test_a_wrong_line_is_named_with_its_key_and_what_was_expected(
     assert GOOD.count(old) == 1
     file = isolated.write("datasets/my_city.yml", GOOD.replace(old, new))
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
     text = str(caught.value)
     said, _, places = text.partition("\n  looked in, last wins:")
     path = "datasets.my_city.table" + (f".{key}" if key else "")
@@ -216,7 +216,7 @@ def test_a_wrong_line_is_named_with_its_key_and_what_was_expected(
 def test_a_wrong_line_beside_the_table(isolated, line: str, told: str) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD + line)
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
     assert f"{file}:9" in str(caught.value)
     assert told in str(caught.value)
 
@@ -232,7 +232,7 @@ def test_a_wrong_line_beside_the_table(isolated, line: str, told: str) -> None:
 def test_an_address_is_told_without_its_credentials(isolated, line: str, caplog) -> None:
     isolated.write("datasets/my_city.yml", GOOD.replace("  glob: /data/{date}*.csv", line))
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
     assert "hush" not in str(caught.value)
     assert "host/" in str(caught.value)
 
@@ -240,7 +240,7 @@ def test_an_address_is_told_without_its_credentials(isolated, line: str, caplog)
 def test_a_key_given_twice(isolated) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD.replace("speed: v", "timestamp: v"))
     with pytest.raises(SettingsError) as caught:
-        plugins()
+        _ = current().plugins
     assert f"{file}, line 6: 'table.columns.timestamp' is already given in line 4" in str(
         caught.value
     )
@@ -249,5 +249,5 @@ def test_a_key_given_twice(isolated) -> None:
 def test_a_table_that_is_no_mapping(isolated) -> None:
     file = isolated.write("datasets/my_city.yml", "links: []\ntable: yes\n")
     with pytest.raises(SettingsError) as caught:
-        plugins().dataset("my_city")
+        current().plugins.dataset("my_city")
     assert f"'datasets.my_city.table' is set to True in {file}:2: " in str(caught.value)

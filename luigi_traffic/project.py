@@ -1,10 +1,16 @@
-"""The parts of the profile, opened once a process where they are first used."""
+"""The front door: a home with its settings, plugins, stores and services.
+
+Who is handed a `Project` needs nothing global; `current()` is that of this process.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from luigi_traffic.events.journal import Journal
 from luigi_traffic.events.log import EventLog
@@ -13,20 +19,54 @@ from luigi_traffic.lake.entries import refuse_earlier
 from luigi_traffic.lake.index import Index
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.store import ObjectStore
-from luigi_traffic.settings.keys import Settings, settings
-from luigi_traffic.settings.reading import home
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.processes.services import Services
+from luigi_traffic.settings.keys import Settings, read_settings
+from luigi_traffic.settings.reading import Layers, conf_folder, home, profile
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
     from luigi_traffic.warehouse.dsn import Dsn
     from luigi_traffic.warehouse.limits import Limits
 
+T = TypeVar("T")
 
-class Parts:
-    """Lake, events and warehouse as the settings say."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+class Project:
+    """A home with its settings; everything is read or opened where it is first used.
+
+    home     folder of all local state
+    conf     folder of the settings files
+    profile  which of them is laid over base.yml
+    environ  whose variables LUIGI_TRAFFIC__… are laid over the files
+    """
+
+    def __init__(self, home: Path, conf: Path, profile: str, environ: Mapping[str, str]) -> None:
+        self.home = home
+        self.conf = conf
+        self.profile = profile
+        self._environ = environ
+        self._kept: dict[Hashable, Any] = {}
+
+    @cached_property
+    def layers(self) -> Layers:
+        """The layers of the settings, and where each was set."""
+        return Layers.read(self.conf, self.profile, self._environ)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force. Raises `SettingsError`, see `read_settings`."""
+        return read_settings(self.layers, self.home)
+
+    @cached_property
+    def plugins(self) -> Plugins:
+        """The plugins and what they provide."""
+        return Plugins.load(self.settings, self.layers)
+
+    @cached_property
+    def services(self) -> Services:
+        """luigid and the MLflow UI."""
+        return Services(self.settings)
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -41,7 +81,7 @@ class Parts:
     @cached_property
     def catalog(self) -> Catalog:
         """The manifests of the lake."""
-        return Catalog(self.store, Index(home() / "index.sqlite", self.store.describe()))
+        return Catalog(self.store, Index(self.home / "index.sqlite", self.store.describe()))
 
     @cached_property
     def events(self) -> EventLog:
@@ -50,7 +90,7 @@ class Parts:
             from luigi_traffic.events.kafka import KafkaLog
 
             return KafkaLog(self.settings.events)
-        return Journal(home() / "events")
+        return Journal(self.home / "events")
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -69,7 +109,7 @@ class Parts:
         from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
         self.warehouse.migrate()  # which a reader may not
-        server = EmbeddedServer(home() / "postgres")
+        server = EmbeddedServer(self.home / "postgres")
         return Warehouse(lambda: replace(server.ensure_reader(), limits=self._limits()))
 
     def _limits(self) -> Limits:
@@ -93,7 +133,7 @@ class Parts:
         if chosen.kind == "embedded":
             from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-            server = EmbeddedServer(home() / "postgres")
+            server = EmbeddedServer(self.home / "postgres")
             if server.is_of_an_earlier_version():
                 # Before the database is brought up to date: the older version cannot go back.
                 refuse_earlier(self.store)
@@ -104,8 +144,21 @@ class Parts:
             limits=self._limits(),
         )  # fmt: skip
 
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gave when it was first asked for under that key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+    def close(self) -> None:
+        """Close the connections that are open."""
+        for name in ("warehouse", "reader"):
+            if name in vars(self):
+                vars(self)[name].close()
+
 
 @cache
-def parts() -> Parts:
-    """The parts of this process."""
-    return Parts(settings())
+def current() -> Project:
+    """The project of this process, as its environment has it."""
+    return Project(home(), conf_folder(), profile(), os.environ)

@@ -1,0 +1,103 @@
+"""The front door: nothing of a project is global, so two of them fit in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.project import Project, current
+
+PLUGIN = """
+from datetime import timedelta
+import luigi_traffic as lt
+
+
+class {name}(lt.Dataset):
+    name = "{dataset}"
+    version = "1"
+    interval = timedelta(minutes=5)
+    timezone = "Asia/Seoul"
+    speed_unit = "km/h"
+
+    def source(self):
+        return lt.Files("/nowhere")
+
+    def header(self, first_line):
+        return False
+
+    def bronze(self, spark, raw):
+        raise NotImplementedError
+
+    def silver(self, bronze):
+        raise NotImplementedError
+
+
+@lt.hookimpl
+def luigi_traffic_datasets():
+    return [{name}]
+"""
+
+
+@pytest.fixture
+def pair(isolated, tmp_path: Path) -> Iterator[tuple[Project, Project]]:
+    """Two homes, each with settings and a plugin of its own."""
+    made = []
+    for number, name in enumerate(("North", "South")):
+        folder = tmp_path / name
+        (folder / "conf").mkdir(parents=True)
+        (folder / "plugins").mkdir()
+        source = PLUGIN.format(name=name, dataset=name.lower())
+        (folder / "plugins" / f"{name.lower()}.py").write_text(source)
+        (folder / "conf" / "base.yml").write_text(
+            f"plugins: {{path: [{folder / 'plugins'}]}}\n"
+            f"pipeline: {{window_days: {number + 3}}}\n"
+            f"datasets: {{{name.lower()}: {{max_rejected_share: 0.{number + 1}}}}}\n"
+        )
+        environ = {"LUIGI_TRAFFIC__LAKE__PATH": str(folder / "lake")} if number else {}
+        made.append(Project(folder / "home", folder / "conf", "local", environ))
+    yield made[0], made[1]
+    for project in made:
+        project.close()
+        if (project.home / "postgres").exists():
+            EmbeddedServer(project.home / "postgres").destroy()
+
+
+def test_two_homes_fit_in_one_process(pair: tuple[Project, Project], tmp_path: Path) -> None:
+    north, south = pair
+    assert (north.settings.pipeline.window_days, south.settings.pipeline.window_days) == (3, 4)
+    assert (set(north.plugins.datasets), set(south.plugins.datasets)) == ({"north"}, {"south"})
+    shares = [p.plugins.dataset(n).settings.max_rejected_share
+              for p, n in ((north, "north"), (south, "south"))]  # fmt: skip
+    assert shares == [0.1, 0.2]
+
+    north.store.create("a", b"north")
+    assert [(p.store.read("a") if any(p.store.list("")) else b"") for p in pair] == [b"north", b""]
+    assert north.settings.lake_path == tmp_path / "North" / "home" / "lake"
+    assert south.settings.lake_path == tmp_path / "South" / "lake"
+    assert "South" in south.settings.tracking_uri and "North" in north.settings.tracking_uri
+    assert north.services.folder() != south.services.folder()
+
+    for number, project in enumerate(pair):
+        with project.warehouse.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE gold_of_{number} (a int)")
+    tables = [
+        {name for (name,) in p.warehouse.query(
+            "SELECT relname::text FROM pg_class WHERE relname LIKE 'gold_of_%'", None)[1]}
+        for p in pair
+    ]  # fmt: skip
+    assert tables == [{"gold_of_0"}, {"gold_of_1"}]
+
+
+def test_the_current_one_is_neither(pair: tuple[Project, Project]) -> None:
+    assert current() is current()
+    assert current() not in pair
+    assert current().plugins.datasets == {}
+
+
+def test_what_is_kept_is_kept_for_one_project(pair: tuple[Project, Project]) -> None:
+    north, south = pair
+    made = [p.keep("key", lambda p=p: p.home.name + str(id(p))) for p in (north, south, north)]
+    assert made[0] == made[2] != made[1]
