@@ -17,11 +17,20 @@ from luigi_traffic.plugins.hookspecs import PROJECT
 STATED = "luigi_traffic_api"
 
 
-def check_api(plugin: Any) -> None:
-    """Raises `PluginError` where the plugin was written for another version of the API."""
+def check_api(plugin: Any) -> str | None:
+    """What to warn of, if the plugin was written for the version of the API before this one.
+
+    Raises `PluginError` if it was written for another one.
+    """
     stated = getattr(plugin, STATED, 1)
     if stated == API_VERSION and not isinstance(stated, bool):
-        return
+        return None
+    if stated == API_VERSION - 1 > 0 and not isinstance(stated, bool):
+        return (
+            f"it was written for version {stated} of the plugin API, and the current one is "
+            f"{API_VERSION}. It works until version {API_VERSION + 1} comes: adapt it (see the "
+            f"changelog), and state {STATED} = {API_VERSION}"
+        )
     if not isinstance(stated, int) or isinstance(stated, bool):
         raise PluginError(f"{STATED} is {stated!r}; it must be a whole number such as 1")
     todo = "luigi-traffic" if stated > API_VERSION else "the plugin"

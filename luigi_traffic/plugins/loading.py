@@ -132,7 +132,8 @@ class Plugins:
             plugin = guarded(origin, "import", load, wanted.timeout_seconds)
             if self.manager.has_plugin(origin.name):
                 raise PluginError("a plugin with that name is already loaded; rename one of them")
-            check_api(plugin)
+            if warning := check_api(plugin):
+                logger.warning("%s: %s", origin, warning)
             self.manager.register(plugin, name=origin.name)
             registered = True
             self.manager.check_pending()

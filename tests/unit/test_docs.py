@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 from luigi_traffic.plugins import hookspecs
@@ -29,6 +30,21 @@ def test_every_hook_has_a_page_with_its_signature_and_a_plugin_that_uses_it() ->
         assert page.startswith(f"# `{name}({arguments})`\n")
         assert (function.__doc__ or "").strip() in page
         assert any(f"def {name}(" in text for text in code), f"no plugin here uses {name}"
+
+
+def test_the_design_lists_the_package_as_it_is() -> None:
+    page = (DOCS / "design.md").read_text(encoding="utf-8")
+    (layout,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    listed = [line.split()[0].rstrip("/") for line in layout.splitlines()]
+    package = REPOSITORY / "luigi_traffic"
+    hidden = {"__pycache__", "__init__.py", "py.typed"}
+    assert set(listed) == {path.name for path in package.iterdir()} - hidden
+    assert len(listed) + 2 <= 25
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = contracts["tool"]["importlinter"]["contracts"][0]["layers"]
+    below = {name: number for number, names in enumerate(layers) for name in names.split(" | ")}
+    order = [below[name.removesuffix(".py")] for name in listed]
+    assert order == sorted(order)
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -103,7 +103,7 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
         with_gold(empty, day)
     assert read(DAY, NEXT).speed.size
     sql(damage.format(partition_of(DAY)))
-    with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made anew"):
+    with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made again"):
         read(DAY, NEXT)
     anew()
     assert not GoldPartition("tiny", DAY).exists()
@@ -125,7 +125,7 @@ def test_files_are_compared_before_they_are_read(empty, anew, stage: str, how: s
         file.unlink()
     else:
         file.write_bytes(b"x" * 50 if how == "cut" else b"y" * 100)
-    with pytest.raises(DamageError, match=f"{stage} of tiny 2024-05-01.*{file.name}.*made anew"):
+    with pytest.raises(DamageError, match=f"{stage} of tiny 2024-05-01.*{file.name}.*made again"):
         LakePartition(stage, "tiny", DAY).whole()
     anew()
     assert not LakePartition(stage, "tiny", DAY).exists()
@@ -204,7 +204,7 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
     ("words", "said"),
     [
         (("brons", "tiny", "2024-05-01"), "no stage 'brons'. Did you mean 'bronze'"),
-        (("raw", "tiny", "yesterday"), "'yesterday' is no day like 2024-05-31"),
+        (("raw", "tiny", "yesterday"), "'yesterday' is not a day like 2024-05-31"),
         (("raw", "tiny", "2024-05-09"), "nothing is committed for raw tiny 2024-05-09"),
         (("gold", "tiny", "2024-06-01"), "Did you mean '2024-05-01'"),
         (("raw", "tinny", "2024-05-01"), "nothing is committed for raw of tinny"),

@@ -84,6 +84,20 @@ def test_a_broken_plugin_is_named_and_stops_nobody(
     assert why in str(caught.value)
 
 
+@pytest.mark.parametrize("stated", ["", "luigi_traffic_api = 1\n"])
+def test_the_version_before_works_with_a_warning(isolated, caplog, monkeypatch, stated) -> None:
+    monkeypatch.setattr("luigi_traffic.plugins.checks.API_VERSION", 2)
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    isolated.plugin("older", stated + one("older"))
+    assert "older" in current().plugins.datasets
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "plugin older" in said and "version 1 of the plugin API" in said
+    assert "until version 3" in said and "luigi_traffic_api = 2" in said
+    monkeypatch.setattr("luigi_traffic.plugins.checks.API_VERSION", 3)
+    isolated.set()
+    assert current().plugins.datasets == {}
+
+
 def test_a_broken_entry_point_is_isolated_too(isolated, monkeypatch) -> None:
     def load() -> None:
         raise ImportError("libtorch is missing")
