@@ -150,7 +150,7 @@ def test_a_day_without_polls_is_absent(tmp_path: Path) -> None:
 def test_a_day_that_is_not_over_is_an_error_and_not_absent(tmp_path: Path) -> None:
     Polls(tmp_path).store([row("1")], NOON)
     for now in (NOON, datetime(2024, 6, 1, 0, 29, 59)):
-        with pytest.raises(SourceError, match="come in until 2024-06-01 00:30"):
+        with pytest.raises(SourceError, match="are collected until 2024-06-01 00:30"):
             read(tmp_path, now=now)
     assert len(read(tmp_path, now=LATER)) == 1
 
