@@ -2,6 +2,7 @@
 # make test   set up everything, lint, run the tests
 # make help   all targets
 PYTHON ?= python3
+SPACE := $() $()
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
@@ -53,8 +54,9 @@ test-stack: setup  ## the tests against real servers, which are started and stop
 lint: setup docs  ## ruff, mypy, the layers of the design, the documentation site
 	ruff check .
 	ruff format --check .
-	mypy
+	MYPYPATH=$(subst $(SPACE),:,$(PLUGINS)) mypy -p luigi_traffic $(PLUGINS:plugins/%=-p luigi_traffic_%)
 	MYPYPATH=docker/native mypy docker/native/*.py
+	MYPYPATH=tests:docker/native mypy --config-file tests/mypy.ini tests/*.py
 	lint-imports
 
 # A warning (a link that leads nowhere, a page in no menu) is an error. The theme's notice about

@@ -17,6 +17,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 from luigi.cmdline_parser import CmdlineParser
@@ -139,8 +140,8 @@ def problem(words: list[str]) -> str | None:
 
 
 def _of_ours(words: list[str]) -> str | None:
-    command = typer.main.get_command(app)
-    names = []
+    command: Any = typer.main.get_command(app)
+    names: list[str] = []
     while words and hasattr(command, "list_commands"):
         if words[0] in ("--help", "--version"):
             return None

@@ -25,6 +25,7 @@ from luigi_traffic.recipe import Input
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import connect as connections
+from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 LAST = date(2024, 5, 31)
@@ -129,7 +130,7 @@ def _write(store: LocalStore, key: str, data: bytes) -> None:
 
 def _gold(day: date) -> LedgerRow:
     chain = DayChain(DATASET, day)
-    made_of = [Input("silver", str(day), chain.id("silver"))]
+    made_of = [Input("silver", str(day), chain.id("silver") or "")]
     return LedgerRow(
         "gold", DATASET, str(day), chain.id("gold") or "", {}, made_of, 9, "9:9", {"seconds": 1.0}
     )
@@ -166,8 +167,8 @@ def counted(found: list[Asked]) -> Iterator[None]:
             counts["rows"] += len(got)
             return got
 
-    def connect(*words: Any) -> Any:
-        made = real_connect(*words)
+    def connect(dsn: Dsn) -> Any:
+        made = real_connect(dsn)
         made.cursor_factory = Cursor
         return made
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
@@ -46,7 +47,7 @@ class KafkaUser:
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}")
 
     @property
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         given = {k.removeprefix(EVENTS).lower(): v for k, v in self.environment.items()}
         found: dict[str, object] = {"bootstrap.servers": ",".join(json.loads(given["servers"]))}
         if protocol := given.get("security_protocol"):
@@ -91,9 +92,10 @@ class KafkaUser:
         producer = Producer(self.options)
         failed: list[object] = []
         for message in messages:
-            plain = isinstance(message, tuple)
             key, value, headers = (
-                message if plain else (message.key(), message.value(), message.headers())
+                message
+                if isinstance(message, tuple)
+                else (message.key(), message.value(), message.headers())
             )
             producer.produce(
                 topic, key=key, value=value, headers=headers, partition=partition,

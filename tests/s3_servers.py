@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -178,12 +179,17 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     places: dict[int, tuple[Proxy, int]] = {}
 
+    @property
+    def place(self) -> tuple[Proxy, int]:
+        host_and_port: Any = self.server.server_address
+        return self.places[host_and_port[1]]
+
     def setup(self) -> None:
         super().setup()
-        self.places[self.server.server_address[1]][0].connections += 1
+        self.place[0].connections += 1
 
     def _pass(self) -> None:
-        proxy, upstream = self.places[self.server.server_address[1]]
+        proxy, upstream = self.place
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
         proxy.keys.append((key, self.headers.get("X-Amz-Security-Token")))

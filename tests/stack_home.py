@@ -86,7 +86,8 @@ class Stack:
             policy_name="tests", policy={"Version": "2012-10-17", "Statement": [everything]}
         )
         # Its annotation says str; the server wants a list.
-        admin.group_add("tests", [self.secrets["LUIGI_TRAFFIC__LAKE__ACCESS_KEY"]])
+        members: Any = [self.secrets["LUIGI_TRAFFIC__LAKE__ACCESS_KEY"]]
+        admin.group_add("tests", members)
         admin.policy_set("tests", group="tests")
 
     @property
@@ -96,7 +97,7 @@ class Stack:
 
 def _variables(file: Path) -> dict[str, str]:
     """What a shell would export of `export KEY='value'` lines."""
-    found = {}
+    found: dict[str, str] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         words = [word for word in shlex.split(line, comments=True) if word != "export"]
         found |= dict(word.split("=", 1) for word in words)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 from cryptography import x509
@@ -39,7 +40,7 @@ class TlsServer:
     ca: Path
     log: Path
 
-    def role(self, name: str, **changes: object) -> Dsn:
+    def role(self, name: str, **changes: Any) -> Dsn:
         """How `luigi_traffic_<name>` connects."""
         password = PASSWORDS[f"LUIGI_TRAFFIC_{name.upper()}_PASSWORD"]
         dsn = replace(
@@ -99,7 +100,9 @@ def _certificate(ca_file: Path, data: Path, ca: str) -> None:
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ca)])
     now = datetime.now(UTC)
 
-    def signed(subject: x509.Name, public: object, *extensions: x509.ExtensionType) -> bytes:
+    def signed(
+        subject: x509.Name, public: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType
+    ) -> bytes:
         builder = (
             x509.CertificateBuilder(ca_name, subject, public)
             .serial_number(x509.random_serial_number())

@@ -18,6 +18,8 @@ from luigi_traffic.cli import inspection, scaffold, services, upkeep  # noqa: F4
 from luigi_traffic.cli.groups import app
 from luigi_traffic.errors import TrafficError, extras_named
 
+__all__ = ["app", "main"]
+
 
 def main() -> None:
     """The console script: a `TrafficError` is one message on stderr and exit code 1."""

@@ -79,7 +79,7 @@ class Api:
 
     def _page(self, area: Area, **paging: int) -> Page:
         min_x, max_x, min_y, max_y = area
-        parameters = {
+        parameters: dict[str, str | float] = {
             "apiKey": self.key.get_secret_value(), "type": "all", "drcType": "all",
             "minX": min_x, "maxX": max_x, "minY": min_y, "maxY": max_y, "getType": "json",
             **paging,
