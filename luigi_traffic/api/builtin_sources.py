@@ -108,8 +108,8 @@ class Http(Source):
                 yield iter([stream])
         else:
             raise SettingsError(
-                f"url_template {self.url_template!r}: the scheme {scheme!r} is not one of "
-                "http, https, file. A folder is named like file:///data/its/{date}.zip"
+                f"url_template {self.url_template!r}: the scheme {scheme!r} is not one of http, "
+                "https and file. Write a folder as file:///data/its/{date}.zip"
             )
 
     def look(self, day: date) -> list[Mapping[str, str | int]] | None:
@@ -239,8 +239,8 @@ class Files(Source):
                     )
             if more := sorted(set(_files(pattern)) - set(paths)):
                 raise TransientError(
-                    f"{', '.join(p.name for p in more[:3])} came while the other files of the day "
-                    "were read"
+                    f"{', '.join(p.name for p in more[:3])} appeared while the other files of the "
+                    "day were read"
                 )
 
         yield streams()

@@ -43,8 +43,8 @@ def name_problem(name: str) -> str:
     if size <= MAX_NAME:
         return ""
     return (
-        f"has {size} bytes, and PostgreSQL keeps {MAX_NAME} of a table's or column's name: shorten "
-        f"it, for example to {name.encode()[:MAX_NAME].decode(errors='ignore')!r}"
+        f"has {size} bytes, but PostgreSQL allows {MAX_NAME} for the name of a table or column: "
+        f"shorten it, for example to {name.encode()[:MAX_NAME].decode(errors='ignore')!r}"
     )
 
 

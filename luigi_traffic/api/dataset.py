@@ -57,33 +57,33 @@ class DatasetSettings(BaseModel):
         [],
         stage="silver",
         unordered=True,
-        description="link ids kept in silver; empty: all of them",
+        description="Link ids kept in silver; empty: all",
     )
     max_rejected_share: float = setting(
         0.2,
         stage=None,
         ge=0,
         le=1,
-        description="share of a day's rows that bronze may reject before the stage fails",
+        description="Largest share of a day's rows that bronze may reject before the stage fails",
     )
     min_rows: int = setting(
         0,
         stage=None,
         ge=0,
-        description="fewest rows of silver that a day may have before the stage fails; 0: none",
+        description="Smallest number of silver rows of a day before the stage fails; 0: no check",
     )
     topic: str | None = setting(
         # No stage: the recipe of the announcement has the topic that comes out of it.
         None,
         stage=None,
         pattern=r"^([A-Za-z0-9._-]|\{dataset\}){1,200}$",
-        description="topic of its announcements; empty: events.topic",
+        description="Topic of the dataset's announcements; empty: events.topic",
     )
     lake_prefix: str | None = setting(
         None,
         stage=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*$",
-        description="folder of the lake that its data lie in; empty: none. Manifests stay",
+        description="Folder of the lake for the dataset's data, but not its manifests; empty: none",
     )
 
     @field_validator("lake_prefix")
@@ -91,7 +91,7 @@ class DatasetSettings(BaseModel):
     def _no_stage(cls, given: str | None) -> str | None:
         if given and given.partition("/")[0] in _LAKE_STAGES:
             raise ValueError(
-                f"{given.partition('/')[0]!r} is where data without a prefix lie; expected "
+                f"{given.partition('/')[0]!r} is the folder of data without a prefix; expected "
                 "another name"
             )
         return given

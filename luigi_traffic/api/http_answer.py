@@ -47,10 +47,10 @@ class Answer:
         self.coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if self.coding not in (*_GZIP, "identity", ""):
             raise SourceError(
-                f"{shown} sent Content-Encoding {self.coding!r}; asked for was gzip or none"
+                f"{shown} sent Content-Encoding {self.coding!r}; the request asked for gzip or none"
             )
         if part := answer.headers.get("Content-Range"):
-            raise SourceError(f"{shown} sent a part of the file alone (Content-Range: {part})")
+            raise SourceError(f"{shown} sent only a part of the file (Content-Range: {part})")
         #: Bytes on the wire, None if the answer does not say.
         self.length: int | None = self._raw.length_remaining
         self._chunked = bool(getattr(self._raw, "chunked", False))
@@ -94,18 +94,18 @@ class Answer:
             rest = chunk
             while rest:
                 if unpacker.eof:
-                    raise SourceError(f"{self._shown} sent more behind its gzip coding")
+                    raise SourceError(f"{self._shown} sent more data after its gzip content")
                 try:
                     text = unpacker.decompress(rest, CHUNK_BYTES)
                 except zlib.error as e:
-                    raise SourceError(f"{self._shown}: its gzip coding is damaged: {e}") from e
+                    raise SourceError(f"{self._shown}: its gzip content is damaged: {e}") from e
                 rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
                 if text:
                     yield text
         if not unpacker.eof:
             # A whole message with a cut body is kept like that by a server or a proxy.
             kind = SourceError if self.framed else TransientError
-            raise kind(f"{self._shown}: its gzip coding is cut short")
+            raise kind(f"{self._shown}: its gzip content is cut short")
 
     def body(self, packing: Packing, unknown_length: UnknownLength) -> Iterator[bytes]:
         """The file's bytes, checked to be whole as far as can be known.
@@ -120,8 +120,9 @@ class Answer:
         if unknown_length == "refuse":
             raise SourceError(
                 f"{self._shown} does not say how long its text is (no Content-Length, no chunks, "
-                "no gzip), so a part of it would pass for all. Let the server say it or send "
-                "gzip, or take what comes: unknown_length: accept (Http(…, unknown_length=…))"
+                "no gzip), so a part could not be distinguished from the whole. Let the server "
+                "send the length or gzip, or accept what comes: unknown_length: accept (Http(…, "
+                "unknown_length=…))"
             )
         return _with_last_line(self.wire(), self._shown)
 
@@ -133,4 +134,6 @@ def _with_last_line(chunks: Iterator[bytes], shown: str) -> Iterator[bytes]:
         last = chunk[-1:]
         yield chunk
     if last != b"\n":
-        raise TransientError(f"{shown} ended within a line, and does not say how long it is")
+        raise TransientError(
+            f"{shown} ended in the middle of a line, and does not say how long it is"
+        )

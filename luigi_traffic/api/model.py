@@ -38,38 +38,54 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input_steps: int = Field(12, ge=1, description="intervals seen")
-    output_steps: int = Field(12, ge=1, description="intervals forecast")
-    train_share: float = Field(0.7, gt=0, lt=1, description="share of the windows, first in time")
-    validation_share: float = Field(
-        0.1, gt=0, lt=1, description="share of the windows that follows"
+    input_steps: int = Field(12, ge=1, description="Number of intervals that the model sees")
+    output_steps: int = Field(12, ge=1, description="Number of intervals that the model forecasts")
+    train_share: float = Field(
+        0.7, gt=0, lt=1, description="Share of the windows for training, the first in time"
     )
-    epochs: int = Field(20, ge=1, description="passes over the drawn samples, at most")
-    batch_size: int = Field(64, ge=1, description="windows a batch")
+    validation_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the windows for validation, after the training windows",
+    )
+    epochs: int = Field(20, ge=1, description="Largest number of passes over the drawn samples")
+    batch_size: int = Field(64, ge=1, description="Number of windows in a batch")
     samples_per_epoch: int | None = Field(
-        None, ge=1, description="training samples drawn an epoch, by seed; empty: all of them"
+        None, ge=1, description="Number of training samples drawn per epoch, by seed; empty: all"
     )
     validation_samples: int | None = Field(
-        None, ge=1, description="samples scored after an epoch, by seed; empty: all of them"
+        None,
+        ge=1,
+        description="Number of validation samples scored after an epoch, by seed; empty: all",
     )
     evaluation_windows: int | None = Field(
-        None, ge=1, description="hold-out windows scored at most, by seed; empty: all of them"
+        None, ge=1, description="Largest number of hold-out windows scored, by seed; empty: all"
     )
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam, at the first step")
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Learning rate of the Adam optimizer at the first step"
+    )
     schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="learning rate over all epochs: half a cosine to 0, or none"
+        "cosine",
+        description=(
+            "Schedule of the learning rate over all epochs: half a cosine to 0, or constant"
+        ),
     )
-    weight_decay: float = Field(0.0, ge=0, description="of Adam")
-    gradient_clip: float = Field(5.0, gt=0, description="largest norm of the gradient")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay of the Adam optimizer")
+    gradient_clip: float = Field(5.0, gt=0, description="Largest norm of the gradient")
     loss: Literal["mae", "mse", "huber"] = Field(
-        "mae", description="over observed speeds, in the dataset's unit"
+        "mae", description="Loss over the observed speeds, in the dataset's unit"
     )
     patience: int = Field(
-        5, ge=1, description="epochs without a better validation error before stopping"
+        5,
+        ge=1,
+        description="Number of epochs without a better validation error before training stops",
     )
-    seed: int = Field(0, description="of the first weights and of what an epoch draws")
+    seed: int = Field(
+        0, description="Random seed of the first weights and of the samples drawn per epoch"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto: a GPU if there is one"
+        "auto", description="Device of the training; auto: a GPU if there is one"
     )
 
 
@@ -118,7 +134,7 @@ class Model(ABC):
         finds must lie in parameters or buffers of `network`, since a model is stored as its
         `state_dict`: a regression copies its coefficients there.
         """
-        raise TypeError(f"{self.name} is trained by gradient steps; it has no fit() of its own")
+        raise TypeError(f"{self.name} is trained by gradient steps and has no fit() of its own")
 
     @property
     def fitted_in_one_go(self) -> bool:

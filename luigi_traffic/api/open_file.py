@@ -79,7 +79,7 @@ def _refuse_changed(path: Path, before: _State, after: _State, growing: bool) ->
     except FileNotFoundError:
         named = None
     if named != before.file:
-        why = "another file has its name now" if named else "it was removed"
+        why = "its name now belongs to another file" if named else "it was removed"
     elif after.size < before.size or (after.size > before.size and not growing):
         why = f"{before.size:,} bytes when it was opened, {after.size:,} now"
     elif after.mtime != before.mtime and not growing:

@@ -43,7 +43,7 @@ def refuse_unsettled(dataset: Dataset | type[Dataset], day: date) -> None:
     wait = f" and settles_after ({dataset.settles_after})" if dataset.settles_after else ""
     raise DayNotOver(
         f"{dataset.name} {day}: the day is not over. In {zone.key} it is "
-        f"{clock.now().astimezone(zone):%Y-%m-%d %H:%M}; the day may be asked for from "
-        f"{moment.astimezone(zone):%Y-%m-%d %H:%M} on, its end{wait}. The newest day that may be "
-        f"asked for now is {last_settled_day(dataset)}"
+        f"{clock.now().astimezone(zone):%Y-%m-%d %H:%M}; the source may be asked for the day from "
+        f"{moment.astimezone(zone):%Y-%m-%d %H:%M} on, the end of the day{wait}. The newest "
+        f"available day is {last_settled_day(dataset)}"
     )

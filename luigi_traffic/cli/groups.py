@@ -12,15 +12,15 @@ from typer.core import TyperGroup
 from luigi_traffic.api.version import __version__
 from luigi_traffic.errors import TrafficError
 
-Json = Annotated[bool, typer.Option("--json", help="a list of objects, nothing else")]
-Dataset = Annotated[str | None, typer.Option(help="name of a dataset plugin")]
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects and nothing else")]
+Dataset = Annotated[str | None, typer.Option(help="Name of a dataset plugin")]
 FirstDay = Annotated[
     datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="first day"),
+    typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day"),
 ]
 LastDay = Annotated[
     datetime | None,
-    typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="last day"),
+    typer.Option("--to", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Last day"),
 ]
 
 
@@ -33,7 +33,7 @@ class Commands(TyperGroup):
         try:
             added = [name for name in _added() if name not in ours]
         except TrafficError as e:  # help must come up whatever the settings are
-            typer.echo(f"commands of plugins are not shown: {str(e).splitlines()[0]}", err=True)
+            typer.echo(f"the commands of plugins are not shown: {str(e).splitlines()[0]}", err=True)
             added = []
         return ours + added
 
@@ -53,15 +53,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 plugins_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Plugins: datasets, models, commands."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="List the plugins: datasets, models and commands.",
 )
 app.add_typer(plugins_app, name="plugins")
 new_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="A package for a dataset or model of yours."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Make a package for your own dataset or model.",
 )
 app.add_typer(new_app, name="new")
 warehouse_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The embedded warehouse in one file."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Save the embedded warehouse to a file, or restore it.",
 )
 app.add_typer(warehouse_app, name="warehouse")
 
@@ -88,12 +94,15 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="and exit")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit"
+        ),
     ] = False,
 ) -> None:
-    """Looks at what the traffic pipeline has made, and at what it needs to run.
+    """Show what the traffic pipeline has made, and what it needs to run.
 
-    The pipeline itself: luigi --module luigi_traffic.run FullPipeline --help
+    To run the pipeline itself: luigi --module luigi_traffic.run FullPipeline --help
     """
 
 

@@ -12,19 +12,22 @@ from luigi_traffic.cli.groups import Dataset, FirstDay, Json, LastDay, app, day,
 @app.command()
 def status(
     dataset: Dataset = None,
-    days: Annotated[int | None, typer.Option(help="how many days; 14")] = None,
+    days: Annotated[int | None, typer.Option(help="Number of days shown (default 14)")] = None,
     first: FirstDay = None,
     last: LastDay = None,
     fail_if_older_than: Annotated[
         str | None,
         typer.Option(
             metavar="AGE",
-            help="only services; exit code 1 if one shows no sign of life for that long: 10m, 1h",
+            help=(
+                "Show only the services; exit code 1 if one shows no sign of life for this "
+                "long, for example 10m or 1h"
+            ),
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Days and stages, what is missing and why, the models, and the services of this home.
+    """Show days and stages, what is missing and why, the models, and the services of this home.
 
     \b
     luigi-traffic status
@@ -52,12 +55,12 @@ def status(
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="one statement that reads")],
-    limit: Annotated[int, typer.Option(min=0, help="rows at most; 0: all")] = 100,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header line")] = False,
+    sql: Annotated[str, typer.Argument(help="One SQL statement that only reads")],
+    limit: Annotated[int, typer.Option(min=0, help="Largest number of rows; 0: all")] = 100,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header line")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask the warehouse; read-only.
+    """Run a read-only query on the warehouse.
 
     \b
     luigi-traffic query "SELECT * FROM gold.its ORDER BY timestamp DESC" --limit 5
@@ -66,10 +69,10 @@ def query(
     from luigi_traffic.commands.output import show
 
     if as_csv and as_json:
-        raise typer.BadParameter("--csv and --json name two formats: give one of them")
+        raise typer.BadParameter("--csv and --json cannot be used together: give one of them")
     names, rows, more = query.rows(sql, limit or None)
     if more and (as_csv or as_json):
-        typer.echo(f"the first {limit} rows; --limit 0 gives all", err=True)
+        typer.echo(f"only the first {limit} rows are shown; --limit 0 shows all", err=True)
     if as_csv:
         query.write_csv(names, rows)
     else:
@@ -78,12 +81,14 @@ def query(
 
 @app.command()
 def lineage(
-    partition: Annotated[str | None, typer.Argument(help="id, or its first digits")] = None,
-    model: Annotated[str | None, typer.Option(help="version of a registered model")] = None,
+    partition: Annotated[
+        str | None, typer.Argument(help="Id of a partition, or its first digits")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Version of a registered model")] = None,
     dataset: Dataset = None,
     as_json: Json = False,
 ) -> None:
-    """From a model or a partition back to the sha256 of each raw archive.
+    """Trace a model or a partition back to the sha256 of each raw archive.
 
     \b
     luigi-traffic lineage                           the newest model
@@ -99,11 +104,11 @@ def lineage(
 @app.command()
 def doctor(
     deep: Annotated[
-        bool, typer.Option("--deep", help="also start the database, Spark, and ask the sources")
+        bool, typer.Option("--deep", help="Also start the database and Spark, and ask the sources")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What is wrong with this machine or these settings, and what to do. Exit code 1: a problem.
+    """Check this machine and the settings, and say what to do. Exit code 1 if there is a problem.
 
     \b
     luigi-traffic doctor
@@ -121,7 +126,7 @@ def doctor(
 
 @app.command()
 def settings(as_json: Json = False) -> None:
-    """The settings in force, and where each was set. Secrets are masked.
+    """Show the settings in force, and where each was set. Secrets are masked.
 
     \b
     luigi-traffic settings
@@ -134,7 +139,7 @@ def settings(as_json: Json = False) -> None:
 
 @plugins_app.command("list")
 def plugins_list(as_json: Json = False) -> None:
-    """What was found, what it provides, and why it did not load.
+    """Show which plugins were found, what they provide, and why one did not load.
 
     \b
     luigi-traffic plugins list

@@ -9,15 +9,18 @@ import typer
 
 from luigi_traffic.cli.groups import new_app
 
-Name = Annotated[str, typer.Argument(help="small letters, digits, _: demo_city")]
+Name = Annotated[
+    str, typer.Argument(help="Name in small letters, digits and _, for example demo_city")
+]
 Folder = Annotated[
-    Path | None, typer.Option(help="folder of the package; ./NAME. New or empty", metavar="DIR")
+    Path | None,
+    typer.Option(help="Folder of the package, new or empty (default ./NAME)", metavar="DIR"),
 ]
 
 
 @new_app.command("dataset")
 def new_dataset(name: Name, folder: Folder = None) -> None:
-    """Make an installable dataset plugin: a working example, tests, a README.
+    """Make an installable dataset plugin with a working example, tests and a README.
 
     \b
     luigi-traffic new dataset demo_city
@@ -31,7 +34,7 @@ def new_dataset(name: Name, folder: Folder = None) -> None:
 
 @new_app.command("model")
 def new_model(name: Name, folder: Folder = None) -> None:
-    """Make an installable model plugin: a working example, tests, a README.
+    """Make an installable model plugin with a working example, tests and a README.
 
     \b
     luigi-traffic new model demo_model

@@ -14,7 +14,7 @@ from luigi_traffic.cli.groups import Dataset, app, day
 def up() -> None:
     """Start luigid and the MLflow UI on loopback, and print their addresses.
 
-    They go on when this command ends; what is up already is left as it is.
+    They keep running after this command ends; a service that is already up is left as it is.
 
     \b
     luigi-traffic up
@@ -29,7 +29,7 @@ def up() -> None:
 def down() -> None:
     """Stop luigid, the MLflow UI and the embedded PostgreSQL of this home.
 
-    Only what this home started. A pipeline that runs in this home loses its database.
+    It stops only what this home started. A pipeline running in this home loses its database.
 
     \b
     luigi-traffic down
@@ -43,16 +43,20 @@ def down() -> None:
 @app.command()
 def daily(
     dataset: Dataset = None,
-    model: Annotated[str | None, typer.Option(help="name of a model plugin")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of a model plugin")] = None,
     at: Annotated[
         datetime | None,
-        typer.Option(formats=["%H:%M"], metavar="HH:MM", help="stay, and run at that time"),
+        typer.Option(
+            formats=["%H:%M"],
+            metavar="HH:MM",
+            help="Keep running, and run the pipeline every day at this time",
+        ),
     ] = None,
     catch_up: Annotated[
-        int, typer.Option(min=0, max=366, help="days before it to look after too")
+        int, typer.Option(min=0, max=366, help="Number of earlier days to catch up on")
     ] = 7,
     luigi_arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="for Luigi")
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments passed to Luigi")
     ] = None,
 ) -> None:
     """Run the pipeline for the day that just ended, in the dataset's time zone.
@@ -73,22 +77,28 @@ def daily(
 @app.command()
 def listen(
     dataset: Annotated[
-        list[str] | None, typer.Option(help="dataset plugin; may be repeated; all")
+        list[str] | None,
+        typer.Option(help="Name of a dataset plugin; may be repeated (default: all)"),
     ] = None,
-    task: Annotated[str, typer.Option(help="what to run for an announced day")] = "Gold",
-    group: Annotated[str, typer.Option(help="consumer group; listen.group")] = "",
+    task: Annotated[str, typer.Option(help="Luigi task to run for an announced day")] = "Gold",
+    group: Annotated[
+        str, typer.Option(help="Consumer group (default: the setting listen.group)")
+    ] = "",
     first: Annotated[
         datetime | None,
         typer.Option(
-            "--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="leave out earlier days"
+            "--from",
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Leave out the days before this one",
         ),
     ] = None,
     until_idle: Annotated[
         float | None,
-        typer.Option(min=1, metavar="SECONDS", help="end when nothing came for that long"),
+        typer.Option(min=1, metavar="SECONDS", help="End if no message came for this long"),
     ] = None,
     luigi_arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="for Luigi")
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments passed to Luigi")
     ] = None,
 ) -> None:
     """Run the pipeline for each day that is announced in Kafka, until SIGTERM or Ctrl-C.

@@ -13,13 +13,20 @@ from luigi_traffic.cli.groups import Dataset, FirstDay, Json, LastDay, app, day,
 
 @app.command()
 def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
-    older_than: Annotated[str, typer.Option(help="untouched for that long: 12h, 1d, 2w")] = "1d",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be removed")
+    ] = False,
+    older_than: Annotated[
+        str,
+        typer.Option(
+            help="Remove only what was untouched for this long, for example 12h, 1d or 2w"
+        ),
+    ] = "1d",
     as_json: Json = False,
 ) -> None:
-    """Remove what attempts that nobody committed have left behind.
+    """Remove what uncommitted attempts have left behind.
 
-    Choose an age above the longest run: what a live one is writing is not committed either.
+    Choose an age greater than the longest run: what a running one writes is not committed yet.
 
     \b
     luigi-traffic gc --dry-run
@@ -40,10 +47,10 @@ def recheck(
     last: LastDay = None,
     as_json: Json = False,
 ) -> None:
-    """Has the source changed days that were fetched already? Changed ones are fetched again.
+    """Fetch again the days that the source has changed since they were fetched.
 
-    The source is asked what it says of a day (HEAD, or the size and time of a file); only if that
-    differs, the day is read. Exit code 1: a day could not be asked for.
+    The source is first asked about a day (HEAD, or the size and time of a file); the day is read
+    only if the answer differs. Exit code 1 if the source could not be asked for a day.
 
     \b
     luigi-traffic recheck --dataset its
@@ -62,20 +69,23 @@ def recheck(
 def verify(
     dataset: Dataset = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="also compare the hashes of all files, rows and models")
+        bool, typer.Option("--deep", help="Also compare the hashes of all files, rows and models")
     ] = False,
     mark: Annotated[
         bool,
-        typer.Option("--mark", help="let what is damaged count as missing: the next run makes it"),
+        typer.Option(
+            "--mark",
+            help="Mark damaged partitions as missing, so that the next run makes them again",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Is everything there as it was committed? Exit code 1: something is damaged, and named.
+    """Check that everything is as it was committed. Exit code 1 if something is damaged.
 
     \b
     luigi-traffic verify                  sizes of files, numbers of rows, presence of models
     luigi-traffic verify --deep           every byte and row, which takes time
-    luigi-traffic verify --mark           and have it made anew by the next run
+    luigi-traffic verify --mark           and let the next run make it again
     """
     from luigi_traffic.commands import verify
     from luigi_traffic.commands.output import show
@@ -89,19 +99,21 @@ def verify(
 @app.command()
 def invalidate(
     stage: Annotated[
-        str, typer.Argument(help="raw, announce, bronze, silver, gold, forecast or model")
+        str, typer.Argument(help="Stage: raw, announce, bronze, silver, gold, forecast or model")
     ],
-    dataset: Annotated[str, typer.Argument(help="name of the dataset")],
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
     part: Annotated[
         str,
-        typer.Argument(help="a day; of a forecast day/model; of a model its partition id"),
+        typer.Argument(help="A day; for a forecast, day/model; for a model, its partition id"),
     ],
-    reason: Annotated[str, typer.Option(help="kept beside the mark")] = "invalidated by hand",
+    reason: Annotated[
+        str, typer.Option(help="Reason, which is kept with the mark")
+    ] = "invalidated by hand",
     as_json: Json = False,
 ) -> None:
-    """Let a partition count as missing, so that the next run that needs it makes it anew.
+    """Mark a partition as missing, so that the next run that needs it makes it again.
 
-    Nothing is removed. To have a day fetched again from its source, invalidate its raw.
+    Nothing is removed. To have a day fetched again from its source, invalidate its raw partition.
 
     \b
     luigi-traffic invalidate raw its 2024-05-31
@@ -115,8 +127,10 @@ def invalidate(
 
 
 @warehouse_app.command("dump")
-def warehouse_dump(file: Annotated[Path, typer.Argument(help="new file")]) -> None:
-    """Write all that the embedded warehouse holds to a file, also while pipelines run.
+def warehouse_dump(
+    file: Annotated[Path, typer.Argument(help="File to write, which must not exist yet")],
+) -> None:
+    """Write everything in the embedded warehouse to a file, also while pipelines run.
 
     \b
     luigi-traffic warehouse dump warehouse.dump
@@ -128,9 +142,9 @@ def warehouse_dump(file: Annotated[Path, typer.Argument(help="new file")]) -> No
 
 @warehouse_app.command("restore")
 def warehouse_restore(
-    file: Annotated[Path, typer.Argument(help="what `warehouse dump` has written")],
+    file: Annotated[Path, typer.Argument(help="File written by `warehouse dump`")],
 ) -> None:
-    """Fill an empty embedded warehouse from a dump, also from one of an older PostgreSQL.
+    """Fill an empty embedded warehouse from a dump, also if it is of an older PostgreSQL.
 
     \b
     luigi-traffic warehouse restore warehouse.dump

@@ -160,7 +160,7 @@ class Daily:
 
         A missed day that cannot be had does not keep the newer ones back.
         """
-        logger.info("daily %s: %s begins", self.dataset.name, day)
+        logger.info("daily %s: starting %s", self.dataset.name, day)
         failed = []
         for what, words in self.commands(day):
             if stop.is_set():
@@ -189,7 +189,7 @@ class Daily:
         if code is None:
             logger.warning("daily: %s was stopped before it was done", what)
         elif code:
-            logger.error("daily: %s FAILED, its exit code is %d; see above", what, code)
+            logger.error("daily: %s FAILED, exit code %d; see above", what, code)
         return code == 0
 
 
@@ -211,9 +211,9 @@ def for_all_runs(arguments: Sequence[str]) -> list[str]:
             continue
         if name in ("dataset", "model", "date"):
             raise SettingsError(
-                f"{word} after `--`: `luigi-traffic daily` gives each run its {name} itself. "
-                "A dataset and a model are options of its own, before the `--`; another day is "
-                "a command of Luigi: luigi --module luigi_traffic.run FullPipeline --date …"
+                f"{word} after `--`: `luigi-traffic daily` sets the {name} of each run itself. "
+                "Give the dataset and the model as options before the `--`; to run another day, "
+                "use Luigi: luigi --module luigi_traffic.run FullPipeline --date …"
             )
         found.append(f"--{task}-{name}{equals}{value}")
     return found
@@ -232,7 +232,9 @@ def serve(daily: Daily, at: time, stop: threading.Event, clock: Clock) -> None:
     while not stop.is_set():
         day, following = schedule.due(clock.now())
         if day == done:
-            logger.info("daily %s: next at %s", daily.dataset.name, _shown(following, daily.zone))
+            logger.info(
+                "daily %s: next run at %s", daily.dataset.name, _shown(following, daily.zone)
+            )
             daily.pulse.doing(f"waiting for {_shown(following, daily.zone)}")
             _wait_until(following, stop, clock, daily.pulse)
             continue
@@ -249,7 +251,7 @@ def serve(daily: Daily, at: time, stop: threading.Event, clock: Clock) -> None:
             failing, failures = day, failures + 1
             again = min(clock.now() + pause(failures), following)
             logger.error(
-                "daily %s: %s FAILED, attempt %d; the next one at %s",
+                "daily %s: %s FAILED, attempt %d; the next attempt at %s",
                 daily.dataset.name, day, failures, _shown(again, daily.zone),
             )  # fmt: skip
             daily.pulse.doing(f"{day} FAILED, waiting for {_shown(again, daily.zone)}")
@@ -285,4 +287,4 @@ def daily(options: Options) -> bool:
             serve(runs, options.at, stop, clock)
             return True
     finally:
-        runs.pulse.doing("nothing: it has ended")
+        runs.pulse.doing("nothing: the service has ended")

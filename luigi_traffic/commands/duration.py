@@ -18,6 +18,6 @@ def duration(text: str, option: str, *, zero: bool = False) -> timedelta:
     found = re.fullmatch(r"(\d+)\s*([smhdw])", text.strip())
     if not found or not (zero or int(found[1])):
         raise SettingsError(
-            f"{option} {text!r}: expected a number and s, m, h, d or w, for example 10m"
+            f"{option} {text!r}: expected a number and a unit (s, m, h, d or w), for example 10m"
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -35,8 +35,8 @@ def too_old(rows: Sequence[Row], limit: timedelta) -> list[str]:
     if not rows:
         return [
             f"there is no heartbeat in {heartbeat.folder(current().home)}: neither `daily` nor "
-            "`listen` has run with this home. Start one, or set LUIGI_TRAFFIC_HOME to the home you "
-            "mean."
+            "`listen` has run with this home. Start one of them, or set LUIGI_TRAFFIC_HOME to "
+            "the right home."
         ]
     told = []
     for row in rows:
@@ -46,9 +46,9 @@ def too_old(rows: Sequence[Row], limit: timedelta) -> list[str]:
         elif abs(row["age_seconds"]) > limit.total_seconds():
             told.append(
                 f"{row['service']} has shown no sign of life since {row['at']} "
-                f"({_span(row['age_seconds'])}): process {row['pid']} on {row['host']}, at "
+                f"({_span(row['age_seconds'])}): process {row['pid']} on {row['host']}, doing "
                 f"{row['doing']!r} since {row['since']}. Look at its log and start it again; if "
-                f"it is not to run any more, remove {row['file']}."
+                f"it should not run any more, remove {row['file']}."
             )
     return told
 
@@ -88,7 +88,7 @@ def _row(name: str, found: dict[str, Any] | None, now: datetime, file: str) -> R
         row |= {key: found[key] for key in keys}
         row["age_seconds"] = round((now - datetime.fromisoformat(found["at"])).total_seconds(), 1)
     except (KeyError, TypeError, ValueError):
-        row["reason"] = f"the heartbeat {file} cannot be read, or is not of this version"
+        row["reason"] = f"the heartbeat {file} cannot be read, or is of another version"
     return row
 
 

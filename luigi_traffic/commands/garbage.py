@@ -76,9 +76,9 @@ def draw(rows: Sequence[Row], console: Console, dry_run: bool) -> None:
     console.print(shown)
     counted = rows if dry_run else [row for row in rows if row["removed"]]
     verb = "would be removed" if dry_run else "removed"
-    console.print(f"{len(counted)} things, {size(sum(r['bytes'] for r in counted))} {verb}")
+    console.print(f"{len(counted)} items, {size(sum(r['bytes'] for r in counted))} {verb}")
     if kept := len(rows) - len(counted):
-        console.print(f"{kept} kept: in use by now")
+        console.print(f"{kept} kept: now in use")
 
 
 def _attempts(older_than: timedelta) -> Iterator[Garbage]:
@@ -143,8 +143,9 @@ def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
         for entry in late:
             current().catalog.void(entry, "gc removed its files while it was committed")
             logger.error(
-                "%s was committed while gc removed its files: it counts as missing, and the next "
-                "run makes it anew. Give gc a longer --older-than than the longest run takes.",
+                "%s was committed while gc removed its files: it counts as missing, and the "
+                "next run makes it again. Give gc an --older-than that is longer than the "
+                "longest run.",
                 attempt.prefix,
             )
         return not late

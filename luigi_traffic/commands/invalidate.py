@@ -45,7 +45,7 @@ def _lake(stage: str, dataset: str, part: str, reason: str) -> int:
     try:
         day = date.fromisoformat(part)
     except ValueError:
-        raise DataError(f"{part!r} is no day like 2024-05-31, as {stage} has them") from None
+        raise DataError(f"{part!r} is not a day like 2024-05-31, which {stage} needs") from None
     catalog = current().catalog
     commits = catalog.day(stage, dataset, day, ask_again=True).commits
     if not commits:
@@ -66,8 +66,8 @@ def _ledger(stage: str, dataset: str, part: str, reason: str) -> int:
 
 def _nothing(stage: str, dataset: str, part: str, known: Sequence[str] | dict[str, str]) -> str:
     if not known:
-        return f"nothing is committed of {stage} of {dataset}. See `luigi-traffic status`."
-    return f"nothing is committed of {stage} {dataset} {part}.{did_you_mean(part, known)}"
+        return f"nothing is committed for {stage} of {dataset}. See `luigi-traffic status`."
+    return f"nothing is committed for {stage} {dataset} {part}.{did_you_mean(part, known)}"
 
 
 def draw(row: Row, console: Console) -> None:
@@ -75,6 +75,6 @@ def draw(row: Row, console: Console) -> None:
     console.print(
         text(
             f"{row['stage']} {row['dataset']} {row['part']} counts as missing: the next run that "
-            "needs it makes it anew"
+            "needs it makes it again"
         )
     )

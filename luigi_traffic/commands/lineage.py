@@ -32,7 +32,7 @@ def rows(model: str | None, partition: str | None, dataset: str | None) -> list[
     not there, or where more than one fits.
     """
     if model and partition:
-        raise DataError("--model and a partition id name two things: give one of them")
+        raise DataError("--model and a partition id cannot be used together: give one of them")
     walk = _Walk()
     start = _model_id(model, dataset) if not partition else walk.resolve(partition, dataset)
     return list(walk.below(start, None, 0))
@@ -58,8 +58,8 @@ def _model_id(version: str | None, dataset: str | None) -> str:
         raise DataError(f"there is no version {version!r}{of}.{did_you_mean(version, versions)}")
     if len(found) > 1:
         raise DataError(
-            f"version {version} is a model of {', '.join(sorted(found.values()))}: "
-            "name one with --dataset"
+            f"version {version} is a model of {', '.join(sorted(found.values()))}: choose one "
+            "with --dataset"
         )
     return str(next(iter(found)))
 
@@ -97,7 +97,9 @@ class _Walk:
         """The one id that begins so."""
         prefix = prefix.lower()
         if len(prefix) < _SHORTEST_PREFIX:
-            raise DataError(f"{prefix!r}: give {_SHORTEST_PREFIX} or more digits of a partition id")
+            raise DataError(
+                f"{prefix!r}: give at least {_SHORTEST_PREFIX} digits of a partition id"
+            )
         ids = {i for i, row in self._ledger.items() if dataset in (None, row[1])}
         ids |= {i for i, e in self._lake.items() if dataset in (None, e.dataset)}
         found = sorted(i for i in ids if i.startswith(prefix))
@@ -107,7 +109,9 @@ class _Walk:
                 "`luigi-traffic status --json` lists ids."
             )
         if len(found) > 1:
-            raise DataError(f"{prefix} begins {len(found)} ids: {', '.join(found[:5])}")
+            raise DataError(
+                f"{prefix} is the beginning of {len(found)} ids: {', '.join(found[:5])}"
+            )
         return found[0]
 
     def below(self, partition_id: str, of: str | None, depth: int, **hint: str) -> Iterator[Row]:

@@ -81,7 +81,7 @@ def listen(options: Options) -> None:
                 pulse,
             ).listen(options.until_idle)
         finally:
-            pulse.doing("nothing: it has ended")
+            pulse.doing("nothing: the service has ended")
             stream.close()
 
 
@@ -95,12 +95,14 @@ def check_task(task: str, first: Date | None) -> None:
     """Raises SettingsError for a task that an announced day cannot be given to."""
     known = day_tasks()
     if task not in known:
-        raise SettingsError(f"--task {task}: no task of a day.{did_you_mean(task, known)}")
+        raise SettingsError(
+            f"--task {task}: expected a task of one day.{did_you_mean(task, known)}"
+        )
     if task == pipeline.FullPipeline.__name__ and first is None:
         raise SettingsError(
             f"--task {task} needs --from: a run announces all days of its window that were not "
-            "announced before, and each of those would start a run whose window begins earlier "
-            "still. Name the first day to run it for."
+            "announced before, and each of them would start a run with an even earlier window. "
+            "Give the first day to run it for."
         )
 
 

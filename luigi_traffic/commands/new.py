@@ -69,10 +69,10 @@ def new(kind: Kind, name: str, folder: Path | None = None) -> Made:
 
 def draw(made: Made, console: Console) -> None:
     """The folder, its files, the next commands."""
-    console.print(text(f"made {_shown(made.folder)}, the {made.kind} {made.name}:"))
+    console.print(text(f"created {_shown(made.folder)}, the {made.kind} {made.name}:"))
     for file in made.files:
         console.print(text(f"  {file}"), soft_wrap=True)
-    console.print("\nIt works as it is. Try it, then change it as its README.md says:")
+    console.print("\nIt works as it is. Try it, then change it as described in its README.md:")
     for step in made.next_steps:
         console.print(text(f"  {step}", "bold"), soft_wrap=True)
     console.print(text(f"\n{made.choice}"), soft_wrap=True)
@@ -99,15 +99,15 @@ def suggested(kind: Kind, name: str) -> str:
 
 def _why_not(name: str) -> str | None:
     if not _NAME.fullmatch(name):
-        return "it takes small letters, digits and single underscores, and begins with a letter"
+        return "a name has small letters, digits and single underscores, and begins with a letter"
     if len(name) > _LONGEST:
         return f"it is longer than {_LONGEST} characters"
     if keyword.iskeyword(name):
-        return "it is a keyword of Python"
+        return "it is a Python keyword"
     if (value := yaml.safe_load(name)) != name:
-        return f"what it says in a settings file is {value!r}"
+        return f"a settings file reads it as {value!r}"
     if name in _OURS:
-        return f"the folder {name} of the package is for something else"
+        return f"the package uses the folder {name} for something else"
     return None
 
 
@@ -122,7 +122,7 @@ def _refuse_what_is_taken(kind: Kind, name: str, found: Plugins) -> None:
     module = importlib.util.find_spec(name)
     if module and module.origin:  # a plain folder that Python could look into has no origin
         raise SettingsError(
-            f"{name!r} is the name of a Python module that is installed ({module.origin}). Choose "
+            f"{name!r} is the name of an installed Python module ({module.origin}). Choose "
             f"another name, such as {suggested(kind, f'{name}_{kind}')}."
         )
 
@@ -144,7 +144,9 @@ def _run(kind: Kind, name: str, found: Plugins) -> str:
 def _choice(kind: Kind, found: Plugins) -> str:
     """A dataset may be a download of days: whoever tries a model should know what there is."""
     other, known = ("model", found.models) if kind == "dataset" else ("dataset", found.datasets)
-    names = ", ".join(sorted(known)) or f"none is installed: luigi-traffic new {other} demo_{other}"
+    names = (
+        ", ".join(sorted(known)) or f"none is installed: run luigi-traffic new {other} demo_{other}"
+    )
     return f"--{other}: {names}"
 
 

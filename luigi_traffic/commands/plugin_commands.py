@@ -45,7 +45,7 @@ def _added(project: Project) -> list[Added]:
             first = next((c for c in found if c.name == command.name), None)
             if first:
                 logger.warning(
-                    "the command %s of plugin %s is left out: %s has one of that name",
+                    "the command %s of plugin %s is left out: %s has a command of that name",
                     command.name, command.plugin, first.plugin,
                 )  # fmt: skip
             else:
@@ -55,5 +55,7 @@ def _added(project: Project) -> list[Added]:
 
 def _name(function: Any, origin: Found) -> str:
     if not callable(function) or not hasattr(function, "__name__"):
-        raise PluginError(f"{origin}: luigi_traffic_commands returned {function!r}, no function")
+        raise PluginError(
+            f"{origin}: luigi_traffic_commands returned {function!r}, which is not a function"
+        )
     return str(function.__name__).strip("_").replace("_", "-")

@@ -42,7 +42,7 @@ def rows() -> list[Row]:
 def draw(rows: Sequence[Row], console: Console) -> None:
     """A table, and the reasons below it."""
     if not rows:
-        console.print("No plugin is installed, and plugins.path names none.")
+        console.print("No plugin is installed, and plugins.path has none.")
         return
     shown = table("plugin", "from", "version", "state", "provides")
     for row in rows:

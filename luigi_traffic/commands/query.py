@@ -35,7 +35,7 @@ def draw(names: Sequence[str], rows: Sequence[Row], more: bool, console: Console
         shown.add_row(*(text(_cell(row[name])) for name in names))
     console.print(shown)
     count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
-    console.print(f"the first {count}; a larger --limit shows more" if more else count)
+    console.print(f"only the first {count}; a larger --limit shows more" if more else count)
 
 
 def write_csv(names: Sequence[str], rows: Sequence[Row]) -> None:

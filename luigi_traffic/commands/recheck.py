@@ -52,7 +52,7 @@ def _ask(dataset: str, day: date) -> Row:
 def draw(rows: Sequence[Row], console: Console) -> None:
     """A table, and what to do if something has changed."""
     if not rows:
-        console.print("no day of that range was asked for before")
+        console.print("no day of that range was fetched before")
         return
     shown = table("day", "outcome", "reason")
     for row in rows:
@@ -61,6 +61,6 @@ def draw(rows: Sequence[Row], console: Console) -> None:
     changed = [row for row in rows if row["outcome"] == Asked.CHANGED]
     if changed:
         console.print(
-            f"{len(changed)} changed: what was made of them is stale, and is made anew by the next "
-            "run that needs it"
+            f"{len(changed)} changed: what was made from them is stale, and the next run that "
+            "needs it makes it again"
         )

@@ -43,13 +43,13 @@ def draw_up(rows: Sequence[Row], console: Console) -> None:
     """Addresses, then the command that uses them."""
     for row in rows:
         if row["pid"] is None:
-            state = "a server of its own, by tracking.uri"
+            state = "a separate server, set by tracking.uri"
         else:
-            state = f"{'started' if row['started'] else 'was up'}, process {row['pid']}"
+            state = f"{'started' if row['started'] else 'was already up'}, process {row['pid']}"
         console.print(text(f"{_WHAT[row['name']]:22} {row['url']}  ({state})"), soft_wrap=True)
-    console.print("\nA run that luigid shows:\n")
+    console.print("\nTo start a run that luigid shows:\n")
     console.print(text(f"  {luigi_command(rows)}"), soft_wrap=True)
-    console.print("\nStop them with: luigi-traffic down")
+    console.print("\nTo stop the services: luigi-traffic down")
 
 
 def luigi_command(rows: Sequence[Row]) -> str:

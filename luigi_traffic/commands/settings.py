@@ -45,7 +45,7 @@ def rows() -> list[Row]:
                 values = validated(model, given.get(name, {}), prefix, current().layers)
                 found += _section(prefix, values, set())
             else:
-                found += _values(prefix, given[name], "no plugin that provides it has loaded")
+                found += _values(prefix, given[name], "no loaded plugin provides it")
     return found
 
 

@@ -38,7 +38,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if self.days is not None and self.first is not None and self.last is not None:
-            raise SettingsError("--days, --from and --to say it twice: give at most two of them")
+            raise SettingsError("use at most two of --days, --from and --to")
         if self.days is not None and self.days < 1:
             raise SettingsError(f"--days {self.days}: expected 1 or more")
         if self.first and self.last and self.first > self.last:
@@ -155,7 +155,9 @@ class _DatasetStatus:
             return True, f"left out: {said}"
         policy = current().settings.missing_days.policy
         after = (
-            "missing_days.policy is fail" if policy == "fail" else "it is due to be asked for again"
+            "missing_days.policy is fail"
+            if policy == "fail"
+            else "the next run asks the source for it again"
         )
         return True, f"{said} (seen {record.at:%Y-%m-%d %H:%M} UTC; {after})"
 
@@ -193,9 +195,11 @@ class _DatasetStatus:
             return self._row(stage, chain.day, MISSING, complete)
         wanted = chain.id(stage)
         why = (
-            f"another recipe or input is committed; called for is {wanted}"
+            f"it was committed with another recipe or input; expected is {wanted}"
             if wanted
-            else "raw of today's recipe is missing, or its address has changed and is to be asked"
+            else (
+                "raw of the current recipe is missing, or its address has changed and must be asked"
+            )
         )
         return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted)
 
@@ -206,13 +210,15 @@ class _DatasetStatus:
             live = self.forecasts[part]
             of = next((i.id for i in live.inputs if i.stage == "model"), "")
             model = self.models.get(of)
-            why = Trained(model).forecast_stale(day) if model else f"its model {of} is unknown"
+            why = Trained(model).forecast_stale(day) if model else f"its model {of} is not known"
             yield self._row(
                 "forecast", day, STALE if why else DONE, why is None, reason=why,
                 **_figures(live), model=part.partition("/")[2],
             )  # fmt: skip
         if not parts_of_day:
-            yield self._row("forecast", day, MISSING, False, reason="no model has forecast it")
+            yield self._row(
+                "forecast", day, MISSING, False, reason="no model has made a forecast from it"
+            )
 
 
 def _noted(quality: Mapping[str, Any]) -> str | None:

@@ -83,7 +83,7 @@ def _reasons(rows: Sequence[Row], console: Console) -> None:
 
 def _why(row: Row) -> str:
     # Ids differ by stage; --json has them.
-    return str(row["reason"]).partition("; called for is")[0]
+    return str(row["reason"]).partition("; expected is")[0]
 
 
 def _model(row: Row, console: Console) -> None:

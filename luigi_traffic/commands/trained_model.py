@@ -52,7 +52,7 @@ class Trained:
     def _open(self, stage: type[ModelStage], end: date) -> str | None:
         task: Any = stage
         if self.window is None:
-            return "an earlier version of luigi_traffic made it"
+            return "it was made by an earlier version of luigi_traffic"
         try:
             complete = task(
                 end,
@@ -63,4 +63,4 @@ class Trained:
             ).complete()
         except TrafficError as e:  # its plugin is gone, or its settings are not valid any more
             return str(e).splitlines()[0]
-        return None if complete else "gold of its window, or its model plugin, has changed"
+        return None if complete else "the gold of its window, or its model plugin, has changed"

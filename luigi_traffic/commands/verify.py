@@ -148,6 +148,6 @@ def draw(found: Verified, console: Console) -> None:
     console.print(f"{len(found.rows):,} of {found.looked_at:,} partitions are damaged")
     if not all(row["marked"] for row in found.rows):
         console.print(
-            "To have them made anew by the next run: luigi-traffic verify --mark, or one by one: "
+            "To let the next run make them again: luigi-traffic verify --mark, or one by one: "
             "luigi-traffic invalidate STAGE DATASET PART"
         )

@@ -24,7 +24,7 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
     for part, row in live.items():
         name, version, digest = (row.details[key] for key in ("name", "version", "digest"))
         if not has_bundle(uri, name, version):
-            damage[part] = [f"version {version} of {name}, or its files, are gone from MLflow"]
+            damage[part] = [f"version {version} of {name}, or its files, are missing from MLflow"]
         elif deep:
             with tempfile.TemporaryDirectory(prefix="verify-", dir=_scratch()) as folder:
                 try:
@@ -33,7 +33,7 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
                     damage[part] = [str(e)]
                     continue
                 if not intact(found, digest):
-                    damage[part] = [f"the files of version {version} of {name} were altered"]
+                    damage[part] = [f"the files of version {version} of {name} were changed"]
     return damage
 
 

@@ -24,7 +24,7 @@ def table_damage(
     with warehouse.connect() as connection:
         columns = _columns(connection, stage, dataset)
         if not columns:
-            return {part: ["its table is gone"] for part in live}
+            return {part: ["its table is missing"] for part in live}
         there = _counts(connection, stage, dataset)
         damage = {
             part: [f"{there.get(part, 0):,} rows of the {row.rows:,} that were committed"]
@@ -34,7 +34,7 @@ def table_damage(
         if deep:
             left = {part: row for part, row in live.items() if part not in damage and row.rows}
             for part in _altered(connection, stage, dataset, columns, left):
-                damage[part] = ["its rows are not those that were committed"]
+                damage[part] = ["its rows differ from those that were committed"]
     return damage
 
 

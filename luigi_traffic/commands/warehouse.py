@@ -21,10 +21,13 @@ def nothing_yet() -> str:
     """What to tell where there is nothing to show."""
     run = "Run the pipeline (luigi --module luigi_traffic.run FullPipeline --local-scheduler)"
     if current().settings.lake.kind == "s3":
-        return f"Nothing is in {current().store.describe()} yet. {run}, or name another by lake.*."
+        return (
+            f"Nothing is in {current().store.describe()} yet. {run}, or choose another lake by "
+            "lake.*."
+        )
     return (
-        f"Nothing is in {current().home} yet: no run has been made with this home. {run}, or set "
-        "LUIGI_TRAFFIC_HOME to the home you mean."
+        f"Nothing is in {current().home} yet: no pipeline has run with this home. {run}, or set "
+        "LUIGI_TRAFFIC_HOME to the right home."
     )
 
 

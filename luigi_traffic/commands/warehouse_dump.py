@@ -36,13 +36,13 @@ def restore(file: Path) -> str:
     server = _embedded()
     read(server, file.absolute())
     current().warehouse.migrate()
-    return f"the warehouse of {current().home} is that of {file}"
+    return f"restored the warehouse of {current().home} from {file}"
 
 
 def _embedded() -> EmbeddedServer:
     if current().settings.warehouse.kind != "embedded":
         raise SettingsError(
-            "setting 'warehouse.kind' is 'server': dump that PostgreSQL with its own pg_dump."
+            "setting 'warehouse.kind' is 'server': dump that server with its own pg_dump."
         )
     return EmbeddedServer(current().home / "postgres")
 
@@ -53,14 +53,14 @@ def write(server: EmbeddedServer, file: Path) -> int:
     Raises SettingsError if there is such a file, StoreError with pg_dump's words if it fails.
     """
     if file.exists():
-        raise SettingsError(f"{file} is there already: name a new file.")
+        raise SettingsError(f"{file} already exists: give the name of a new file.")
     attempt = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
     try:
         os.close(os.open(attempt, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         _run(server, "pg_dump", "--format=custom", f"--file={attempt}")
         os.link(attempt, file)  # unlike a rename it overwrites nothing
     except FileExistsError as error:
-        raise SettingsError(f"{file} is there already: name a new file.") from error
+        raise SettingsError(f"{file} already exists: give the name of a new file.") from error
     except OSError as error:
         raise SettingsError(f"{file} cannot be written: {error.strerror}.") from error
     finally:
@@ -75,12 +75,12 @@ def read(server: EmbeddedServer, file: Path) -> None:
     pg_restore's words if it fails.
     """
     if not file.is_file():
-        raise SettingsError(f"{file} is no file.")
+        raise SettingsError(f"{file} is not a file.")
     if _schemas(server.ensure_running()):
         raise SettingsError(
-            f"The warehouse of {server.folder} is not empty, and a dump would mix with what is "
-            "there. Run `luigi-traffic down` and move that folder away, or set LUIGI_TRAFFIC_HOME "
-            "to another home."
+            f"The warehouse of {server.folder} is not empty, and a dump would mix with its "
+            "contents. Run `luigi-traffic down` and move that folder away, or set "
+            "LUIGI_TRAFFIC_HOME to another home."
         )
     _run(
         server, "pg_restore", "--single-transaction", "--exit-on-error", "--no-owner", "--no-acl",

@@ -42,7 +42,7 @@ def options(settings: EventsSettings) -> dict[str, Any]:
     }
     if settings.security_protocol.endswith("SSL") and settings.ca_file:
         if not settings.ca_file.is_file():
-            raise SettingsError(f"events.ca_file: there is no file {settings.ca_file}")
+            raise SettingsError(f"events.ca_file: the file {settings.ca_file} does not exist")
         found["ssl_cafile"] = str(settings.ca_file)
     if settings.security_protocol.startswith("SASL"):
         found["sasl_mechanism"] = settings.sasl_mechanism
@@ -83,18 +83,18 @@ def trouble(settings: EventsSettings, what: str, error: Exception) -> TrafficErr
         )
     if isinstance(error, AuthorizationError):
         return SettingsError(
-            f"{where}: {_name(error)}: user {settings.user!r} may not do that. "
-            "Give it the right in the brokers' ACLs; see docs/decisions/0014-listener.md."
+            f"{where}: {_name(error)}: user {settings.user!r} may not do that. Grant it that "
+            "right in the brokers' ACLs; see docs/decisions/0014-listener.md."
         )
     if isinstance(error, InvalidReplicationFactorError):
         return SettingsError(
             f"{where}: there are fewer brokers than events.replication ({settings.replication})"
         )
     if isinstance(error, InvalidTopicError):
-        return SettingsError(f"{where}: that is no name of a topic; see events.topic")
+        return SettingsError(f"{where}: that is not a valid topic name; see events.topic")
     if isinstance(error, UnsupportedCodecError):
         return SettingsError(
-            f"{where}: {_name(error)}. Whoever wrote to the topic compresses so: install "
+            f"{where}: {_name(error)}. The messages of the topic use this compression: install "
             "python-snappy, lz4 or zstandard here."
         )
     last = _chatter().last
@@ -131,7 +131,7 @@ class Chatter(logging.Handler):
         if now - self._told < _TELL_EVERY_S:
             self._left_out += 1
             return
-        more = f" (and {self._left_out} such lines before)" if self._left_out else ""
+        more = f" (and {self._left_out} similar lines before)" if self._left_out else ""
         logger.warning("Kafka client: %s%s", self.last, more)
         self._told, self._left_out = now, 0
 

@@ -118,9 +118,9 @@ class Listener:
                 self.pulse.doing("listening")
                 idle_since = time.monotonic()
             elif self._idle(time.monotonic() - idle_since, until_idle):
-                logger.info("nothing came for %g s: ending", until_idle)
+                logger.info("no message came for %g s: ending", until_idle)
                 return
-        logger.info("asked to stop: leaving the group")
+        logger.info("stop requested: leaving the group")
 
     def _idle(self, seconds: float, until: float | None) -> bool:
         return until is not None and seconds >= until and self.stream.caught_up()
@@ -133,12 +133,12 @@ class Listener:
             self._bury(message, str(reason), 0)
             return
         if day.dataset not in self.wanted.datasets or _before(day.date, self.wanted.first):
-            logger.info("%s: %s is not asked for: left out", place(message), day)
+            logger.info("%s: %s is not wanted here: left out", place(message), day)
             return
         with self._claimed(day):
             earlier = self._patiently(lambda: self.decided.find(day.event_id))
             if earlier is not None and _settles(earlier, message):
-                logger.info("%s: %s was decided before (%s): dropped", place(message), day,
+                logger.info("%s: %s was handled before (%s): dropped", place(message), day,
                             earlier.outcome)  # fmt: skip
                 return
             outcome, attempts = self._work(message, day)
@@ -162,7 +162,9 @@ class Listener:
             if why := self._given_up(status, attempt, time.monotonic() + pause >= deadline):
                 break
             if status == NOT_RUN:
-                logger.info("%s: %s: another worker is at it, looking again", place(message), day)
+                logger.info(
+                    "%s: %s: another worker is working on it, checking again", place(message), day
+                )
             else:
                 attempt += 1
             self._wait(pause)
@@ -191,7 +193,11 @@ class Listener:
         if status is None:
             return f"run {attempt} did not end {limit}, and was stopped"
         if status == NOT_RUN:
-            return f"another worker on luigid was at it and did not end {limit}" if late else None
+            return (
+                f"another worker on luigid was working on it and did not end {limit}"
+                if late
+                else None
+            )
         if late or attempt == self.settings.attempts:
             more = f" {limit}" if late else ""
             return f"{attempt} runs failed{more}, the last with exit status {status}"
@@ -234,12 +240,12 @@ class Listener:
                     now = time.monotonic()
                     if told is None or now - told >= _TELL_EVERY_S:
                         told = now
-                        logger.info("%s: another member is at it, waiting", day)
-                        self.pulse.doing(f"{day}: another member is at it, waiting")
+                        logger.info("%s: another member is working on it, waiting", day)
+                        self.pulse.doing(f"{day}: another member is working on it, waiting")
                     if now - began >= self.limit_s:
                         logger.error(
-                            "%s: another member has been at it for %.3g h, longer than "
-                            "pipeline.run_timeout_hours: no longer waiting for it", day,
+                            "%s: another member has been working on it for %.3g h, longer "
+                                "than pipeline.run_timeout_hours: no longer waiting for it", day,
                             (now - began) / 3600,
                         )  # fmt: skip
                         break

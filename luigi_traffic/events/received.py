@@ -67,7 +67,7 @@ def understand(message: Message, datasets: Collection[str]) -> DayWanted:
     if event.get("id") != made:
         raise Unreadable(
             f"id is {_short(event.get('id'))}, but data.dataset, data.date and data.partition_id "
-            f"make {made!r}: one of them was altered, or another program made the event"
+            f"make {made!r}: one of them was changed, or another program created the event"
         )
     return DayWanted(made, dataset, day)
 

@@ -51,7 +51,7 @@ class Stream:
                 self._consumer.partitions_for_topic(topic)
         except KafkaError as error:
             self._consumer.close(autocommit=False)
-            raise trouble(settings, "asking for our topics", error) from error
+            raise trouble(settings, "asking for the topics", error) from error
         self._consumer.subscribe(topics)
         self._had: set[TopicPartition] | None = None
 
@@ -110,7 +110,7 @@ class Stream:
             ends = self._consumer.end_offsets(mine, timeout_ms=int(PATIENCE_S * 1000))
             return all(self._consumer.position(p, timeout_ms=1000) == ends[p] for p in mine)
         except KafkaError as error:
-            raise trouble(self.settings, "asking for the end of our topics", error) from error
+            raise trouble(self.settings, "asking for the end of the topics", error) from error
 
     def close(self) -> None:
         """Leave the group, so that the others need not wait until we are missed."""
@@ -124,7 +124,7 @@ class Stream:
         except KafkaError as error:
             if not error.retriable:
                 raise trouble(self.settings, "reading", error) from error
-            logger.warning("Kafka: reading failed, trying on: %s", error)
+            logger.warning("Kafka: reading failed, trying again: %s", error)
             found = {}
         self._tell()
         return cast("dict[TopicPartition, list[Message]]", found)
@@ -133,7 +133,7 @@ class Stream:
         """Not stepped over: where the broker's disk is damaged, an announcement may lie there."""
         spots = ", ".join(f"{p.topic}/{p.partition}" for p in sorted(self._consumer.assignment()))
         return (
-            f"what comes next in one of {spots} is damaged: {error}. Look at it with Kafka's own "
+            f"the next message in one of {spots} is damaged: {error}. Inspect it with Kafka's own "
             f"tools, and set the offset of group {self._group!r} past it."
         )
 
@@ -143,7 +143,7 @@ class Stream:
         joined = self._consumer.group_metadata().generation_id >= 0
         if joined and have != self._had:
             shares = ", ".join(f"{p.topic}/{p.partition}" for p in sorted(have)) or "no partition"
-            logger.info("our share of the group's work: %s", shares)
+            logger.info("this member's share of the group's work: %s", shares)
             self._had = have
 
 

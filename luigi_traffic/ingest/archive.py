@@ -52,18 +52,18 @@ def only_member(archive: IO[bytes], name: str, limits: Limits) -> Iterator[Itera
         except (zipfile.BadZipFile, zlib.error, EOFError) as e:
             raise SourceError(f"{name}: {member.filename} is damaged or cut short: {e}") from e
         except NotImplementedError as e:
-            raise SourceError(f"{name}: {member.filename} is packed in a way not known: {e}") from e
+            raise SourceError(f"{name}: {member.filename} is packed in an unknown way: {e}") from e
 
 
 def _why_no_zip(head: bytes, error: Exception) -> str:
     start = head.lstrip()[:60]
     if start[:1] == b"<":
-        return f"expected a ZIP archive, got an HTML or XML page that begins {start!r}"
+        return f"expected a ZIP archive, got an HTML or XML page that begins with {start!r}"
     if head[:4] == b"PK\x03\x04":
         return f"the ZIP archive is cut short: {error}. Download it again"
     if not head:
         return "expected a ZIP archive, got an empty file"
-    return f"expected a ZIP archive, got something that begins {start!r}"
+    return f"expected a ZIP archive, got data that begins with {start!r}"
 
 
 def _single(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
@@ -99,6 +99,7 @@ def _limited(
         if seen > most:
             raise SourceError(
                 f"{name}: {member.filename} unpacks {member.compress_size:,} bytes to more than "
-                f"{most:,}: taken for a zip bomb (settings ingest.max_ratio, ingest.max_bytes)"
+                f"{most:,}: it is treated as a zip bomb (settings ingest.max_ratio, "
+                "ingest.max_bytes)"
             )
         yield chunk

@@ -98,7 +98,7 @@ def ingest(
 def _tell(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0
-    logger.warning("try %d: %s; again in %.1f s", state.attempt_number, error, pause)
+    logger.warning("attempt %d: %s; next attempt in %.1f s", state.attempt_number, error, pause)
 
 
 def _once(
@@ -265,6 +265,6 @@ class _Counted:
         if size is not None and self.seen != size:
             more = "more than " if self.seen > size else ""
             raise TransientError(
-                f"{self._stream.origin or self._stream.name}: {more}{min(self.seen, size):,} bytes "
-                f"came, {size:,} were announced"
+                f"{self._stream.origin or self._stream.name}: {more}{min(self.seen, size):,} "
+                f"bytes came, but {size:,} were announced"
             )

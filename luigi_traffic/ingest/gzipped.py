@@ -33,7 +33,7 @@ def gunzipped(packed: Iterable[bytes], name: str, limits: Limits) -> Iterator[by
             except zlib.error as e:
                 if not begun:
                     raise SourceError(
-                        f"{name}: expected gzip, got something that begins {chunk[:60]!r}"
+                        f"{name}: expected gzip, got data that begins with {chunk[:60]!r}"
                     ) from e
                 raise SourceError(f"{name}: the gzip data is damaged: {e}") from e
             begun = True
@@ -42,8 +42,8 @@ def gunzipped(packed: Iterable[bytes], name: str, limits: Limits) -> Iterator[by
             most = min(limits.max_bytes, max(RATIO_FLOOR, int(taken * limits.max_ratio)))
             if given > most:
                 raise SourceError(
-                    f"{name}: {taken:,} bytes of gzip unpack to more than {most:,}: taken for a "
-                    "bomb (settings ingest.max_ratio, ingest.max_bytes)"
+                    f"{name}: {taken:,} bytes of gzip unpack to more than {most:,}: it is treated "
+                    "as a bomb (settings ingest.max_ratio, ingest.max_bytes)"
                 )
             if text:
                 yield text

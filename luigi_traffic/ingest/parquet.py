@@ -48,7 +48,7 @@ def parquet_lines(file: IO[bytes], name: str, limits: Limits) -> Iterator[bytes]
     except (pa.ArrowException, OSError) as e:
         file.seek(0)
         raise SourceError(
-            f"{name}: expected a Parquet file that can be read, got something that begins "
+            f"{name}: expected a readable Parquet file, got data that begins with "
             f"{file.read(60)!r}: {e}"
         ) from e
 

@@ -68,7 +68,9 @@ class PieceWriter:
         if not is_header:
             return block
         if self.header not in (None, text):
-            raise DataError(f"{name}: its header {text!r} is not the first file's {self.header!r}")
+            raise DataError(
+                f"{name}: its header {text!r} differs from the first file's, {self.header!r}"
+            )
         self.header = text
         return block.partition(b"\n")[2]
 
@@ -128,7 +130,7 @@ def _blocks(name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         if len(tail) > _LONGEST_LINE:
             raise DataError(
                 f"{name}: no line end within {_LONGEST_LINE:,} bytes after byte {done:,}: "
-                "expected a text table with one row a line"
+                "expected a text table with one row per line"
             )
         if newline:
             yield _checked(name, head + newline, done)
@@ -159,7 +161,7 @@ def _checked(name: str, block: bytes, offset: int) -> bytes:
     except UnicodeDecodeError as e:
         bad = block[e.start : e.start + 8]
         raise DataError(
-            f"{name}: byte {offset + e.start:,} is not UTF-8 ({bad!r}). "
-            "Korean files in CP949 are read after: iconv -f CP949 -t UTF-8"
+            f"{name}: byte {offset + e.start:,} is not UTF-8 ({bad!r}). Convert Korean files in "
+            "CP949 with: iconv -f CP949 -t UTF-8"
         ) from e
     return block

@@ -176,9 +176,9 @@ class Catalog:
         if not gone:
             return None
         return (
-            f"{manifest.stage} of {manifest.dataset} {manifest.day} cannot be committed: "
-            f"{', '.join(gone[:3])} of it are gone or altered since they were written. If "
-            "`luigi-traffic gc` ran meanwhile, give it a longer --older-than. Run again."
+            f"{manifest.stage} of {manifest.dataset} {manifest.day} cannot be committed: files "
+            f"are missing or changed since they were written ({', '.join(gone[:3])}). If "
+            "`luigi-traffic gc` ran in the meantime, give it a longer --older-than. Run again."
         )
 
     def record_absence(

@@ -37,11 +37,11 @@ def file_damage(
     for file in manifest.files:
         key, size = file["key"], sizes.get(file["key"])
         if size is None:
-            found.append(f"{key} is gone")
+            found.append(f"{key} is missing")
         elif size != file["size"]:
-            found.append(f"{key} has {size:,} bytes, {file['size']:,} were committed")
+            found.append(f"{key} has {size:,} bytes, but {file['size']:,} were committed")
         elif deep and store.seal(key).checksum != file["checksum"]:
-            found.append(f"{key} has other content than was committed")
+            found.append(f"{key} differs in content from what was committed")
     if len(found) > _SHOWN:
         found[_SHOWN:] = [f"and {len(found) - _SHOWN} more"]
     return found

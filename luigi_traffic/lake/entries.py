@@ -153,9 +153,10 @@ def parse(info: ObjectInfo) -> Entry | None:
         return None
     if stage == RAW and (found is None or found["id"]) and _before_generations(name):
         raise TerminalError(
-            f"The lake has {info.key}, which a version of luigi_traffic before generations wrote. "
-            "This version cannot go on with it, and has changed nothing: set LUIGI_TRAFFIC_HOME to "
-            "a new folder (on S3: lake.bucket to a new bucket), or use the older version."
+            f"The lake has {info.key}, which was written by a version of luigi_traffic without "
+            "generations. This version cannot use it, and has changed nothing: set "
+            "LUIGI_TRAFFIC_HOME to a new folder (on S3: lake.bucket to a new bucket), or use the "
+            "older version."
         )
     if found is None or (stage == RAW) != (found["raw"] is not None or found["absent"] is not None):
         return None

@@ -36,15 +36,15 @@ class LocalStore(ObjectStore):
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise SettingsError(
-                f"the lake folder {self.root} cannot be written: {e.strerror} ({e.filename}). "
-                "Set lake.path to a folder that can."
+                f"the lake folder {self.root} cannot be written: {e.strerror} ({e.filename}). Set "
+                "lake.path to a folder that can be written."
             ) from e
         temporary = path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
         try:
             yield temporary
         except OSError as e:
             if e.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreError(f"no space left below {self.root}: {e.strerror}") from e
+                raise StoreError(f"no space left in {self.root}: {e.strerror}") from e
             raise
         finally:
             temporary.unlink(missing_ok=True)

@@ -80,7 +80,8 @@ class Clients:
         raise SettingsError(
             f"{place(self._lake)} does not honour `If-None-Match: *`: it would overwrite a "
             "commit, and two runs could both commit a day. Use a store that honours it (AWS S3, "
-            "a MinIO of 2024 or later; others say so in their documentation), or lake.kind: local"
+            "MinIO of 2024 or later, or another one whose documentation says so), or lake.kind: "
+            "local"
         )
 
     def _here(self) -> _Process:
@@ -93,7 +94,7 @@ class Clients:
     def _open(self, pool: type[Pool]) -> Minio:
         lake, address = self._lake, urlsplit(self._lake.endpoint)
         if lake.ca_file and not lake.ca_file.is_file():
-            raise SettingsError(f"lake.ca_file: there is no file {lake.ca_file}")
+            raise SettingsError(f"lake.ca_file: the file {lake.ca_file} does not exist")
         client = Minio(
             address.netloc,
             credentials=provider(lake),

@@ -61,7 +61,8 @@ def provider(lake: LakeSettings) -> Provider:
         if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
             raise SettingsError(
                 "lake.keys_from is 'role': there is no AWS_WEB_IDENTITY_TOKEN_FILE and no "
-                "AWS_CONTAINER_CREDENTIALS_…, and AWS_EC2_METADATA_DISABLED forbids the rest"
+                "AWS_CONTAINER_CREDENTIALS_…, and AWS_EC2_METADATA_DISABLED forbids the other "
+                "sources"
             )
     fetching = IamAwsProvider(
         custom_endpoint=endpoint.rstrip("/") if endpoint else None,
@@ -76,7 +77,7 @@ def _secret(lake: LakeSettings, name: str) -> str:
     if not secret:
         variable = Layers.variable(f"lake.{name}")
         raise SettingsError(
-            f"lake.{name} is missing: it is a secret, set {variable}. Or let lake.keys_from be "
+            f"lake.{name} is missing: it is a secret, set {variable}. Or set lake.keys_from to "
             "'environment' (AWS's variables) or 'role' (of this machine)"
         )
     return str(secret.get_secret_value())
@@ -96,8 +97,8 @@ class _Explained(Provider):
         # From None: what the SDK says may hold an address with a token in it.
         except HTTPError as e:
             raise StoreError(
-                f"no keys for the lake from {self._source}: {_safe(e)}. Is this machine where it "
-                "has that role? See lake.keys_from"
+                f"no keys for the lake from {self._source}: {_safe(e)}. Does this machine have "
+                "that role? See lake.keys_from"
             ) from None
         except _WRONG as e:
             raise SettingsError(

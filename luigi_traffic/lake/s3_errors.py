@@ -44,8 +44,8 @@ def explained(lake: LakeSettings, key: str = "") -> Iterator[None]:
         raise refusal(lake, e.code or "", e.message or "", key) from e
     except (MinioException, ParseError) as e:
         raise StoreError(
-            f"{place(lake)} answered with what no S3 says: {str(e)[:_LONGEST]}. "
-            "Is lake.endpoint the address of its S3 API?"
+            f"{place(lake)} gave an answer that is not from S3: {str(e)[:_LONGEST]}. Is "
+            "lake.endpoint the address of its S3 API?"
         ) from e
     except HTTPError as e:
         raise _no_answer(lake, e) from e
@@ -55,26 +55,26 @@ def refusal(lake: LakeSettings, code: str, message: str, key: str = "") -> Traff
     """The error for an error code of S3."""
     if code == "NoSuchBucket":
         return SettingsError(
-            f"there is no bucket {lake.bucket!r} at {lake.endpoint}: create it, or name "
-            "another one by lake.bucket"
+            f"there is no bucket {lake.bucket!r} at {lake.endpoint}: create it, or set "
+            "lake.bucket to another one"
         )
     if code == "InvalidBucketName":
-        return SettingsError(f"lake.bucket: {lake.bucket!r} is no name of a bucket: {message}")
+        return SettingsError(f"lake.bucket: {lake.bucket!r} is not a valid bucket name: {message}")
     if code in _KEYS:
         return SettingsError(
-            f"{place(lake)} refuses our keys ({code}: {message}). Check {_keys(lake)}, and what "
-            "that user may do there: list, read, write and delete objects of the bucket. To a user "
-            "of few rights a bucket that does not exist looks the same"
+            f"{place(lake)} refuses the access keys ({code}: {message}). Check {_keys(lake)}, and "
+            "that this user may list, read, write and delete objects of the bucket. For a user "
+            "with few rights, a bucket that does not exist gives the same error"
         )
     if code in _ENDED:
         return SettingsError(
-            f"{place(lake)} does not take our session token any more, or never did ({code}: "
-            f"{message}). Set {_keys(lake)} anew. A run that takes longer than a token needs "
-            "lasting keys, or lake.keys_from 'role', which fetches new ones"
+            f"{place(lake)} does not accept the session token, or not any more ({code}: "
+            f"{message}). Set {_keys(lake)} again. A run that takes longer than a token lasts "
+            "needs permanent keys, or lake.keys_from 'role', which fetches new ones"
         )
     if code in _REGION:
         return SettingsError(
-            f"{place(lake)} is of another region than {lake.region!r} ({message}): set "
+            f"{place(lake)} is in another region than {lake.region!r} ({message}): set "
             "lake.region, and the endpoint of that region"
         )
     what = f" ({key})" if key else ""
@@ -97,7 +97,7 @@ def _clock(lake: LakeSettings, date: str | None) -> StoreError:
         ahead = round((datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds())
         told = f"{abs(ahead):,} s {'ahead of' if ahead > 0 else 'behind'} that of the store"
     return StoreError(
-        f"{place(lake)} refuses our requests because of their time: the clock of this machine is "
+        f"{place(lake)} refuses the requests because of their time: the clock of this machine is "
         f"{told}. Set the clocks (NTP)"
     )
 
@@ -106,10 +106,10 @@ def _no_answer(lake: LakeSettings, error: HTTPError) -> TrafficError:
     if any(isinstance(e, ssl.SSLCertVerificationError) for e in error.args):
         given = f"not by {lake.ca_file}" if lake.ca_file else "not by a CA of this system"
         return SettingsError(
-            f"the certificate of {lake.endpoint} is not trusted, {given}: {error}. "
-            "Set lake.ca_file to the CA it is from"
+            f"the certificate of {lake.endpoint} is not trusted, {given}: {error}. Set "
+            "lake.ca_file to the CA that issued it"
         )
     return StoreError(
         f"no answer from {place(lake)}: {error}. Is the server up, and is lake.endpoint right? "
-        "What it was doing may or may not be done; a rerun finds out"
+        "The request may or may not have been carried out; a rerun finds out"
     )

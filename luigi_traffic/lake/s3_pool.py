@@ -87,7 +87,7 @@ class Pool(PoolManager):
             # The first failure may only be an idle connection that was closed as it was used.
             if state.attempt_number == 2:
                 log.warning(
-                    "The lake's store at %s: %s. Trying again for up to %g s.",
+                    "The lake's store at %s: %s. Retrying for up to %g s.",
                     self._endpoint, response.status if response else error, self._patience_s,
                 )  # fmt: skip
 

@@ -130,7 +130,9 @@ def uploading(send: Callable[[Pipe], None], name: str) -> Iterator[IO[bytes]]:
         pipe.abandon()
         thread.join()
         if not isinstance(pipe.error, Abandoned) and pipe.error is not error:
-            log.warning("Parts of %s stay in the store until gc: %s", name, pipe.error)
+            log.warning(
+                "Parts of %s stay in the store until `luigi-traffic gc`: %s", name, pipe.error
+            )
         raise
     pipe.end()
     thread.join()

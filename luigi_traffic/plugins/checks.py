@@ -56,7 +56,7 @@ def checked(hook: str, provided: Any, base: type) -> str:
     if not isinstance(name, str) or not name.isidentifier():
         raise PluginError(f"{hook}: {provided.__name__}.name is {name!r}; it must be an identifier")
     if lacking := _lacking(provided, base):
-        raise PluginError(f"{hook}: {provided.__name__} lacks {', '.join(lacking)}")
+        raise PluginError(f"{hook}: {provided.__name__} does not define {', '.join(lacking)}")
     if issubclass(provided, Dataset):
         if problem := name_problem(name):
             raise PluginError(f"{hook}: {provided.__name__}.name {problem}")
@@ -83,7 +83,7 @@ def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:
         if problem := name_problem(name):
             raise PluginError(f"{hook}: {provided.__name__}.extra_columns: {name} {problem}")
     if len(set(extra)) != len(extra):
-        raise PluginError(f"{hook}: {provided.__name__}.extra_columns names a column twice")
+        raise PluginError(f"{hook}: {provided.__name__}.extra_columns has a column twice")
 
 
 def _lacking(provided: type, base: type) -> list[str]:

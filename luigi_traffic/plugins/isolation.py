@@ -51,9 +51,9 @@ def guarded(origin: Found, what: str, function: Callable[[], T], seconds: float)
         thread.join(seconds)
     if not done:
         raise PluginError(
-            f"{origin}: {what} has not returned after {seconds:g} s (plugins.timeout_seconds). "
-            "It should only say what there is; what waits for a network or a disk belongs into "
-            "the source's open()."
+            f"{origin}: {what} has not returned after {seconds:g} s (plugins.timeout_seconds). It "
+            "should only report what it provides; work that waits for a network or a disk "
+            "belongs in the source's open()."
         )
     error = done.get("error")
     if isinstance(error, TrafficError):

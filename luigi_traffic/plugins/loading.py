@@ -109,8 +109,8 @@ class Plugins:
                 other = self.provider[name]
                 raise PluginError(
                     f"{name!r} is declared by {file} and provided by {other.distribution} "
-                    f"({other.name}). Rename the file, take its key {loading.KEY!r} out, or name "
-                    "the plugin in plugins.disabled."
+                    f"({other.name}). Rename the file, remove its key {loading.KEY!r}, or add the "
+                    "plugin to plugins.disabled."
                 )
             found = loading.declared(name, values, self.layers)
             checked(file, found, Dataset)
@@ -131,7 +131,7 @@ class Plugins:
         try:
             plugin = guarded(origin, "import", load, wanted.timeout_seconds)
             if self.manager.has_plugin(origin.name):
-                raise PluginError("a plugin of that name is loaded already; rename one of them")
+                raise PluginError("a plugin with that name is already loaded; rename one of them")
             if warning := check_api(plugin):
                 logger.warning("%s: %s", origin, warning)
             self.manager.register(plugin, name=origin.name)
@@ -167,7 +167,7 @@ class Plugins:
                     self.contested.setdefault(name, [other]).append(origin)
                     raise PluginError(
                         f"{name!r} is provided by {other.distribution} ({other.name}) already. "
-                        "Uninstall one, or name one in plugins.disabled."
+                        "Uninstall one, or add one to plugins.disabled."
                     )
                 into[name] = provided
         self.datasets |= datasets
@@ -225,20 +225,20 @@ class Plugins:
                     else f" (given: {problem['input']!r})"
                 )
                 problems.append(f"--training: {key}: {problem['msg']}.{hint}")
-            told = f"laid over models.{name}; looked in, last wins:{self.layers.looked_in()}"
+            told = f"overrides models.{name}; looked in, last wins:{self.layers.looked_in()}"
             raise SettingsError("\n".join([*problems, f"  {told}\n    - --training"])) from None
 
     def _wanted(self, kind: str, name: str, known: dict[str, T]) -> T:
         if not name:
             raise SettingsError(
-                f"no {kind} is named. Give --{kind} NAME or set pipeline.{kind} "
+                f"no {kind} is given. Give --{kind} NAME or set pipeline.{kind} "
                 f"({self.layers.variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
             )
         if name in self.contested:
             by = " and by ".join(f"{p.distribution} ({p.name})" for p in self.contested[name])
             raise PluginError(
-                f"the {kind} {name!r} is provided by {by}. Uninstall one, or name one in "
-                "plugins.disabled: which of them is meant cannot be told."
+                f"the {kind} {name!r} is provided by {by}. Uninstall one, or add one to "
+                "plugins.disabled: it is unclear which one to use."
             )
         if name in known:
             for stray in self.strays():

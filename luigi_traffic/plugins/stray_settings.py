@@ -49,6 +49,6 @@ def _stray(
     )
     for plugin in unloaded:
         why = "is disabled" if plugin.disabled else "did not load"
-        told += f" It may be of {plugin}, which {why}."
+        told += f" It may belong to {plugin}, which {why}."
     near = get_close_matches(name, known, n=1, cutoff=_NEAR)
     return Stray(key, told, near[0] if near else None, bool(unloaded))

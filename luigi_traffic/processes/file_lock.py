@@ -27,5 +27,5 @@ def lock(descriptor: int, path: Path, patience_s: float) -> None:
     except BlockingIOError as error:
         raise StoreError(
             f"another process has held {path} for {patience_s:g} s: it is stopped, or hangs. "
-            f"`fuser {path}` names it: continue or end it, then run again."
+            f"`fuser {path}` shows it: continue or end it, then run again."
         ) from error

@@ -35,8 +35,9 @@ class RunTimeout(TransientError):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"not done within {seconds / 3600:.3g} h, so it was stopped with all that it started. "
-            "What it committed stays. If it has that much to do, raise pipeline.run_timeout_hours."
+            f"not done within {seconds / 3600:.3g} h, so it was stopped with everything it had "
+            "started. What it committed is kept. If it needs more time, raise "
+            "pipeline.run_timeout_hours."
         )
 
 

@@ -21,16 +21,16 @@ def prepare(folder: Path, traversable: bool) -> None:
         mode = above.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise SettingsError(
-                f"{folder} would hold a database and its password, but anybody may rename "
-                f"what lies in {above}. Run `chmod o-w {above}`, or set LUIGI_TRAFFIC_HOME "
-                "to a folder of yours."
+                f"{folder} would contain a database and its password, but anybody may rename what "
+                f"is in {above}. Run `chmod o-w {above}`, or set LUIGI_TRAFFIC_HOME to your own "
+                "folder."
             )
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         raise SettingsError(
-            f"{folder} belongs to user {status.st_uid}, and this is user {os.geteuid()}. "
-            "Run as that user, or set LUIGI_TRAFFIC_HOME to a folder of yours."
+            f"{folder} belongs to user {status.st_uid}, and this is user {os.geteuid()}. Run as "
+            "that user, or set LUIGI_TRAFFIC_HOME to your own folder."
         )
     wanted = 0o711 if traversable else 0o700
     if stat.S_IMODE(status.st_mode) != wanted:

@@ -102,7 +102,7 @@ class Services:
         the end of its log if it does not come up.
         """
         if name not in DEFAULT_PORTS:
-            raise ValueError(f"no service {name!r}.{did_you_mean(name, DEFAULT_PORTS)}")
+            raise ValueError(f"there is no service {name!r}.{did_you_mean(name, DEFAULT_PORTS)}")
         with self._locked():
             service = self.running(name)
             fresh = service is None

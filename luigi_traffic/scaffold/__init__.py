@@ -38,7 +38,8 @@ def write_package(kind: str, name: str, folder: Path, words: Mapping[str, str]) 
             made.replace(folder)
     except OSError as e:
         raise SettingsError(
-            f"cannot make the folder {folder}: {e.strerror or e}. Name another one by --folder."
+            f"cannot create the folder {folder}: {e.strerror or e}. Choose another one with "
+            "--folder."
         ) from e
     return files
 
@@ -46,21 +47,21 @@ def write_package(kind: str, name: str, folder: Path, words: Mapping[str, str]) 
 def _refuse_what_is_there(folder: Path) -> None:
     if not folder.parent.is_dir():
         raise SettingsError(
-            f"there is no folder {folder.parent} for {folder.name} to lie in. Make it, or name "
-            "another one by --folder."
+            f"the folder {folder.parent}, which should contain {folder.name}, does not exist. "
+            "Create it, or choose another one with --folder."
         )
     if folder == Path.cwd():
         raise SettingsError(
-            f"{folder} is the folder you are in. Leave --folder out for one below it, or go up and "
-            f"name it: --folder {folder.name}"
+            f"{folder} is the current folder. Leave out --folder to create a folder in it, or go "
+            f"up and use: --folder {folder.name}"
         )
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists():
-        what = "is not empty" if folder.is_dir() else "is there and no folder"
+        what = "is not empty" if folder.is_dir() else "exists and is not a folder"
         raise SettingsError(
-            f"{folder} {what}, and nothing is overwritten. Move it away, or name another folder by "
-            "--folder."
+            f"{folder} {what}, and nothing is overwritten. Move it away, or choose another folder "
+            "with --folder."
         )
 
 

@@ -25,54 +25,71 @@ class Section(BaseModel):
 class PipelineSettings(Section):
     """What `FullPipeline` runs where the command line does not say."""
 
-    dataset: str = Field("", description="dataset plugin of a run that names none")
-    model: str = Field("", description="model plugin of a run that names none")
-    window_days: int = Field(30, ge=1, description="days of gold a model is trained on")
+    dataset: str = Field("", description="Dataset plugin of a run that names none")
+    model: str = Field("", description="Model plugin of a run that names none")
+    window_days: int = Field(
+        30, ge=1, description="Number of days of gold that a model is trained on"
+    )
     stage_timeout_hours: float = Field(
-        12.0, gt=0, description="how long one stage of one day, or a training, may take"
+        12.0, gt=0, description="Longest time for one stage of one day, or for one training"
     )
     run_timeout_hours: float = Field(
-        24.0, gt=0, description="how long a run that daily or listen has started may take"
+        24.0, gt=0, description="Longest time for a run started by daily or listen"
     )
 
 
 class PluginsSettings(Section):
     """Which plugins load."""
 
-    path: list[Path] = Field([], description="folders whose modules load as plugins too")
-    disabled: list[str] = Field([], description="plugin or distribution names that do not load")
+    path: list[Path] = Field([], description="Folders whose modules are loaded as plugins too")
+    disabled: list[str] = Field(
+        [], description="Names of plugins or distributions that are not loaded"
+    )
     timeout_seconds: float = Field(
-        60.0, gt=0, description="how long a plugin may take to load, or to say what it provides"
+        60.0, gt=0, description="Longest time for a plugin to load, or to report what it provides"
     )
 
 
 class LakeSettings(Section):
     """Where raw, bronze and silver lie."""
 
-    kind: Literal["local", "s3"] = Field("local", description="a folder, or MinIO or any S3")
-    path: Path | None = Field(None, description="kind local: folder; empty: <home>/lake")
+    kind: Literal["local", "s3"] = Field(
+        "local", description="Where the lake is: a local folder, or an S3 store such as MinIO"
+    )
+    path: Path | None = Field(
+        None, description="Folder of the lake (kind local); empty: <home>/lake"
+    )
     endpoint: str = Field(
-        "http://127.0.0.1:9000", pattern=r"^https?://[^/?#@]+/?$", description="kind s3: address"
+        "http://127.0.0.1:9000",
+        pattern=r"^https?://[^/?#@]+/?$",
+        description="Address of the S3 store (kind s3)",
     )
     bucket: str = Field(
         "traffic-lake",
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-        description="kind s3: it must exist",
+        description="Bucket of the lake, which must exist (kind s3)",
     )
-    region: str = Field("us-east-1", description="kind s3: region that requests are signed for")
+    region: str = Field("us-east-1", description="Region that requests are signed for (kind s3)")
     path_style: bool = Field(
-        True, description="kind s3: bucket in the path (MinIO) or in the host name"
+        True,
+        description="Put the bucket in the path, as MinIO needs it, not in the host name (kind s3)",
     )
-    ca_file: Path | None = Field(None, description="kind s3: CA of an https endpoint, PEM")
+    ca_file: Path | None = Field(
+        None, description="PEM file with the CA of an https endpoint (kind s3)"
+    )
     keys_from: Literal["settings", "environment", "role"] = Field(
         "settings",
-        description="kind s3: the keys below, AWS's variables (AWS_ACCESS_KEY_ID, …), or the role "
-        "of this machine",
+        description="Where the access keys come from (kind s3): the settings lake.access_key and "
+        "lake.secret_key, AWS's variables (AWS_ACCESS_KEY_ID, …), or the role of this machine",
     )
-    access_key: SecretStr | None = Field(None, description="kind s3; environment only")
-    secret_key: SecretStr | None = Field(None, description="kind s3; environment only")
+    access_key: SecretStr | None = Field(
+        None, description="Access key of the S3 store (kind s3); environment only"
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Secret key of the S3 store (kind s3); environment only"
+    )
     session_token: SecretStr | None = Field(
-        None, description="kind s3: of keys that are temporary; environment only"
+        None, description="Session token of temporary keys (kind s3); environment only"
     )
 
 
@@ -80,41 +97,60 @@ class WarehouseSettings(Section):
     """The PostgreSQL of gold, forecasts and the ledger."""
 
     kind: Literal["embedded", "server"] = Field(
-        "embedded", description="embedded: from the pip wheel, started by this tool"
+        "embedded",
+        description=(
+            "Which PostgreSQL: the embedded one, which is started when needed, or your own server"
+        ),
     )
-    host: str = Field("127.0.0.1", description="kind server: name, as its certificate has it")
-    port: int = Field(5432, ge=1, le=65535, description="kind server")
-    dbname: str = Field("luigi_traffic", description="kind server: database")
-    user: str = Field("luigi_traffic", description="kind server: role that logs in")
-    password: SecretStr | None = Field(None, description="kind server only; environment only")
+    host: str = Field(
+        "127.0.0.1", description="Host of the server, as named in its certificate (kind server)"
+    )
+    port: int = Field(5432, ge=1, le=65535, description="Port of the server (kind server)")
+    dbname: str = Field("luigi_traffic", description="Name of the database (kind server)")
+    user: str = Field("luigi_traffic", description="Role that logs in (kind server)")
+    password: SecretStr | None = Field(
+        None, description="Password of the role (kind server); environment only"
+    )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        "prefer", description="kind server: how much TLS, as libpq has it"
+        "prefer", description="TLS mode of the connection, as libpq defines it (kind server)"
     )
-    ca_file: Path | None = Field(None, description="CA that verify-ca and verify-full ask for, PEM")
+    ca_file: Path | None = Field(
+        None, description="PEM file with the CA for sslmode verify-ca and verify-full"
+    )
     require_auth: str = Field(
         "!password",
-        description="kind server: ways to log in that are accepted, as libpq has it (!password: "
-        "any but a password in clear; empty: any)",
+        description="Accepted ways to log in, as libpq defines them (kind server); "
+        "!password: any but a plain-text password; empty: any",
     )
-    connect_timeout_seconds: int = Field(5, ge=2, description="for one try to open a connection")
+    connect_timeout_seconds: int = Field(
+        5, ge=2, description="Longest time for one attempt to open a connection"
+    )
     dead_host_seconds: int = Field(
-        120, ge=4, description="after which a host that does not answer is given up, on both sides"
+        120, ge=4, description="Time after which either side gives up a host that does not answer"
     )
     # Not shorter than the pauses of a writer that waits for readers (warehouse/locks.py).
     idle_transaction_seconds: float = Field(
-        600.0, ge=10, description="after which the server ends a transaction that does nothing"
+        600.0, ge=10, description="Time after which the server ends an idle transaction"
     )
     idle_commit_seconds: float = Field(
-        30.0, gt=0, description="the same, while a transaction keeps readers out of a table"
+        30.0,
+        gt=0,
+        description=(
+            "Time after which the server ends an idle transaction that keeps readers out of a table"
+        ),
     )
     lock_wait_seconds: float = Field(
-        600.0, gt=0, description="for which a statement waits for a lock that somebody else holds"
+        600.0,
+        gt=0,
+        description="Longest time that a statement waits for a lock held by another session",
     )
     patience_hours: float = Field(
-        6.0, gt=0, description="for which a commit waits for readers of its table"
+        6.0, gt=0, description="Longest time that a commit waits for readers of its table"
     )
     lease_seconds: float = Field(
-        300.0, gt=0, description="after which a runner that shows no sign of life loses its lock"
+        300.0,
+        gt=0,
+        description="Time after which a runner that shows no sign of life loses its lock",
     )
 
     def secret(self) -> str:
@@ -125,81 +161,118 @@ class WarehouseSettings(Section):
 class EventsSettings(Section):
     """Where a raw partition is announced."""
 
-    kind: Literal["journal", "kafka"] = Field("journal", description="a file, or Apache Kafka")
-    topic: str = Field("traffic.{dataset}.raw", description="topic of a dataset's announcements")
-    servers: list[str] = Field(["127.0.0.1:9092"], description="kind kafka: host:port of brokers")
-    partitions: int = Field(3, ge=1, description="kind kafka: of a topic that is created")
-    replication: int = Field(1, ge=1, description="kind kafka: of a topic that is created")
+    kind: Literal["journal", "kafka"] = Field(
+        "journal", description="Where announcements go: a journal file, or Apache Kafka"
+    )
+    topic: str = Field("traffic.{dataset}.raw", description="Topic of a dataset's announcements")
+    servers: list[str] = Field(["127.0.0.1:9092"], description="Brokers as host:port (kind kafka)")
+    partitions: int = Field(
+        3, ge=1, description="Number of partitions of a topic that is created (kind kafka)"
+    )
+    replication: int = Field(
+        1, ge=1, description="Number of copies of a topic that is created (kind kafka)"
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="kind kafka: TLS, a password, both or none"
+        "PLAINTEXT",
+        description="Whether TLS (SSL), a password (SASL), both or neither is used (kind kafka)",
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="kind kafka with SASL: how the password is shown"
+        "SCRAM-SHA-512", description="SASL mechanism (kind kafka with SASL)"
     )
-    user: str = Field("", description="kind kafka with SASL")
-    password: SecretStr | None = Field(None, description="kind kafka with SASL; environment only")
-    ca_file: Path | None = Field(None, description="kind kafka with SSL: CA, PEM; empty: system's")
+    user: str = Field("", description="User that logs in (kind kafka with SASL)")
+    password: SecretStr | None = Field(
+        None, description="Password of the user (kind kafka with SASL); environment only"
+    )
+    ca_file: Path | None = Field(
+        None, description="PEM file with the CA (kind kafka with SSL); empty: the system's CAs"
+    )
 
 
 class ListenSettings(Section):
     """`luigi-traffic listen`: what consumes announcements."""
 
-    group: str = Field("luigi_traffic", description="consumer group; its members share the work")
-    attempts: int = Field(3, ge=1, description="runs of an event before it is a dead letter")
-    backoff_seconds: float = Field(5.0, gt=0, description="first pause between runs; it doubles")
+    group: str = Field("luigi_traffic", description="Consumer group; its members share the work")
+    attempts: int = Field(
+        3, ge=1, description="Number of runs of an event before it becomes a dead letter"
+    )
+    backoff_seconds: float = Field(
+        5.0, gt=0, description="First pause between runs; it doubles each time"
+    )
     dead_letter: str = Field(
         "{topic}.dead-letter",
         # Another topic than the one that is read, or letters would go round for ever.
         pattern=r"^([\w.-]+\{topic\}[\w.-]*|[\w.-]*\{topic\}[\w.-]+)$",
-        description="topic of what cannot be worked; {topic} is where it came from",
+        description=(
+            "Topic of messages that cannot be processed; {topic} stands for the topic they "
+            "came from"
+        ),
     )
 
 
 class TrackingSettings(Section):
     """MLflow."""
 
-    uri: str | None = Field(None, description="tracking URI; empty: SQLite in <home>/mlflow")
+    uri: str | None = Field(
+        None, description="Tracking URI of MLflow; empty: SQLite in <home>/mlflow"
+    )
 
 
 class SparkSettings(Section):
     """The compute engine of bronze, silver and gold."""
 
-    master: str = Field("local[*]", description="threads of this process, or spark://host:7077")
-    remote: str = Field(
-        "", description="Spark Connect, as sc://host:15002; given, spark.master is not used"
+    master: str = Field(
+        "local[*]", description="Spark master: threads of this process, or spark://host:7077"
     )
-    token: SecretStr | None = Field(None, description="of a Connect server; environment only")
-    jars: Path | None = Field(None, description="folder of jars for s3a; see docs/stack.md")
-    driver_memory: str = Field("3g", description="heap of the driver's JVM")
-    shuffle_partitions: int = Field(4, ge=1, description="tasks after a shuffle")
-    conf: dict[str, str] = Field({}, description="more Spark properties, as Spark names them")
+    remote: str = Field(
+        "",
+        description=(
+            "Spark Connect server, for example sc://host:15002; if set, spark.master is unused"
+        ),
+    )
+    token: SecretStr | None = Field(
+        None, description="Token of the Spark Connect server; environment only"
+    )
+    jars: Path | None = Field(None, description="Folder of the jars for s3a; see docs/stack.md")
+    driver_memory: str = Field("3g", description="Heap size of the Spark driver's JVM")
+    shuffle_partitions: int = Field(4, ge=1, description="Number of Spark tasks after a shuffle")
+    conf: dict[str, str] = Field({}, description="Further Spark properties, by their Spark names")
 
 
 class IngestSettings(Section):
     """Limits and retries of the download."""
 
-    attempts: int = Field(5, ge=1, description="tries of a download that fails in a passing way")
-    backoff_seconds: float = Field(1.0, gt=0, description="first pause between tries; it doubles")
-    max_bytes: int = Field(64 << 30, ge=1, description="largest text of a day, unpacked")
-    max_ratio: float = Field(200.0, gt=1, description="largest unpacked size over packed size")
-    recheck_days: int = Field(
-        7, ge=0, description="newest days that `daily` asks its source for again; 0: none"
+    attempts: int = Field(
+        5, ge=1, description="Number of attempts at a download that fails temporarily"
     )
-    piece_bytes: int = Field(64 << 20, ge=1 << 10, description="text in one piece of raw")
+    backoff_seconds: float = Field(
+        1.0, gt=0, description="First pause between attempts; it doubles each time"
+    )
+    max_bytes: int = Field(64 << 30, ge=1, description="Largest unpacked text of a day")
+    max_ratio: float = Field(200.0, gt=1, description="Largest ratio of unpacked to packed size")
+    recheck_days: int = Field(
+        7, ge=0, description="Number of newest days that `daily` asks the source for again; 0: none"
+    )
+    piece_bytes: int = Field(
+        64 << 20, ge=1 << 10, description="Size of the text in one piece of raw"
+    )
     settle_seconds: float = Field(
-        5.0, ge=0, description="a file that changed within this time may still be written: wait"
+        5.0, ge=0, description="Time that a file must be unchanged before it is read"
     )
 
 
 class MissingDaysSettings(Section):
     """What a day means that the source does not have."""
 
-    policy: Literal["fail", "skip"] = Field("fail", description="fail the run, or leave days out")
-    max: int = Field(3, ge=0, description="days of one window that may be left out under skip")
+    policy: Literal["fail", "skip"] = Field(
+        "fail", description="What to do with a missing day: fail the run, or skip the day"
+    )
+    max: int = Field(
+        3, ge=0, description="Number of days of one window that may be left out with policy skip"
+    )
     recheck_hours: float = Field(
         6.0,
         ge=0,
-        description="hours until an absent day is asked for again, at first",
+        description="Hours until a missing day is asked for again for the first time",
     )
 
 
@@ -272,7 +345,7 @@ def _needed(chosen: Settings) -> list[tuple[str, str]]:
     if chosen.lake.kind == "s3" and chosen.lake.keys_from == "settings":
         needed += [(f"lake.{key}", "lake.kind is 's3'") for key in ("access_key", "secret_key")]
     if chosen.events.kind == "kafka" and chosen.events.security_protocol.startswith("SASL"):
-        needed.append(("events.password", "events.security_protocol asks for SASL"))
+        needed.append(("events.password", "events.security_protocol requires SASL"))
     if chosen.spark.remote:
-        needed.append(("spark.token", "spark.remote names a Connect server"))
+        needed.append(("spark.token", "spark.remote is a Connect server"))
     return needed

@@ -48,8 +48,8 @@ def _files(folder: Path) -> dict[str, Path]:
             other = found.setdefault(file.stem, file)
             if other != file:
                 raise SettingsError(
-                    f"there are both {other} and {file.name}: put all settings of {file.stem!r} "
-                    "into one of them and remove the other"
+                    f"both {other} and {file.name} exist: put all settings of {file.stem!r} into "
+                    "one of them and remove the other"
                 )
     return found
 
@@ -90,8 +90,9 @@ class Layers:
         if not profile_file.is_file() and profile != "local":
             known = {*files} - {"base"}
             raise SettingsError(
-                f"LUIGI_TRAFFIC_PROFILE={profile}: there is no {profile_file}. Run where the "
-                "folder conf lies, or name it by LUIGI_TRAFFIC_CONF." + did_you_mean(profile, known)
+                f"LUIGI_TRAFFIC_PROFILE={profile}: the file {profile_file} does not exist. Run in "
+                "the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path."
+                + did_you_mean(profile, known)
             )
         found._file(profile_file, ())
         for section in SECTIONS:
@@ -115,7 +116,7 @@ class Layers:
             return
         if not isinstance(content, dict):
             raise SettingsError(
-                f"{file} must hold `key: value` lines, not {type(content).__name__}"
+                f"{file} must contain `key: value` lines, not {type(content).__name__}"
             )
         for name in reversed(under):
             content = {name: content}

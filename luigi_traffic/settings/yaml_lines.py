@@ -34,7 +34,7 @@ def _lines(node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
             line = key.start_mark.line + 1
             here = f"{path}.{key.value}" if path else str(key.value)
             if here in first:
-                raise SettingsError(f"line {line}: {here!r} is given in line {first[here]} already")
+                raise SettingsError(f"line {line}: {here!r} is already given in line {first[here]}")
             first[here] = line
             yield here, line
             yield from _lines(value, here)

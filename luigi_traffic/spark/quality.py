@@ -76,7 +76,7 @@ def judge_bronze(counts: BronzeCounts, lines: int, most_rejected: float) -> None
     """Raise `DataError` where rows were lost or too many were rejected."""
     if counts.rows != lines:
         raise DataError(
-            f"bronze made {counts.rows:,} rows of {lines:,} lines: the dataset plugin must give "
+            f"bronze made {counts.rows:,} rows of {lines:,} lines: the dataset plugin must return "
             "exactly one row for each line"
         )
     bad = counts.rows_rejected - counts.rejected.get(NO_OBSERVATION, 0)
@@ -185,9 +185,10 @@ def judge_silver(
     read, found = before.get, after.get
     if links and read["rows"] and read["outside"] == read["rows"]:
         raise DataError(
-            f"none of the {read['rows']:,} good rows is of the {len(links):,} links of the setting "
-            f"`links`, for example {min(links)!r}. The file has other links: {known_links()}. Were "
-            "they renumbered? Correct the setting `links`; an empty list keeps all"
+            f"none of the {read['rows']:,} good rows belongs to the {len(links):,} links of the "
+            f"setting `links`, for example {min(links)!r}. The file has other links: "
+            f"{known_links()}. If they were renumbered, correct the setting `links`; an empty "
+            "list keeps all"
         )
     seen = set(json.loads(read["links"])) if links and read["rows"] else set(links)
     counts = SilverCounts(
@@ -218,9 +219,9 @@ def judge_silver(
             f"{found['off_grid']:,} rows are not on the day's time grid or have no link_id"
         )
     if found["no_speed"]:
-        broken.append(f"{found['no_speed']:,} rows have no speed: leave such rows out of silver")
+        broken.append(f"{found['no_speed']:,} rows have no speed: remove such rows from silver")
     if broken:
-        raise DataError("silver does not hold what it must:\n  " + "\n  ".join(broken))
+        raise DataError("silver does not contain what it must:\n  " + "\n  ".join(broken))
     return counts
 
 

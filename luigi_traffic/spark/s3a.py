@@ -75,7 +75,7 @@ def _jars(folder: Path | None) -> list[Path]:
     todo = (
         "Get them with `mvn -f docker/spark/pom.xml dependency:copy-dependencies "
         "-DincludeScope=runtime -DoutputDirectory=FOLDER` and set LUIGI_TRAFFIC__SPARK__JARS to "
-        "that folder, or let spark.remote name a Connect server that has them."
+        "that folder, or set spark.remote to a Connect server that has them."
     )
     if folder is None:
         raise SettingsError(

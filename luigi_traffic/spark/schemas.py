@@ -32,8 +32,8 @@ def canonical_silver(frame: DataFrame, extra: Sequence[str] = ()) -> DataFrame:
     for name in frame.columns:
         if name not in kinds:
             raise DataError(
-                f"the dataset plugin's silver() gave the column {name!r}, which would get lost: "
-                "name it in extra_columns of the dataset, or leave it out."
+                f"the dataset plugin's silver() returned the column {name!r}, which would be "
+                "lost: add it to extra_columns of the dataset, or remove it."
             )
     return frame.select(
         *[
@@ -54,7 +54,7 @@ def _require(frame: DataFrame, names: list[str], stage: str) -> None:
     for name in names:
         if name not in frame.columns:
             raise DataError(
-                f"the dataset plugin's {stage}() gave no column {name!r}."
+                f"the dataset plugin's {stage}() returned no column {name!r}."
                 + did_you_mean(name, frame.columns)
             )
 

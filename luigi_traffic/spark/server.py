@@ -32,9 +32,9 @@ def prepare(whole: Settings, folder: Path) -> tuple[list[str], dict[str, str]]:
 
     if not whole.spark.token:
         raise SettingsError(
-            "setting 'spark.token' is missing: a Connect server without one takes commands from "
-            f"everybody who reaches it. Set {Layers.variable('spark.token')} for the server and "
-            "for those who use it."
+            "setting 'spark.token' is missing: a Connect server without a token accepts commands "
+            f"from everybody who can reach it. Set {Layers.variable('spark.token')} for the "
+            "server and for those who use it."
         )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "connect.properties"

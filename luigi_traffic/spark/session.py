@@ -41,11 +41,11 @@ def java_version() -> tuple[str, int]:
     java = str(Path(java_home) / "bin" / "java") if java_home else shutil.which("java")
     hint = f"Install Java {JAVA_NEEDED} or newer, or point JAVA_HOME at one."
     if not java:
-        raise SettingsError(f"Spark needs Java and there is no `java` on the PATH. {hint}")
+        raise SettingsError(f"Spark needs Java, but there is no `java` on the PATH. {hint}")
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as e:
-        raise SettingsError(f"Spark needs Java and {java} does not run: {e}. {hint}") from e
+        raise SettingsError(f"Spark needs Java, but {java} does not run: {e}. {hint}") from e
     found = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
     return java, int(found[1]) if found else 0
 

@@ -58,8 +58,7 @@ class LakePartition(luigi.Target):
             current().catalog.void(entry, "; ".join(damage))
             raise DamageError(
                 f"{self.stage} of {self.chain.name} {self.chain.day} is not what was committed: "
-                f"{'; '.join(damage)}. It counts as missing from now on: run again, and it is made "
-                "anew."
+                f"{'; '.join(damage)}. It now counts as missing: run again, and it is made again."
             )
         return manifest
 

@@ -55,8 +55,8 @@ def _class_for(kind: type[BaseModel], owner: str, stage: str) -> type[BaseModel]
     def refuse(name: str) -> None:
         declared = _stage_of(fields[name])
         raise SettingsError(
-            f"dataset {owner}: its {stage} stage reads the setting {name!r}, which is declared for "
-            f"{declared}: a new value would leave the old {stage} in place. Declare it with "
+            f"dataset {owner}: its {stage} stage reads the setting {name!r}, which is declared "
+            f"for {declared}: a new value would not change the old {stage}. Declare it with "
             f'setting(…, stage="{stage}").'
         )
 

@@ -81,8 +81,7 @@ class TrainingPlan:
         if len(absent) > most:
             raise SourceAbsent(
                 f"{self.dataset}: {len(absent)} of {self.window_days} days are absent "
-                f"({', '.join(absent)}); "
-                f"missing_days.max allows {most}."
+                f"({', '.join(absent)}), but missing_days.max allows {most}."
             )
 
     def partition_id(self) -> str | None:

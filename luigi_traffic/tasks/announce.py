@@ -12,7 +12,7 @@ from luigi_traffic.tasks.raw import IngestRaw
 
 
 class AnnounceRaw(DayStage):
-    """Publish the announcement of one day's raw partition and keep the log's answer."""
+    """Publish the announcement of one day's raw partition and keep the receipt."""
 
     stage = "announce"
 

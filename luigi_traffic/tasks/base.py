@@ -64,8 +64,8 @@ class Stage(luigi.Task):
         """Take the lock, look again, work."""
 
         def waiting() -> None:
-            self.tell("another runner is at it: waiting")
-            logger.info("%s: another runner is at it, waiting", self.label)
+            self.tell("another runner is working on it: waiting")
+            logger.info("%s: another runner is working on it, waiting", self.label)
 
         limit = current().settings.pipeline.stage_timeout_hours * 3600
         current().catalog.begin_work()
@@ -106,8 +106,8 @@ def _parameters(stage: type[Stage]) -> list[tuple[str, luigi.Parameter[Any]]]:
 class DayStage(Stage):
     """A stage of one dataset and day."""
 
-    date = luigi.DateParameter(description="the day, in the dataset's wall time")
-    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
+    date = luigi.DateParameter(description="Day, in the dataset's local time")
+    dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
 
     stage: ClassVar[str]
 

@@ -62,12 +62,14 @@ class Forecast(ModelStage):
         plan, warehouse = self.plan, current().warehouse
         ids = plan.gold_ids() or {}
         if self.date.isoformat() not in ids:
-            raise SourceAbsent(f"{self.dataset} has no data on {self.date}: no forecast from it")
+            raise SourceAbsent(
+                f"{self.dataset} has no data on {self.date}, so no forecast is made from it"
+            )
         trained = plan.partition_id() or ""
         with warehouse.connect() as connection:
             model_row = ledger.find(connection, trained)
         if model_row is None:
-            raise RuntimeError(f"{self.label}: no ledger row of model {trained}")
+            raise RuntimeError(f"{self.label}: the ledger has no row of model {trained}")
         self.tell("forecasting")
         try:
             folder = bundle_folder(
@@ -79,8 +81,8 @@ class Forecast(ModelStage):
             with warehouse.connect() as connection:
                 ledger.void(connection, "model", self.dataset, trained, str(e), trained)
             raise DamageError(
-                f"{self.label}: {e}. The model counts as missing from now on: run again, and it "
-                "is trained anew."
+                f"{self.label}: {e}. The model now counts as missing: run again, and it is "
+                "trained again."
             ) from None
         rows = ForecastRows.make(
             warehouse=warehouse,

@@ -32,19 +32,25 @@ class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # typ
 
 
 class FullPipeline(luigi.WrapperTask):
-    """Source → raw → bronze → silver → gold → model → forecast, of one day and its window."""
+    """Run all stages for one day and its window: raw, bronze, silver, gold, model, forecast."""
 
-    dataset = luigi.Parameter(default="", description="dataset plugin; empty: pipeline.dataset")
-    model = luigi.Parameter(default="", description="model plugin; empty: pipeline.model")
+    dataset = luigi.Parameter(default="", description="Dataset plugin; empty: pipeline.dataset")
+    model = luigi.Parameter(default="", description="Model plugin; empty: pipeline.model")
     date = OptionalDateParameter(
         default=None,
-        description="the day to forecast from; empty: the last that is over, and settled",
+        description="Day to forecast from; empty: the last day that is over and settled",
     )
     window_days = luigi.IntParameter(
-        default=0, description="days of gold the model is trained on; 0: pipeline.window_days"
+        default=0,
+        description=(
+            "Number of days of gold that the model is trained on; 0: pipeline.window_days"
+        ),
     )
     training = luigi.DictParameter(
-        default={}, description='laid over the model\'s configuration, for example {"epochs": 5}'
+        default={},
+        description=(
+            'JSON object that overrides the model\'s configuration, for example {"epochs": 5}'
+        ),
     )
 
     @cached_property
@@ -52,7 +58,7 @@ class FullPipeline(luigi.WrapperTask):
         """The parameters with the defaults of the settings. Raises `TrafficError`."""
         chosen = current().settings.pipeline
         if self.window_days < 0:
-            raise SettingsError(f"--window-days {self.window_days}: it takes 1 day or more")
+            raise SettingsError(f"--window-days {self.window_days}: expected 1 day or more")
         dataset = current().plugins.dataset(self.dataset or chosen.dataset)
         day = self.date or last_settled_day(dataset)
         refuse_unsettled(dataset, day)  # no day of the window is later

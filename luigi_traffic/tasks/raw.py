@@ -100,7 +100,7 @@ class IngestRaw(DayStage):
             return Asked.GONE if before else Asked.ABSENT, self._absent(given, e, before)
         if not day.lines:
             catalog.discard(day.attempt)
-            raise DataError(f"{self.label}: the source sent a file without a single data row")
+            raise DataError(f"{self.label}: the source sent a file without any data row")
         crash_point(CrashPoint.RAW_WRITTEN)
         made = self._manifest(given, day, generation, time.monotonic() - started)
         if before and catalog.manifest(before).partition_id == made.partition_id:
@@ -149,10 +149,11 @@ class IngestRaw(DayStage):
         current().catalog.record_absence(
             given.recipe, given.day, given.address, str(reason), clock.now()
         )
-        kept = "; what another address had is kept" if before else ""
+        kept = "; the data from another address is kept" if before else ""
         if current().settings.missing_days.policy == "fail":
             raise SourceAbsent(
-                f"{reason}\n  The day is recorded as absent{kept}. To leave such days out set "
+                f"{reason}\n"
+                f"  The day is recorded as absent{kept}. To leave out such days, set "
                 "missing_days.policy to skip (LUIGI_TRAFFIC__MISSING_DAYS__POLICY=skip)."
             )
         return f"absent, {'not asked for again yet' if before else 'left out'}: {reason}{kept}"

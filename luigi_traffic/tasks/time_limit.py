@@ -49,9 +49,9 @@ def time_limit(what: str, seconds: float, setting: str) -> Iterator[None]:
 
 def _end(what: str, seconds: float, setting: str) -> None:
     logger.error(
-        "%s: not done after %s, the limit of %s: this process (%d) ends. Where it hung is below; "
-        "what is committed stays, and a new run goes on from there. If the work is that long, "
-        "raise the setting.",
+        "%s: not done after %s, the limit of %s: this process (%d) ends. The place where it "
+            "hung is shown below; what is committed is kept, and a new run continues from there. "
+            "If the work takes that long, raise the setting.",
         what, shown(seconds), setting, os.getpid(),
     )  # fmt: skip
     faulthandler.dump_traceback(file=_STDERR, all_threads=True)

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 class ModelStage(Stage):
     """A stage that needs a trained model: its parameters are those of the training."""
 
-    date = luigi.DateParameter(description="last day of the window")
-    dataset = luigi.Parameter(positional=False, description="name of the dataset plugin")
-    model = luigi.Parameter(positional=False, description="name of the model plugin")
-    window_days = luigi.IntParameter(positional=False, description="days of gold to train on")
+    date = luigi.DateParameter(description="Last day of the window")
+    dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
+    model = luigi.Parameter(positional=False, description="Name of the model plugin")
+    window_days = luigi.IntParameter(
+        positional=False, description="Number of days of gold to train on"
+    )
     training = luigi.DictParameter(
-        default={}, positional=False, description="laid over the model's configuration"
+        default={},
+        positional=False,
+        description="JSON object that overrides the model's configuration",
     )
 
     @cached_property
@@ -64,7 +68,7 @@ class Train(ModelStage):
         plan.refuse_too_many_absent()
         partition_id = plan.partition_id()
         if partition_id is None:
-            raise RuntimeError(f"{self.label}: gold is complete but its ids are not known")
+            raise RuntimeError(f"{self.label}: gold is complete, but its ids are not known")
         trainer = Trainer(
             warehouse=current().warehouse,
             tracking_uri=current().settings.tracking_uri,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("timestamp", "link_id", "speed")
 _EMPTY = (
-    "Give an empty frame of the same columns: where raw.paths is empty read nothing, for example "
+    "Give an empty frame of the same columns: if raw.paths is empty, read nothing, for example "
     "spark.range(0).select(F.lit('').alias('value'))."
 )
 _ANSI = (
@@ -38,11 +38,11 @@ class BadInputChecks:
             with advised(f"a day with {what}", _EMPTY):
                 bronze, silver = sample.bronze_of(raw), sample.silver_of(raw)
             assert not bronze.rows and not silver.rows, (
-                f"a day with {what} gives {len(bronze.rows)} rows of bronze and {len(silver.rows)} "
-                "of silver. Make no row that stands in no file."
+                f"a day with {what} gives {len(bronze.rows)} rows of bronze and "
+                f"{len(silver.rows)} of silver. Make no row that is not in a file."
             )
             assert (bronze.types, silver.types) == (sample.bronze.types, sample.silver.types), (
-                f"a day with {what} gives other columns or types than a full one: {bronze.types} "
+                f"a day with {what} has other columns or types than a full day: {bronze.types} "
                 f"and {silver.types}. {_EMPTY}"
             )
 
@@ -50,13 +50,12 @@ class BadInputChecks:
         """A single good row comes through."""
         sample = self.sample
         raw = sample.raw_of(sample.good_lines[:1])
-        with advised("a day of one row", "Assume no number of rows."):
+        with advised("a day of one row", "Do not assume a number of rows."):
             bronze, silver = sample.bronze_of(raw), sample.silver_of(raw)
         assert len(bronze.good) == len(silver.rows) == 1 and silver.rows[0]["n_obs"] == 1, (
             f"a day of one good line gives {len(bronze.good)} good rows of bronze and "
-            f"{len(silver.rows)} of silver (n_obs "
-            f"{[row['n_obs'] for row in silver.rows]}), expected one each with n_obs 1. What a row "
-            "becomes must not depend on other rows."
+            f"{len(silver.rows)} of silver (n_obs {[row['n_obs'] for row in silver.rows]}), "
+            "expected one each, with n_obs 1. The result for a row must not depend on other rows."
         )
 
     def test_missing_columns(self) -> None:
@@ -99,14 +98,14 @@ class BadInputChecks:
         rows, good = len(table.rows), len(table.good)
         assert rows == len(lines), (
             f"bronze made {rows} rows of {len(lines)} lines, {len(sample.junk)} of them garbage. "
-            "Flag garbage in reject_reason instead of dropping it; read with spark.read.text, for "
-            "a CSV reader drops blank lines and joins lines at an open quote."
+            "Flag garbage in reject_reason instead of dropping it; read with spark.read.text, "
+            "because a CSV reader drops blank lines and joins lines at an open quote."
         )
         expected = 2 * len(sample.good_lines)
         assert good == expected, (
-            f"of {expected} good and {len(sample.junk)} garbage lines bronze takes {good} for "
-            "good. Judge every field (time, link, speed) for itself and set reject_reason where "
-            "one is missing or no such value; garbage beside a good line must not spoil it."
+            f"of {expected} good and {len(sample.junk)} garbage lines bronze accepts {good} as "
+            "good. Check every field (time, link, speed) by itself and set reject_reason if one "
+            "is missing or invalid; garbage next to a good line must not spoil it."
         )
 
     def test_text_in_place_of_a_value(self) -> None:
@@ -136,15 +135,15 @@ class BadInputChecks:
             except DataError:
                 return
         assert len(table.rows) == len(lines), (
-            f"bronze of {what} made {len(table.rows)} rows of {len(lines)} lines. Flag what is "
-            "short in reject_reason instead of dropping it."
+            f"bronze of {what} made {len(table.rows)} rows of {len(lines)} lines. Flag short "
+            "lines in reject_reason instead of dropping them."
         )
         wrong = [row for row in table.good if not _said(row, originals, identity)]
         assert not wrong, (
             f"bronze of {what} gives {len(wrong)} good rows with wrong content, for example "
-            f"{ {k: str(v) for k, v in wrong[0].items() if k not in VERDICT} }. Raise DataError in "
-            "header() for other columns than you read by position, and reject rows with too few "
-            "fields or with a time, link or speed that is none."
+            f"{ {k: str(v) for k, v in wrong[0].items() if k not in VERDICT} }. Raise DataError "
+            "in header() if the columns differ from those you read by position, and reject rows "
+            "with too few fields or with an invalid time, link or speed."
         )
 
 

@@ -24,22 +24,22 @@ class BronzeChecks:
             assert types.get(name) == "string", (
                 f"bronze's column {name!r} is {types.get(name, 'missing')}. Give it as a string: "
                 "reject_reason (NULL for a good row), raw_line (the text of a rejected row), "
-                "link_id (text, also where ids are digits: cast('string'))."
+                "link_id (text, also if ids are digits: cast('string'))."
             )
         zoned = [name for name, kind in types.items() if kind == "timestamp"]
         assert not zoned, (
-            f"bronze's {', '.join(zoned)} is TIMESTAMP, which has a zone and shifts with the "
-            "session's. Parse wall time with try_cast('timestamp_ntz')."
+            f"bronze's {', '.join(zoned)} is TIMESTAMP, which has a time zone and shifts with the "
+            "session's zone. Parse wall time with try_cast('timestamp_ntz')."
         )
 
     def test_bronze_is_one_row_a_line(self) -> None:
         """Nothing is lost silently, and nothing is counted twice."""
         lines, rows = self.sample.raw.lines, len(self.sample.bronze.rows)
         assert rows == lines, (
-            f"bronze made {rows:,} rows of {lines:,} lines. Flag bad rows in reject_reason instead "
-            "of dropping them (no where, no dropDuplicates, no inner join), and make no row twice. "
-            "Read with spark.read.text(paths, lineSep='\\n'): a CSV reader drops blank lines and "
-            "joins lines at a quote."
+            f"bronze made {rows:,} rows of {lines:,} lines. Flag bad rows in reject_reason "
+            "instead of dropping them (no where, no dropDuplicates, no inner join), and do not "
+            "make a row twice. Read with spark.read.text(paths, lineSep='\\n'): a CSV reader drops "
+            "blank lines and joins lines at a quote."
         )
 
     def test_bronze_good_rows_lie_in_the_day(self) -> None:
@@ -53,8 +53,8 @@ class BronzeChecks:
         zone = self.sample.dataset.timezone
         assert not wrong, (
             f"{len(wrong):,} of {len(at):,} good rows of bronze lie outside {day}, for example at "
-            f"{wrong[0]}. Keep the wall time of {zone} as it stands in the file (no conversion to "
-            "UTC and back), and reject rows of another day with a reason."
+            f"{wrong[0]}. Keep the wall time of {zone} as it is in the file (no conversion to UTC "
+            "and back), and reject rows of another day with a reason."
         )
 
     def test_bronze_rejected_rows_keep_their_line(self) -> None:
@@ -74,21 +74,21 @@ class BronzeChecks:
         found = Counter(row["reject_reason"] for row in rows)
         unknown = sorted(set(found) - set(self.sample.dataset.reject_reasons))
         assert not unknown, (
-            f"bronze rejects rows for {', '.join(map(repr, unknown))}, which the class does not "
-            "list. Add it to reject_reasons."
+            f"bronze rejects rows for {', '.join(map(repr, unknown))}, which are not listed by "
+            "the class. Add them to reject_reasons."
         )
 
     def test_bronze_reads_crlf_as_lf(self) -> None:
         """Files from Windows have the same rows."""
         lines = self.sample.good_lines
-        with advised("bronze of lines that end with CRLF", "Cut the \\r off each line."):
+        with advised("bronze of lines that end with CRLF", "Remove the \\r from each line."):
             plain, windows = (
                 self.sample.bronze_of(self.sample.raw_of(lines, end=end)) for end in ("\n", "\r\n")
             )
         assert windows.good and _content(windows.good) == _content(plain.good), (
-            f"bronze reads other rows where lines end with CRLF ({len(windows.good)} good rows of "
-            f"{len(plain.good)}). Take the \\r away before you cut the line: "
-            "F.rtrim('value', F.lit('\\r'))."
+            f"bronze reads other rows if lines end with CRLF ({len(windows.good)} good rows of "
+            f"{len(plain.good)}). Remove the \\r before you split the line: F.rtrim('value', "
+            "F.lit('\\r'))."
         )
 
     def test_bronze_carriage_return_ends_no_line(self) -> None:

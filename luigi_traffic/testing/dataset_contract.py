@@ -38,7 +38,7 @@ class ContractChecks:
             version = getattr(self.dataset, attribute, None)
             assert isinstance(version, str) and version, (
                 f'{attribute} is {version!r}. Set {attribute} = "1", as text: it is part of the '
-                "recipe, and is raised when a row comes to mean something else."
+                "recipe, and must be raised if the meaning of a row changes."
             )
 
     def test_interval_divides_a_day(self) -> None:
@@ -73,8 +73,8 @@ class ContractChecks:
         """Speeds keep the dataset's unit, which reports print."""
         unit = getattr(self.dataset, "speed_unit", None)
         assert unit in SPEED_UNITS, (
-            f"speed_unit is {unit!r}. Declare one of {', '.join(SPEED_UNITS)}; convert in bronze "
-            "what comes in another unit."
+            f"speed_unit is {unit!r}. Declare one of {', '.join(SPEED_UNITS)}; in bronze, convert "
+            "speeds that come in another unit."
         )
 
     def test_reject_reasons_are_declared(self) -> None:
@@ -97,11 +97,12 @@ class ContractChecks:
             again = settings.model_validate(default.model_dump(mode="json"))
         except ValidationError as e:
             raise AssertionError(
-                f"the defaults of Settings are not valid: {e}\nGive every setting a default that "
-                "its own checks accept, also after a way through JSON."
+                f"the defaults of Settings are not valid: {e}\n"
+                "Give every setting a default that its own checks accept, also after conversion "
+                "to JSON and back."
             ) from None
         assert again == default, (
-            "Settings do not survive JSON: model_dump(mode='json') gives other values back. Use "
+            "Settings do not survive JSON: model_dump(mode='json') returns other values. Use "
             "types that pydantic writes and reads as JSON."
         )
 
@@ -133,7 +134,7 @@ class ContractChecks:
                 ) from None
             assert terms[0] == terms[1], (
                 f"recipe_terms({stage!r}) differs between two instances with the same settings: "
-                f"{terms[0]} and {terms[1]}. No default may depend on the moment or on chance."
+                f"{terms[0]} and {terms[1]}. No default may depend on the time or on chance."
             )
 
     def test_extra_columns_are_names(self) -> None:
@@ -155,8 +156,8 @@ class ContractChecks:
         # What cannot be pickled says so in many types.
         except Exception as e:  # noqa: BLE001
             raise AssertionError(
-                f"the dataset cannot be pickled: {e}. Keep open files, locks, sessions and lambdas "
-                "out of its attributes; make them in the method that needs them."
+                f"the dataset cannot be pickled: {e}. Keep open files, locks, sessions and "
+                "lambdas out of its attributes; create them in the method that needs them."
             ) from None
         assert again.settings == made.settings, (
             "a pickled dataset comes back with other settings. Keep all state in `settings`."

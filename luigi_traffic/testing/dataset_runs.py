@@ -32,7 +32,7 @@ class RunChecks:
         sample = self.sample
         raw, spark, dataset = sample.raw, sample.spark, sample.dataset
         # On Spark Connect some of what is refused is not there at all.
-        advice = "Use the session that bronze() is given, and DataFrame expressions alone."
+        advice = "Use the session that bronze() is given, and only DataFrame expressions."
         with advised("bronze()", advice), only_plans("bronze()"):
             bronze = dataset.bronze(spark, raw)
         good = bronze.where("reject_reason IS NULL").drop(*VERDICT)
@@ -51,10 +51,10 @@ class RunChecks:
                 sums[zone] = self._checksums()
         for zone in _ZONES[1:]:
             assert sums[zone] == sums[_ZONES[0]], (
-                f"{_which(sums[zone], sums[_ZONES[0]])} differs between session time zones UTC and "
-                f"{zone}. Parse with try_cast('timestamp_ntz') and compare with "
-                "timestamp_ntz literals; leave alone from_unixtime, current_timestamp and "
-                "to_utc_timestamp, which read the session's zone."
+                f"{_which(sums[zone], sums[_ZONES[0]])} differs between session time zones UTC "
+                f"and {zone}. Parse with try_cast('timestamp_ntz') and compare with timestamp_ntz "
+                "literals; do not use from_unixtime, current_timestamp and to_utc_timestamp, "
+                "which use the session's zone."
             )
 
     def test_same_content_in_any_partitioning(self) -> None:
@@ -72,9 +72,9 @@ class RunChecks:
             )
         assert other == once, (
             f"{_which(other, once)} of the same lines differs between two runs with other files "
-            "and partitions. Take means with luigi_traffic.exact_mean (a sum of doubles depends on "
-            "its order), and use nothing that depends on the order or place of rows or on chance: "
-            "first, last, monotonically_increasing_id, rand, dropDuplicates."
+            "and partitions. Take means with luigi_traffic.exact_mean (a sum of doubles depends "
+            "on its order), and use nothing that depends on the order or position of rows or on "
+            "chance: first, last, monotonically_increasing_id, rand, dropDuplicates."
         )
 
     def test_graph_joins_links_of_silver(self) -> None:
@@ -88,12 +88,12 @@ class RunChecks:
         )
         loose: Any = [e for e in graph.edges if not all(isinstance(end, str) for end in e)]
         assert not loose, (
-            f"the graph has ids that are not text, for example {loose[0]}. Make it by "
+            f"the graph has ids that are not text, for example {loose[0]}. Make it with "
             "LinkGraph.from_edges or from_nodes, which write ids as silver does."
         )
         assert graph.checksum == again.checksum, (
-            "two instances of the same settings have graphs of other checksums. Leave out chance, "
-            "and make it by LinkGraph.from_edges, which sorts."
+            "two instances of the same settings have graphs with different checksums. Use "
+            "nothing random, and make it with LinkGraph.from_edges, which sorts."
         )
         links = {row["link_id"] for row in self.sample.silver.rows}
         joined = [edge for edge in graph.edges if edge[0] in links and edge[1] in links]
@@ -111,7 +111,7 @@ class RunChecks:
         raw = sample.raw_of(lines, parts=2)
         folder = sample.folder.as_uri()
         seconds = {}
-        with advised("a large day", "Assume no number of rows."):
+        with advised("a large day", "Do not assume a number of rows."):
             sample.bronze_frame(sample.raw).write.mode("overwrite").parquet(f"{folder}/warm")
             begun = time.perf_counter()
             sample.bronze_frame(raw).write.mode("overwrite").parquet(f"{folder}/bronze")

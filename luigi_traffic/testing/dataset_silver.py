@@ -88,7 +88,7 @@ class SilverChecks:
         off = [t for t in wall if (t - midnight) % interval]
         assert not off, (
             f"{len(off):,} rows of silver are not on the grid of {interval}, for example at "
-            f"{off[0]}. Cut times down to the start of their interval: F.window('timestamp', "
+            f"{off[0]}. Round times down to the start of their interval: F.window('timestamp', "
             f"'{int(interval.total_seconds())} seconds').getField('start')."
         )
         assert all(row["link_id"] for row in rows), (
@@ -101,8 +101,8 @@ class SilverChecks:
         none = [s for s in speeds if s is None or math.isnan(s)]
         assert not none, (
             f"{len(none):,} of {len(speeds):,} rows of silver have no speed (NULL or NaN). Reject "
-            "them in bronze, with luigi_traffic.NO_OBSERVATION where nothing was measured; beware "
-            "that NaN is not NULL: test with F.isnan."
+            "them in bronze, with luigi_traffic.NO_OBSERVATION if nothing was measured; NaN is "
+            "not NULL: test it with F.isnan."
         )
         unit = self.sample.dataset.speed_unit
         most = SPEED_UNITS.get(unit, math.inf)
@@ -117,12 +117,12 @@ class SilverChecks:
         """Where the header names a unit, speeds come in it or are converted from it."""
         sample, header = self.sample, self.sample.taken.header
         if header is None:
-            pytest.skip("the files have no header that could name a unit")
+            pytest.skip("the files have no header that could show a unit")
         names = sample.fields(header)
         spoken = {n: unit for n, name in enumerate(names) for unit, r in _SPOKEN.items()
                   if r.search(name) and not _SCALED.search(name)}  # fmt: skip
         if not spoken:
-            pytest.skip("no column of the header names a plain unit of speed")
+            pytest.skip("no column of the header shows a plain unit of speed")
         line = sample.good_lines[0]
         rows = sample.silver_of(sample.raw_of([line])).rows
         cells = sample.fields(line)
@@ -135,9 +135,9 @@ class SilverChecks:
         right = any(math.isclose(v * factors[n], speed, rel_tol=0.02) for n, v in values.items())
         column = next(iter(spoken))
         assert right, (
-            f"the column {names[column]!r} says {values.get(column)} {spoken[column]}, silver says "
-            f"{speed} {declared}. Declare speed_unit = {spoken[column]!r}, or convert the speed in "
-            "bronze."
+            f"the column {names[column]!r} says {values.get(column)} {spoken[column]}, but silver "
+            f"says {speed} {declared}. Declare speed_unit = {spoken[column]!r}, or convert the "
+            "speed in bronze."
         )
 
     def test_silver_conserves_rows(self) -> None:
@@ -147,9 +147,9 @@ class SilverChecks:
         read = self.sample.silver_input(self.sample.raw).agg(F.count(F.lit(1))).collect()[0][0]
         total = sum(row["n_obs"] or 0 for row in self.sample.silver.rows)
         assert total == read, (
-            f"silver read {read:,} good rows, but n_obs sums to {total:,}. Count the rows that are "
-            "merged, F.count(F.lit(1)).alias('n_obs'), and drop none: what is not wanted is "
-            "rejected in bronze, with a reason."
+            f"silver read {read:,} good rows, but n_obs sums to {total:,}. Count the rows that "
+            "are merged, F.count(F.lit(1)).alias('n_obs'), and drop none: reject unwanted rows "
+            "in bronze, with a reason."
         )
 
     def test_checks_hold(self) -> None:
@@ -175,7 +175,8 @@ class SilverChecks:
                 quality.judge_silver(before, after, len(sample.bronze.good), checks)
             except DataError as e:
                 pytest.fail(
-                    f"the core refuses the day: {e}\nMend the transform, or the bounds of checks()."
+                    f"the core refuses the day: {e}\n"
+                    "Correct the transform, or the bounds of checks()."
                 )
 
 

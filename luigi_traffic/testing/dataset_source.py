@@ -52,9 +52,7 @@ class SourceChecks:
                         f"stream {stream.name!r} yields {len(chunk):,} bytes at once. Yield pieces "
                         "of a few MiB, so that no day has to fit into memory."
                     )
-        assert count, (
-            f"open({day}) yields no stream. Raise SourceAbsent where the source has nothing."
-        )
+        assert count, f"open({day}) yields no stream. Raise SourceAbsent if the source has nothing."
 
     def test_source_recipe_is_json(self) -> None:
         """It decides which raw partitions are stale, so it must not change by itself."""
@@ -92,9 +90,9 @@ class SourceChecks:
         for where, what in shown.items():
             found = _secrets(what, [s for s in secrets if s])
             assert not found, (
-                f"{where} holds what looks like a secret ({found[0]}). Leave it out: what decides "
-                "the bytes is the address without user, password, key or token. Give a setting "
-                "that is secret stage=None."
+                f"{where} holds what looks like a secret ({found[0]}). Leave it out: the bytes "
+                "depend on the address without user, password, key or token. Give a secret "
+                "setting stage=None."
             )
 
     def test_source_is_deterministic(self) -> None:
@@ -104,8 +102,9 @@ class SourceChecks:
         first, again = self.sample.taken, self.sample.take("lake-again")
         assert first.content_hash == again.content_hash, (
             f"two downloads of {self.sample.suite.day} differ ({first.text_bytes:,} and "
-            f"{again.text_bytes:,} bytes of text). The bytes of a past day must follow from the "
-            "settings and the day alone: seed what is random by both, and leave out the time."
+            f"{again.text_bytes:,} bytes of text). The bytes of a past day must depend only on "
+            "the settings and the day: seed random values by both, and leave out the current "
+            "time."
         )
 
     def test_header_knows_what_the_source_sends(self) -> None:
@@ -118,15 +117,15 @@ class SourceChecks:
         said = self.sample.dataset.header(known if known is not None else taken.first_line)
         assert said is (known is not None), (
             f"header() answers {said!r} for {(known or taken.first_line)!r}, and not the same "
-            "twice. Return True or False, by the line alone."
+            "twice. Return True or False, depending only on the line."
         )
         try:
             row = self.sample.dataset.header(taken.first_line)
         except DataError:
             row = False  # no row of this dataset comes without a header above it
         assert row is False, (
-            f"header() says {row!r} of the data row {taken.first_line!r}. Compare with the "
-            "column names; a row that is taken for a header is lost."
+            f"header() says {row!r} of the data row {taken.first_line!r}. Compare with the column "
+            "names; a row that is mistaken for a header is lost."
         )
 
     def test_header_refuses_foreign_lines(self) -> None:
@@ -140,16 +139,16 @@ class SourceChecks:
                 except DataError:
                     continue
             assert said is False, (
-                f"header() takes {line!r} for a header: all rows below it would be read by columns "
-                "that are not there. Compare with the exact column names, and raise DataError for "
-                "what is neither a header nor a row."
+                f"header() accepts {line!r} as a header: all rows below it would be read by "
+                "columns that do not exist. Compare with the exact column names, and raise "
+                "DataError for a line that is neither a header nor a row."
             )
 
     def _made_source(self) -> Source:
         source: Any = self.sample.suite.make_dataset(self.sample.folder).source()
         assert isinstance(source, Source), (
-            f"source() returns {source!r}. Return a luigi_traffic.Source: HttpZip, Files or one of "
-            "your own."
+            f"source() returns {source!r}. Return a luigi_traffic.Source: HttpZip, Files or your "
+            "own class."
         )
         return source
 

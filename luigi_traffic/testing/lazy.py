@@ -20,12 +20,15 @@ _ACTIONS = (
 _FRAMES = ("pyspark.sql.classic.dataframe", "pyspark.sql.connect.dataframe")
 _SESSIONS = ("pyspark.sql.session", "pyspark.sql.connect.session")
 _RUNS = (
-    "it runs a job in the driver. Build one lazy plan with DataFrame expressions alone; the core "
-    "writes it and counts in the same pass"
+    "it runs a job in the driver. Build one lazy plan using only DataFrame expressions; the core "
+    "writes and counts in the same pass"
 )
 _RDD = "RDDs do not exist on Spark Connect. Write it with DataFrame expressions"
 _CONTEXT = "there is no SparkContext on Spark Connect. Use the session that bronze() is given"
-_OWN = "the session is the core's. Use the `spark` that bronze() is given, or `frame.sparkSession`"
+_OWN = (
+    "the session belongs to the core. Use the `spark` that bronze() is given, or "
+    "`frame.sparkSession`"
+)
 
 
 class NotLazy(AssertionError):

@@ -33,8 +33,8 @@ class ModelContractChecks:
         )
         version = getattr(self.model, "version", None)
         assert isinstance(version, str) and version, (
-            f'version is {version!r}. Set version = "1", as text, and raise it when the same '
-            "weights come to mean something else: stored models of another version are refused."
+            f'version is {version!r}. Set version = "1", as text, and raise it if the meaning '
+            "of the same weights changes: stored models of another version are refused."
         )
 
     def test_config_has_defaults_and_descriptions(self) -> None:
@@ -62,7 +62,7 @@ class ModelContractChecks:
         dumped = config.model_dump(mode="json")
         lost = sorted(set(type(config).model_fields) - set(dumped))
         assert not lost, (
-            f"{', '.join(lost)} is not in the config's model_dump, so that a model trained with "
+            f"{', '.join(lost)} is missing from the config's model_dump, so a model trained with "
             "another value has the same recipe. Do not exclude fields."
         )
         again = type(config).model_validate(json.loads(json.dumps(dumped)))
@@ -73,12 +73,12 @@ class ModelContractChecks:
         marks = {fingerprint(self.trial.model, c, self.trial.series) for c in (config, again)}
         other = self.trial.changed(seed=config.seed + 1)
         assert other is not None and len(marks) == 1, (
-            "the fingerprint of the config is not the same twice. Use fields that are written to "
-            "JSON in one order (no sets)."
+            "the fingerprint of the config is not the same twice. Use fields that are always "
+            "written to JSON in the same order (no sets)."
         )
         assert fingerprint(self.trial.model, other, self.trial.series) not in marks, (
-            "another seed has the same fingerprint: a checkpoint would be mixed up with another "
-            "training's. Do not override model_dump."
+            "another seed has the same fingerprint: checkpoints of different trainings would be "
+            "mixed up. Do not override model_dump."
         )
         with pytest.raises(ValidationError):
             type(config).model_validate({**dumped, "no_such_hyperparameter": 1})
@@ -91,8 +91,8 @@ class ModelContractChecks:
             f"channels() returns {channels!r}. Return a tuple of names, at least one."
         )
         assert len(set(channels)) == len(channels), (
-            f"channels() repeats a name: {channels}. Name each once, and read it as often as you "
-            "like."
+            f"channels() repeats a name: {channels}. Give each name once, and read it as often as "
+            "you like."
         )
         columns = (*COLUMNS, *self.extra_columns)
         try:
@@ -101,9 +101,9 @@ class ModelContractChecks:
             known = [*columns, *(c + OBSERVED for c in columns), TIME_OF_DAY, DAY_OF_WEEK]
             (name, *_) = [c for c in channels if c not in known]
             raise AssertionError(
-                f"channels() asks for {name!r}, which gold does not have."
-                f"{did_you_mean(name, known)} Columns that a dataset adds by extra_columns are "
-                "declared to the suite: extra_columns = (…)."
+                f"channels() asks for {name!r}, which gold does not "
+                f"have.{did_you_mean(name, known)} If a dataset adds columns by extra_columns, "
+                "declare them to the suite: extra_columns = (…)."
             ) from None
         made_of = [c for c in channels if c not in (TIME_OF_DAY, DAY_OF_WEEK)]
-        assert made_of, f"channels() is the calendar alone: {channels}. Ask for 'speed' at least."
+        assert made_of, f"channels() has only the calendar: {channels}. Add at least 'speed'."

@@ -45,7 +45,7 @@ class NetworkChecks:
                 f"expected (batch, output_steps, links) = {wanted}. Take the sizes from `shape` in "
                 "build() and from the input in forward()"
                 + (
-                    ": a per_link model is built for one link and gets any number."
+                    ": a per_link model is built for one link and gets any number of links."
                     if trial.model.per_link
                     else "."
                 )
@@ -68,8 +68,9 @@ class NetworkChecks:
                 "(torch.tensor(…, dtype=torch.float32), no numpy float64)."
             )
             assert bool(torch.isfinite(got).all()), (
-                f"{what} is forecast as NaN or infinite. Divide by no count that may be 0 "
-                "(.clamp(min=1)), take no log or root of what may be 0, mask no whole softmax."
+                f"{what} is forecast as NaN or infinite. Do not divide by a count that may be 0 "
+                "(.clamp(min=1)), take no log or root of a value that may be 0, and never mask a "
+                "whole softmax."
             )
 
     def test_windows_do_not_mix(self) -> None:
@@ -81,8 +82,9 @@ class NetworkChecks:
             alone = torch.cat([trial.stirred(x[n : n + 1]) for n in range(len(x))])
         assert torch.allclose(whole, alone, rtol=_NEAR, atol=_NEAR / 10), (
             "the forecast of a window depends on the rest of its batch (by up to "
-            f"{float((whole - alone).abs().max()):.3g} standard deviations). Use no statistics "
-            "over the batch in eval mode, and check view/reshape/permute for mixed axes."
+            f"{float((whole - alone).abs().max()):.3g} standard deviations). Do not use "
+            "statistics over the batch in eval mode, and check view/reshape/permute for mixed "
+            "axes."
         )
 
     def test_links_do_not_mix(self) -> None:
@@ -110,7 +112,9 @@ class NetworkChecks:
         # As the loop trains; a head that begins at zero passes nothing on in the first step.
         network.train()
         trained = [p for p in network.parameters() if p.requires_grad]
-        assert trained, "the network has no trainable parameter. Override Model.fit if that is so."
+        assert trained, (
+            "the network has no trainable parameter. If this is intended, override Model.fit."
+        )
         optimizer = torch.optim.Adam(trained, lr=1e-2)
         reached: set[str] = set()
         for step in range(_STEPS):
@@ -123,7 +127,7 @@ class NetworkChecks:
             for name, parameter in network.named_parameters():
                 if parameter.requires_grad and parameter.grad is not None:
                     assert bool(torch.isfinite(parameter.grad).all()), (
-                        f"the gradient of {name} is not finite. Beware of sqrt, norm, log and "
+                        f"the gradient of {name} is not finite. Avoid sqrt, norm, log and "
                         "division at 0, also inside torch.where."
                     )
                     if bool(parameter.grad.any()):
@@ -132,7 +136,7 @@ class NetworkChecks:
         dead = [n for n, p in network.named_parameters() if p.requires_grad and n not in reached]
         assert not dead, (
             f"{', '.join(dead)} got no gradient in {_STEPS} steps: nothing trains it. Use it in "
-            "forward() (not behind detach() or no_grad()), or remove it; what is constant is a "
+            "forward() (not behind detach() or no_grad()), or remove it; make a constant a "
             "buffer."
         )
 
@@ -165,7 +169,7 @@ class NetworkChecks:
     def test_gpu_agrees_with_cpu(self) -> None:
         """Everything moves with `.to(device)`."""
         if not torch.cuda.is_available():
-            pytest.skip("torch sees no GPU here: the model was tested on the CPU alone")
+            pytest.skip("torch sees no GPU here: the model was tested only on the CPU")
         trial = self.trial
         x = batch(trial.shape(trial.config, 5), 4, links=5)
         with torch.inference_mode():

@@ -34,8 +34,8 @@ class TrainingChecks:
             done = trial.fitted
         except DataError as e:
             raise AssertionError(
-                f"training on the toy road fails: {e} If the defaults are made for much larger "
-                "data, set `training` of the suite, for example {'learning_rate': 0.003}."
+                f"training on the toy road fails: {e} If the defaults are for much larger data, "
+                "set `training` of the suite, for example {'learning_rate': 0.003}."
             ) from None
         series, t_in, t_out = trial.series, done.shape.input_steps, done.shape.output_steps
         windows = np.arange(done.split.test.start, done.split.test.stop)
@@ -57,7 +57,7 @@ class TrainingChecks:
                 f"{other:.2f}: it did not learn (best epoch {done.best_epoch} of "
                 f"{len(done.history)}). Check that the forecast depends on the inputs, that "
                 "nothing saturates, and that outputs are standard scores of the speed; if the "
-                "defaults are made for much larger data, set `training` of the suite."
+                "defaults are for much larger data, set `training` of the suite."
             )
 
     def test_stored_and_loaded_it_forecasts_the_same(self) -> None:
@@ -71,12 +71,12 @@ class TrainingChecks:
             loaded = Bundle.load(folder, lambda _: self.model())
             got = loaded.network(x)
         assert torch.allclose(expected, got, rtol=1e-5, atol=1e-6), (
-            "a model that was saved and loaded forecasts otherwise (by up to "
+            "a model forecasts differently after it was saved and loaded (by up to "
             f"{float((expected - got).abs().max()):.3g} standard deviations). Keep what training "
-            "changes in parameters or buffers (register_buffer, persistent), not in plain "
+            "changes in parameters or persistent buffers (register_buffer), not in plain "
             "attributes: only the state_dict is stored."
         )
         assert loaded.config == bundle.config, (
-            "the stored config comes back with other values. Use types that pydantic reads from "
-            "JSON as it wrote them."
+            "the stored config is read back with other values. Use types that pydantic reads "
+            "from JSON as it wrote them."
         )

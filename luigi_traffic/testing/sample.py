@@ -182,7 +182,8 @@ class Sample:
         """Silver of the day."""
         with advised(
             "silver of the day",
-            "Reject in bronze what silver cannot compute with; NaN is not NULL: test with F.isnan.",
+            "Reject in bronze the values that silver cannot use; NaN is not NULL: test it with "
+            "F.isnan.",
         ):
             found = self.silver_of(self.raw)
         if not found.rows:
@@ -201,7 +202,7 @@ class Sample:
         of_link = [line for line in good if link in line]
         found = of_link or good
         if not found:
-            pytest.fail("bronze rejects every line of the day: no test can go on from a good one")
+            pytest.fail("bronze rejects every line of the day: the tests need a good one")
         return found[:: max(1, len(found) // 20)][:20]
 
     @cached_property
@@ -230,7 +231,7 @@ class Sample:
     def fields(self, line: str) -> list[str]:
         """The fields of a line; skips the test where the text is no table."""
         if self.delimiter is None:
-            pytest.skip(f"the lines have no fields between any of {DELIMITERS!r}: nothing to cut")
+            pytest.skip(f"the lines have no fields between any of {DELIMITERS!r}: nothing to split")
         return line.split(self.delimiter)
 
 

@@ -72,7 +72,7 @@ class HistoricalAverage:
         speed = series.speed[rows]
         seen = ~np.isnan(speed)
         if not seen.any():
-            raise DataError("The training part of the series holds not one observed speed.")
+            raise DataError("The training part of the series has no observed speed.")
         known = np.where(seen, speed, 0).astype(np.float64)
         total = np.zeros((7 * slots, speed.shape[1]))
         count = np.zeros((7 * slots, speed.shape[1]), dtype=np.int64)

@@ -99,7 +99,7 @@ class Bundle:
         if expected is not None and (found := digest(folder)) != expected:
             raise DataError(
                 f"The model in {folder} is not the one that was registered: {CARD} has SHA-256 "
-                f"{found}, the registry says {expected}. Train it again, or restore the files."
+                f"{found}, but the registry says {expected}. Train it again, or restore the files."
             )
         try:
             card = json.loads((folder / CARD).read_text(encoding="utf-8"))
@@ -116,19 +116,19 @@ class Bundle:
         cls, card: dict[str, Any], weights: bytes, folder: Path, get_model: Callable[[str], Model]
     ) -> Bundle:
         if card["format"] != FORMAT:
-            raise DataError(f"{folder / CARD} has format {card['format']}; this is for {FORMAT}.")
+            raise DataError(f"{folder / CARD} has format {card['format']}; expected {FORMAT}.")
         found = hashlib.sha256(weights).hexdigest()
         if found != card["weights"]["sha256"]:
             raise DataError(
-                f"{folder / WEIGHTS} was changed after it was saved: its SHA-256 is {found}, "
+                f"{folder / WEIGHTS} was changed after it was saved: its SHA-256 is {found}, but "
                 f"{CARD} says {card['weights']['sha256']}."
             )
         wanted = card["architecture"]
         model = get_model(wanted["name"])
         if model.version != wanted["version"]:
             raise PluginError(
-                f"The model in {folder} was trained by {wanted['name']} {wanted['version']}; "
-                f"installed is {model.version}. Train it again, or install that version."
+                f"The model in {folder} was trained by {wanted['name']} {wanted['version']}, but "
+                f"version {model.version} is installed. Train it again, or install that version."
             )
         config = model.Config.model_validate(card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})

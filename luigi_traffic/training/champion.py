@@ -42,7 +42,7 @@ def decide(
     if champion_version is None:
         reason, promoted = "champion as the first version", True
     elif champion_mae is None:
-        reason = f"champion, since version {champion_version} cannot be scored any more"
+        reason = f"champion, because version {champion_version} can no longer be scored"
         promoted = True
     else:
         promoted = challenger_mae < champion_mae

@@ -63,7 +63,9 @@ def read_checkpoint(folder: Path, mark: str) -> dict[str, Any] | None:
         log.warning("Ignoring the checkpoint %s, which cannot be read: %s", path, error)
         return None
     if not isinstance(found, dict) or found.get("fingerprint") != mark:
-        log.info("Ignoring the checkpoint %s: it is of other data, settings or model.", path)
+        log.info(
+            "Ignoring the checkpoint %s: it belongs to other data, settings or another model.", path
+        )
         return None
     state: dict[str, Any] = found["state"]
     return state

@@ -116,7 +116,9 @@ def compare(
         totals.append(errors.at(slice(0, steps))["mae"])
     ours, theirs = totals
     if ours is None or theirs is None:
-        raise DataError("Challenger and champion share no observed target on the hold-out.")
+        raise DataError(
+            "Challenger and champion have no observed target of the hold-out in common."
+        )
     return ours, theirs
 
 

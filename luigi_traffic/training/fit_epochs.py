@@ -86,7 +86,7 @@ def fit(
                 raise DataError(
                     f"The loss or its gradient is not a number in batch {index + 1} of epoch "
                     f"{epoch + 1}. A smaller learning_rate (now {config.learning_rate:g}) or "
-                    "gradient_clip usually helps; else look for absurd speeds in gold."
+                    "gradient_clip usually helps; otherwise look for absurd speeds in gold."
                 )
             optimizer.step()
             total += loss.detach().double()

@@ -43,8 +43,8 @@ class Prepared:
         windows = window_count(len(series), t_in, t_out)
         if not windows:
             raise DataError(
-                f"{len(series)} intervals do not hold one window of {t_in} + {t_out} (input_steps "
-                "and output_steps). Take more days, or shorter windows."
+                f"{len(series)} intervals are too few for one window of {t_in} + {t_out} "
+                "(input_steps and output_steps). Take more days, or shorter windows."
             )
         parts = split(windows, config.train_share, config.validation_share)
         scaler = Scaler.fit(series, parts.training_rows(t_in))

@@ -52,8 +52,8 @@ def fit_in_one_go(
     error = prepared.validation_mae()
     if not math.isfinite(error):
         raise DataError(
-            f"The validation error is not a number: fit() of {model.name} left something in its "
-            "network that is none. Where nothing was observed, x is 0 and the mask is False."
+            f"The validation error is not a number: fit() of {model.name} left something that is "
+            "not a number in its network. If nothing was observed, x is 0 and the mask is False."
         )
     loss = prepared.mae(train, positions)
     seconds = time.monotonic() - begun

@@ -112,12 +112,12 @@ class Forecaster:
     def _check(self, series: Series, windows: NDArray[np.int64]) -> None:
         if series.interval != self.bundle.interval:
             raise DataError(
-                f"The model was trained on intervals of {self.bundle.interval}; the series has "
-                f"{series.interval}."
+                f"The model was trained on intervals of {self.bundle.interval}, but the series "
+                f"has {series.interval}."
             )
         outside = (windows < 0) | (windows + self.input_steps > len(series))
         if outside.any():
             raise DataError(
-                f"A window of {self.input_steps} rows from row {windows[outside][0]} does not lie "
-                f"in the series of {len(series)} rows."
+                f"A window of {self.input_steps} rows from row {windows[outside][0]} is not "
+                f"within the series of {len(series)} rows."
             )

@@ -45,8 +45,8 @@ def read_gold(
                 ledger.void(connection, "gold", dataset, day, found, ids[day])
         told = "; ".join(f"{day}: {found}" for day, found in damaged.days.items())
         raise DamageError(
-            f"gold.{dataset} is not what was committed: {told}. These days count as missing from "
-            "now on: run again, and they are made anew."
+            f"gold.{dataset} is not what was committed: {told}. These days now count as missing: "
+            "run again, and they are made again."
         ) from None
 
 
@@ -77,11 +77,11 @@ def _read(
         if changed:
             raise TransientError(
                 f"gold.{dataset} of {', '.join(changed)} was replaced by another run with other "
-                "settings while this one was under way. Run again."
+                "settings during this run. Run again."
             )
         promised = {day: live[day][1] for day in ids}
         if not frozen:
-            raise _Damaged(dict.fromkeys(ids, "the table is gone"))
+            raise _Damaged(dict.fromkeys(ids, "the table is missing"))
         _check_columns(connection, dataset, columns)
         # Rows of other days that gold happens to hold would be there unverified.
         days = ", ".join(f"'{date.fromisoformat(day)}'" for day in ids) or "NULL"

@@ -115,7 +115,7 @@ def _close_abandoned(client: MlflowClient, experiment_id: str, partition_id: str
         pid = run.data.tags.get(PROCESS, "")
         age = time.time() - run.info.start_time / 1000
         if age > ABANDONED_SECONDS or (here and pid.isdigit() and not _alive(int(pid))):
-            log.info("Closing the MLflow run %s, which a crash left open.", run.info.run_id)
+            log.info("Closing the MLflow run %s, which was left open by a crash.", run.info.run_id)
             client.set_terminated(run.info.run_id, "KILLED")
 
 

@@ -37,8 +37,8 @@ def store(tracking_uri: str) -> Iterator[MlflowClient]:
         # MLflow's message quotes the URI with its password, and so would a chained traceback.
         text = str(error).replace(tracking_uri, _redacted(tracking_uri))
         raise StoreError(
-            f"MLflow at {_redacted(tracking_uri)} failed: {text}. Check tracking.uri, and that "
-            "its server runs if it has one."
+            f"MLflow at {_redacted(tracking_uri)} failed: {text}. Check tracking.uri and, if it "
+            "is a server, that the server is running."
         ) from None
 
 

@@ -78,7 +78,7 @@ def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path
 
         source = _files(client, tracking_uri, name, version)
         if source is None:
-            raise ModelLost(f"version {version} of {name}, or its files, are gone from MLflow")
+            raise ModelLost(f"version {version} of {name}, or its files, are missing from MLflow")
         into.mkdir(parents=True, exist_ok=True)
         return Path(
             mlflow.artifacts.download_artifacts(
@@ -109,7 +109,7 @@ def bundle_folder(tracking_uri: str, details: Mapping[str, Any], local: Path) ->
     if not intact(found, details["digest"]):
         raise ModelLost(
             f"version {details['version']} of {details['name']} in MLflow is not the one that was "
-            "registered: its files were altered"
+            "registered: its files were changed"
         )
     return found
 

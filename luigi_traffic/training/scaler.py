@@ -37,7 +37,7 @@ class Scaler:
             part = series.column(column)[rows]
             seen = part[~np.isnan(part)].astype(np.float64)
             if column == TARGET and not seen.size:
-                raise DataError("The training part of the series holds not one observed speed.")
+                raise DataError("The training part of the series has no observed speed.")
             means.append(float(seen.mean()) if seen.size else 0.0)
             std = float(seen.std()) if seen.size else 0.0
             stds.append(std if std > 0 else 1.0)

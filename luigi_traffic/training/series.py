@@ -90,7 +90,7 @@ class Series:
             unique, counts = np.unique(cell, return_counts=True)
             at = int(unique[counts > 1][0])
             raise DataError(
-                f"{len(cell) - len(unique)} rows repeat a link and interval; the first: link "
+                f"{len(cell) - len(unique)} rows repeat a link and an interval; the first: link "
                 f"{links[at % width]} at {first + step * (at // width)}."
             )
         out = np.full((length * width, len(values)), np.nan, dtype=np.float32)

@@ -79,7 +79,7 @@ class Trainer:
         registered = registry.find_version(self.tracking_uri, name, self.partition_id)
         if registered and not registry.has_bundle(self.tracking_uri, name, registered.version):
             logger.warning(
-                "version %s of %s has lost its files in MLflow: it is registered anew",
+                "version %s of %s has lost its files in MLflow: it is registered again",
                 registered.version, name,
             )  # fmt: skip
             registered = None

@@ -53,8 +53,8 @@ def split(count: int, train_share: float, validation_share: float) -> Split:
     if min(train, validation, test) < 1:
         raise DataError(
             f"{count} windows at shares {train_share:g} / {validation_share:g} split into {train} "
-            f"training, {validation} validation and {test} hold-out windows; each needs one at "
-            "least. Take more days, or change train_share and validation_share."
+            f"training, {validation} validation and {test} hold-out windows; each needs at least "
+            "one. Take more days, or change train_share and validation_share."
         )
     return Split(range(train), range(train, train + validation), range(train + validation, count))
 

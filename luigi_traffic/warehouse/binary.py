@@ -76,7 +76,7 @@ def copy_out(conn: Connection, sql: str) -> dict[str, Array | Coded]:
         described = [(column.name, column.type_code) for column in cursor.description or ()]
         names = [name for name, _ in described]
         if len(set(names)) != len(names):
-            raise DataError(f"A query must name its columns differently: {', '.join(names)}.")
+            raise DataError(f"A query must give its columns different names: {', '.join(names)}.")
         for name, oid in described:
             if oid not in KINDS and oid not in TEXT_OIDS:
                 cursor.execute("SELECT format_type(%s, NULL)", (oid,))

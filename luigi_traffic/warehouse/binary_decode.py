@@ -62,9 +62,7 @@ class Decoder(io.RawIOBase):
                 self._rest = raw
                 return size
             if not raw.startswith(SIGNATURE):
-                raise DataError(
-                    "The server's COPY stream does not begin as the binary format does."
-                )
+                raise DataError("The server's COPY stream does not begin like the binary format.")
             self._started, raw = True, raw[len(SIGNATURE) :]
         buffer, done = np.frombuffer(raw, np.uint8), 0
         while taken := self._decode(buffer[done:]):
@@ -161,7 +159,7 @@ def _gather_fixed(buffer: Array, offset: Array, length: Array, kind: Kind, name:
     some_null = bool(null.any())
     if some_null and kind.out[0] not in "fd":
         raise DataError(
-            f"Column {name!r} has a NULL, which {kind.out} cannot hold: use coalesce()."
+            f"Column {name!r} has a NULL, which {kind.out} cannot represent: use coalesce()."
         )
     anywhere = at(buffer, kind.wire)
     values = anywhere[np.where(null, 0, offset) if some_null else offset]
@@ -170,7 +168,9 @@ def _gather_fixed(buffer: Array, offset: Array, length: Array, kind: Kind, name:
         limits = np.iinfo(values.dtype)
         real = values[~null]
         if len(real) and (real.max() > limits.max - kind.epoch or real.min() == limits.min):
-            raise DataError(f"Column {name!r} has an infinite time, or one that int64 cannot hold.")
+            raise DataError(
+                f"Column {name!r} has an infinite time, or one that int64 cannot represent."
+            )
         whole = values.astype(np.int64) + kind.epoch
         whole[null] = _INT64.min  # NaT
         return whole.view(kind.out)

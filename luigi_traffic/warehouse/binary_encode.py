@@ -67,8 +67,8 @@ def _wire(array: pa.Array, column: Column) -> _Field:
 
     if pa.types.is_timestamp(array.type) and array.type.tz is not None:
         raise DataError(
-            f"Column {column.name!r} has the zone {array.type.tz}: "
-            "the warehouse holds local time without one."
+            f"Column {column.name!r} has the zone {array.type.tz}: the warehouse stores local "
+            "time without a zone."
         )
     targets = {
         "bigint": pa.int64(),
@@ -109,7 +109,7 @@ def _wire(array: pa.Array, column: Column) -> _Field:
     if kind.epoch:
         if values.min() < np.iinfo(values.dtype).min + kind.epoch:
             raise DataError(
-                f"Column {column.name!r} has a {column.type} long before the common era."
+                f"Column {column.name!r} has a {column.type} too long before the common era."
             )
         values = values - values.dtype.type(kind.epoch)
     size = np.dtype(kind.wire).itemsize

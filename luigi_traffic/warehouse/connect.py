@@ -18,40 +18,41 @@ from luigi_traffic.warehouse.limits import LimitedConnection
 #: then we try again, in vain, and pass its words on.
 _FINAL = {
     r"password authentication failed|no password supplied": (
-        "Set {password} to the password of {user}. docker/postgres/roles.sql makes the roles."
+        "Set {password} to the password of {user}. docker/postgres/roles.sql creates the roles."
     ),
     r"authentication method requirement": (
-        "Whoever listens there asks for another way to log in than warehouse.require_auth "
-        "({require_auth}) accepts, and was not given the password: make sure that it is your "
-        "server, then store its passwords as SCRAM, or change that setting."
+        "The server asks for a way to log in that warehouse.require_auth ({require_auth}) does "
+        "not accept, so the password was not sent: make sure that it is your server, then store "
+        "its passwords as SCRAM, or change that setting."
     ),
     r'role ".*" (does not exist|is not permitted to log in)': (
-        "Set warehouse.user to a role that may log in. docker/postgres/roles.sql makes the roles."
+        "Set warehouse.user to a role that may log in. docker/postgres/roles.sql creates the roles."
     ),
     r'database ".*" does not exist': (
-        "Set warehouse.dbname, or make the database with docker/postgres/roles.sql."
+        "Set warehouse.dbname, or create the database with docker/postgres/roles.sql."
     ),
     r"permission denied for database": (
-        "Set warehouse.user to a role that may connect. docker/postgres/roles.sql grants that."
+        "Set warehouse.user to a role that may connect. docker/postgres/roles.sql grants this "
+        "right."
     ),
     r"no pg_hba\.conf entry|pg_hba\.conf rejects": (
-        "That server's pg_hba.conf does not admit this user from here, or not with "
-        "warehouse.sslmode {sslmode}: correct either."
+        "The server's pg_hba.conf does not admit this user from here, or not with "
+        "warehouse.sslmode {sslmode}: correct one of them."
     ),
     r"server does not support SSL": (
-        "Turn TLS on there (ssl = on), or set warehouse.sslmode, now {sslmode}, to disable where "
-        "nobody else can listen."
+        "Turn on TLS on the server (ssl = on), or, if nobody else can listen, set "
+        "warehouse.sslmode (now {sslmode}) to disable."
     ),
     r"root certificate file .* does not exist|could not (read|load) root certificate": (
-        "Set warehouse.ca_file to the certificate, PEM, of the CA that signed the server's."
+        "Set warehouse.ca_file to the PEM file of the CA that signed the server's certificate."
     ),
     r"server certificate for .* does not match host name": (
         "Set warehouse.host to a name that the server's certificate is for."
     ),
     # The end of the connection is what a server that is killed causes.
     r"SSL error: (?!unexpected eof)": (
-        "The server's certificate has expired, or is not of the CA in warehouse.ca_file "
-        "({ca_file}): correct either."
+        "The server's certificate has expired, or was not issued by the CA in warehouse.ca_file "
+        "({ca_file}): correct one of them."
     ),
 }
 

@@ -100,9 +100,9 @@ class Warehouse:
             if not isinstance(denied, _DENIED):
                 raise
             raise SettingsError(
-                f"The tables of the warehouse {self.dsn()} are missing or of an older version, and "
-                f"{self.dsn().user} may not change that: {server_message(denied)} Run any command "
-                "as the writer first (warehouse.user luigi_traffic_writer)."
+                f"The tables of the warehouse {self.dsn()} are missing or of an older version, "
+                f"but {self.dsn().user} may not change that: {server_message(denied)} First run "
+                "any command as the writer (warehouse.user luigi_traffic_writer)."
             ) from denied
         self._here().migrated = True
 
@@ -256,19 +256,20 @@ class Warehouse:
         with suppress(psycopg2.Error):
             conn.rollback()
         return StoreError(
-            f"The warehouse {self._dsn}: {server_message(error)} Others have held what was asked "
-            f"for longer than {seconds:.0f} s (warehouse.lock_wait_seconds). Transactions of that "
-            f"age: {who}. End what is in the way, then run again."
+            f"The warehouse {self._dsn}: {server_message(error)} Other sessions have held the "
+            f"lock for longer than {seconds:.0f} s (warehouse.lock_wait_seconds). Transactions of "
+            f"that age: {who}. End those that block it, then run again."
         )
 
     def _lost(self, error: psycopg2.Error) -> StoreError:
         # The server says why to a client that is gone, or stopped: libpq cannot pass it on.
         limits = self.dsn().limits
         return StoreError(
-            f"The connection to the warehouse {self._dsn} was lost: {' '.join(str(error).split())} "
-            "Whether the last transaction was committed is known by reading the ledger: run "
-            "again. If the server was up, this process did nothing in a transaction, because it "
-            "was stopped or its machine slept, for longer than warehouse.idle_transaction_seconds "
+            f"The connection to the warehouse {self._dsn} was lost: "
+            f"{' '.join(str(error).split())} It is unknown whether the last transaction was "
+            "committed; the next run finds out from the ledger: run again. If the server was up, "
+            "this process was idle in a transaction, because it was stopped or its machine "
+            "slept, for longer than warehouse.idle_transaction_seconds "
             f"({limits.idle_transaction_s:g}), or warehouse.idle_commit_seconds "
             f"({limits.idle_commit_s:g}) while it kept readers out."
         )

@@ -12,9 +12,9 @@ from luigi_traffic.recipe import canonical_json
 from luigi_traffic.warehouse.connection import Warehouse
 
 _SHARED = (
-    "The members of a group share its messages: each would pass over what only the other wants. "
-    "Start it with the same options, or in a group of its own (--group NAME, or the setting "
-    "listen.group); a new group reads its topics from their beginning."
+    "The members of a group share its messages: each would skip what only the other wants. Start "
+    "it with the same options, or in its own group (--group NAME, or the setting listen.group); "
+    "a new group reads its topics from the beginning."
 )
 Outcome = Literal["done", "dead-letter"]
 

@@ -68,7 +68,7 @@ def _password(file: Path | None) -> str:
     variable = Layers.variable("warehouse.password")
     if variable not in os.environ:
         raise SettingsError(
-            f"{variable} is not in the environment of this process: Spark's executors load gold "
-            "into PostgreSQL. Set it where the Spark workers are started."
+            f"{variable} is missing from the environment of this process: Spark's executors load "
+            "gold into PostgreSQL. Set it for the Spark workers when they are started."
         )
     return os.environ[variable]

@@ -58,7 +58,7 @@ def hold(
                 log.info("%s: held by %s; waiting", name, _holders(conn, name))
             if patience_s is not None and now - began >= patience_s:
                 log.error(
-                    "%s: held by %s. That is too long after %.1f h: no longer waiting for it",
+                    "%s: held by %s for too long, now %.1f h: no longer waiting for it",
                     name, _holders(conn, name), (now - began) / 3600,
                 )  # fmt: skip
                 break

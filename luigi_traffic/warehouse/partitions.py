@@ -263,8 +263,8 @@ class PartitionedTable:
                 missing.append(column)
             elif found != wanted:
                 raise DataError(
-                    f"Column {column.name!r} of {self.qualified} is {found!r} in the warehouse"
-                    f" and {wanted!r} in the code. Rename one of them, or migrate the table."
+                    f"Column {column.name!r} of {self.qualified} is {found!r} in the warehouse, "
+                    f"but {wanted!r} in the code. Rename one of them, or migrate the table."
                 )
         return missing
 

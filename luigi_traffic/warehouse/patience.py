@@ -70,7 +70,8 @@ def patiently(
     except psycopg2.errors.LockNotAvailable as error:
         raise StoreError(
             f"{what}: given up after {_shown(time.monotonic() - began)} "
-            f"(warehouse.patience_hours), in use: {holders()}. End what holds it, then run again."
+            f"(warehouse.patience_hours), in use: {holders()}. End the processes that use it, "
+            "then run again."
         ) from error
 
 
@@ -95,4 +96,4 @@ def described(conn: Connection, locks: str, parameters: dict[str, object]) -> st
             + (f", since {since:%H:%M:%S}" if since else "")
             for pid, user, application, state, since in cursor.fetchall()
         ]
-    return "; ".join(users) or "nobody by now"
+    return "; ".join(users) or "nobody any more"

@@ -69,9 +69,7 @@ def migrate(conn: Connection) -> list[int]:
         _check(applied, migrations)
         todo = [migration for migration in migrations if migration.number > applied]
         for migration in todo:
-            log.info(
-                "The warehouse is brought up to date: %d, %s", migration.number, migration.name
-            )
+            log.info("Updating the warehouse: migration %d, %s", migration.number, migration.name)
             cursor.execute(migration.sql)
             cursor.execute(
                 "INSERT INTO meta.migrations (number, name) VALUES (%s, %s)",
@@ -95,8 +93,8 @@ def _check(applied: int, migrations: list[Migration]) -> bool:
     """True if the database is up to date."""
     if applied > migrations[-1].number:
         raise TerminalError(
-            f"The warehouse is at migration {applied}, this luigi_traffic knows "
-            f"{migrations[-1].number}: a newer version has used it. "
-            "Upgrade luigi_traffic here, or use another database."
+            f"The warehouse is at migration {applied}, but this luigi_traffic knows "
+            f"{migrations[-1].number}: a newer version has used it. Upgrade luigi_traffic here, "
+            "or use another database."
         )
     return applied == migrations[-1].number

@@ -17,35 +17,39 @@ _KINDS: dict[str, tuple[type[TrafficError], str]] = {
     "53100": (StoreError, "Free disk space on the server, then run again: nothing was committed."),
     "53200": (
         StoreError,
-        "If it speaks of shared memory, too many partitions were in use at once: raise "
-        "max_locks_per_transaction there (`luigi-traffic doctor` says to what) and restart it.",
+        "If the message mentions shared memory, too many partitions were in use at once: raise "
+        "max_locks_per_transaction on the server (`luigi-traffic doctor` shows the value) and "
+        "restart it.",
     ),
-    "53300": (StoreError, "Raise max_connections there, or let fewer workers run at once."),
-    "53": (StoreError, "The server is short of a resource: give it more, then run again."),
+    "53300": (StoreError, "Raise max_connections on the server, or run fewer workers at once."),
+    "53": (StoreError, "The server has too little of a resource: give it more, then run again."),
     "08": (StoreError, "Run again."),
-    "25P03": (StoreError, "The transaction did nothing for too long. Run again."),
+    "25P03": (StoreError, "The transaction was idle for too long. Run again."),
     "25P04": (StoreError, "The transaction took too long. Run again."),
-    "40": (StoreError, "It got into the way of others; nothing was committed. Run again."),
-    "55": (StoreError, "Somebody else uses what it needs. Run again when they are done."),
-    "57": (StoreError, "Run again; if it comes again, see the server's log for who ended it."),
-    "58": (StoreError, "See the server's log, and its disk."),
+    "40": (StoreError, "It conflicted with other transactions; nothing was committed. Run again."),
+    "55": (StoreError, "Another session uses what it needs. Run again when that session is done."),
+    "57": (StoreError, "Run again; if the error comes back, see in the server's log who ended it."),
+    "58": (StoreError, "See the server's log, and check its disk."),
     "XX": (StoreError, "See the server's log. If data is damaged, restore it from a backup."),
     "25006": (SettingsError, "Set warehouse.user to a role that may write."),
     "42501": (
         SettingsError,
-        "Set warehouse.user to a role that may do that. docker/postgres/roles.sql makes the roles.",
+        (
+            "Set warehouse.user to a role that may do that. docker/postgres/roles.sql creates the "
+            "roles."
+        ),
     ),
     "42804": (
         DataError,
-        "A table of the warehouse was changed by hand: undo that by ALTER TABLE.",
+        "A table of the warehouse was changed by hand: undo that with ALTER TABLE.",
     ),
     "22": (DataError, "The rows do not fit the table."),
-    "23": (DataError, "The rows break a constraint of the table."),
+    "23": (DataError, "The rows violate a constraint of the table."),
 }
 _OTHER = (
     DataError,
-    "The database is not as luigi_traffic made it: undo what was changed there by hand, "
-    "or report this as a defect.",
+    "The database is not as luigi_traffic created it: undo what was changed there by hand, or "
+    "report this as a bug.",
 )
 
 

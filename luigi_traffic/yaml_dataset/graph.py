@@ -59,7 +59,7 @@ def _wanted(path: Path, links: Collection[str], known: set[str]) -> set[str]:
         )
     if unknown:
         logger.warning(
-            "%s lacks %d of %d links (%s …): they have no neighbours",
+            "%s does not contain %d of %d links (%s …): they have no neighbours",
             path, len(unknown), len(links), ", ".join(sorted(unknown)[:3]),
         )  # fmt: skip
     return set(links)
@@ -98,9 +98,11 @@ def _node_links(path: Path, graph: Graph) -> list[tuple[str, str, str]]:
             )
         link, start, end = (row[n] for n in at)
         if not (link and start and end):
-            raise DataError(f"{path}, line {number}: an empty link or node: {row!r}")
+            raise DataError(f"{path}, line {number}: a link or node is empty: {row!r}")
         if link in first_line:
-            raise DataError(f"{path}, line {number}: link {link!r} is in line {first_line[link]}")
+            raise DataError(
+                f"{path}, line {number}: link {link!r} is already in line {first_line[link]}"
+            )
         first_line[link] = number
         found.append((link, start, end))
     return found
@@ -171,7 +173,8 @@ def _rows(path: Path, graph: Graph) -> Iterator[Row]:
         text = path.read_text(encoding=encoding)
     except UnicodeDecodeError as e:
         raise DataError(
-            f"{path}: byte {e.start:,} is not {graph.encoding}; set graph.encoding, as cp949"
+            f"{path}: byte {e.start:,} is not {graph.encoding}; set graph.encoding, for example "
+            "to cp949"
         ) from e
     except OSError as e:
         raise SettingsError(f"the graph's file {path} cannot be read: {e.strerror}") from e
@@ -183,6 +186,6 @@ def _rows(path: Path, graph: Graph) -> Iterator[Row]:
                 empty = False
                 yield reader.line_num, [field.strip() for field in row]
     except csv.Error as e:
-        raise DataError(f"{path}, line {reader.line_num}: no row of fields: {e}") from e
+        raise DataError(f"{path}, line {reader.line_num}: not a row of fields: {e}") from e
     if empty:
         raise DataError(f"{path} is empty: expected a table of the road graph")

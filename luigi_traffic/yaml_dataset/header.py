@@ -20,8 +20,8 @@ def fields(line: str, delimiter: str) -> list[str]:
         return [field.strip() for field in next(reader, [])]
     except csv.Error as e:
         raise DataError(
-            f"the first line is no row of fields: {e}: {line[:_LONGEST_SHOWN]!r}. Lines must end "
-            "with LF or CRLF"
+            f"the first line is not a row of fields: {e}: {line[:_LONGEST_SHOWN]!r}. Lines must "
+            "end with LF or CRLF"
         ) from e
 
 
@@ -71,7 +71,7 @@ def _guess(line: str, table: Table) -> str:
         return " It looks like JSON: the server may have sent an error message."
     found = fields(line, delimiter_of(table))
     if any(field.replace(".", "", 1).isdecimal() for field in found):
-        return " It looks like a row: a file without a header has header: false."
+        return " It looks like a row: for a file without a header, set header: false."
     return _other_delimiter(line, table)
 
 

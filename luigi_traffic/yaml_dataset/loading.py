@@ -31,12 +31,12 @@ def declared(name: str, values: Mapping[str, Any], found: Layers) -> type[Declar
     prefix = f"datasets.{name}"
     if not name.isidentifier():
         raise SettingsError(
-            f"{file_of(name, found)}: a dataset is named as its file, and {name!r} is no name: "
-            "expected letters, digits and _, not a digit first"
+            f"{file_of(name, found)}: a dataset has the name of its file, but {name!r} is not a "
+            "valid name: expected letters, digits and _, not beginning with a digit"
         )
     if problem := name_problem(name):
         raise SettingsError(
-            f"{file_of(name, found)}: a dataset is named as its file; {name} {problem}"
+            f"{file_of(name, found)}: a dataset has the name of its file; {name} {problem}"
         )
     chosen = validated(DeclaredSettings, values, prefix, found)
     wrong = [

@@ -40,14 +40,24 @@ class Section(BaseModel):
 class Columns(Section):
     """Which column of the file means what: by its name in the header, or by its position."""
 
-    timestamp: ColumnRef = Field(None, description="when; or `date` and `time`")
-    date: ColumnRef = Field(None, description="day, where it has a column of its own")
-    time: ColumnRef = Field(None, description="time of day, where it has a column of its own")
-    link_id: ColumnRef = Field(description="road link or sensor, text of any script")
-    speed: ColumnRef = Field(description="speed, in `speed_unit`")
-    flow: ColumnRef = Field(None, description="vehicles; averaged, so a rate")
-    occupancy: ColumnRef = Field(None, description="share of the time a detector is occupied")
-    extra: dict[ExtraName, ColumnRef] = Field({}, description="further numbers: name → column")
+    timestamp: ColumnRef = Field(None, description="Column of the time; or give `date` and `time`")
+    date: ColumnRef = Field(
+        None, description="Column of the day, if it is separate from the time of day"
+    )
+    time: ColumnRef = Field(
+        None, description="Column of the time of day, if it is separate from the day"
+    )
+    link_id: ColumnRef = Field(description="Column of the road link or sensor, text in any script")
+    speed: ColumnRef = Field(description="Column of the speed, in `speed_unit`")
+    flow: ColumnRef = Field(
+        None, description="Column of the number of vehicles; it is averaged, so give a rate"
+    )
+    occupancy: ColumnRef = Field(
+        None, description="Column of the share of time that a detector is occupied"
+    )
+    extra: dict[ExtraName, ColumnRef] = Field(
+        {}, description="Further columns of numbers: name → column"
+    )
 
     def by_role(self) -> dict[str, Any]:
         """Meaning → column, of those that are named, extra columns by their own names."""
@@ -69,29 +79,44 @@ class Columns(Section):
 class GraphColumns(Section):
     """Columns of the graph's file."""
 
-    upstream: ColumnRef = Field(None, description="edges_csv: link that traffic leaves; 0")
-    downstream: ColumnRef = Field(None, description="edges_csv: link that it enters; 1")
-    weight: ColumnRef = Field(None, description="edges_csv: weight, with `min_weight`")
-    link_id: ColumnRef = Field("LINK_ID", description="node_link_csv: link")
-    start: ColumnRef = Field("F_NODE", description="node_link_csv: node it starts from")
-    end: ColumnRef = Field("T_NODE", description="node_link_csv: node it ends in")
+    upstream: ColumnRef = Field(
+        None, description="Column of the link that traffic leaves (edges_csv); empty: the first"
+    )
+    downstream: ColumnRef = Field(
+        None, description="Column of the link that traffic enters (edges_csv); empty: the second"
+    )
+    weight: ColumnRef = Field(
+        None, description="Column of the weight, used with `min_weight` (edges_csv)"
+    )
+    link_id: ColumnRef = Field("LINK_ID", description="Column of the link id (node_link_csv)")
+    start: ColumnRef = Field(
+        "F_NODE", description="Column of the link's start node (node_link_csv)"
+    )
+    end: ColumnRef = Field("T_NODE", description="Column of the link's end node (node_link_csv)")
 
 
 class Graph(Section):
     """The road graph: exactly one of the three files."""
 
-    edges_csv: Path | None = Field(None, description="a row an edge: upstream, downstream")
-    node_link_csv: Path | None = Field(None, description="a row a link: its id, start, end node")
+    edges_csv: Path | None = Field(
+        None, description="CSV file with one row per edge: upstream, downstream"
+    )
+    node_link_csv: Path | None = Field(
+        None, description="CSV file with one row per link: its id, start node, end node"
+    )
     adjacency_csv: Path | None = Field(
-        None, description="a matrix; ids in first row and column; row flows into column"
+        None,
+        description=(
+            "CSV file with a matrix, link ids in first row and column; rows flow into columns"
+        ),
     )
-    columns: GraphColumns = Field(GraphColumns(), description="columns of that file")
-    header: bool = Field(True, description="edges_csv: whether the first line is a header")
+    columns: GraphColumns = Field(GraphColumns(), description="Columns of the graph's file")
+    header: bool = Field(True, description="Whether the first line is a header (edges_csv)")
     min_weight: float | None = Field(
-        None, description="smallest weight that makes an edge; empty: every one but 0"
+        None, description="Smallest weight that makes an edge; empty: every weight but 0"
     )
-    delimiter: Delimiter = Field(",", description="between the fields")
-    encoding: Encoding = Field("utf-8", description="of the file")
+    delimiter: Delimiter = Field(",", description="Delimiter between the fields")
+    encoding: Encoding = Field("utf-8", description="Encoding of the file")
 
     @property
     def named(self) -> list[str]:
@@ -103,48 +128,69 @@ class Table(Section):
     """Where the table is and how it is read. Each key names the stage that its value changes."""
 
     url_template: UrlTemplate | None = setting(
-        None, stage="raw", description="address of a day's file: http, https or file"
+        None, stage="raw", description="Address of a day's file: http, https or file"
     )
     glob: Template | None = setting(
-        None, stage="raw", description="path of a day's files, with * in its last part"
+        None, stage="raw", description="Path of a day's files, with * in its last part"
     )
     packing: Packing | None = setting(
-        None, stage="raw", description="zip, gzip, parquet or none; empty: as the name ends"
+        None,
+        stage="raw",
+        description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
     )
     timeout: float = setting(
-        60.0, stage=None, gt=0, description="seconds without a byte before it is tried again"
+        60.0,
+        stage=None,
+        gt=0,
+        description="Seconds without a byte before a download is tried again",
     )
     unknown_length: UnknownLength = setting(
-        "refuse", stage=None, description="text whose length a server does not say: refuse, accept"
+        "refuse",
+        stage=None,
+        description="Refuse or accept a text if the server does not state its length",
     )
-    format: Literal["csv", "parquet"] = setting("csv", stage="bronze", description="of the file")
-    header: bool = setting(True, stage="bronze", description="csv: the first line names columns")
-    delimiter: Delimiter = setting(",", stage="bronze", description="csv: between the fields")
-    decimal: Literal[".", ","] = setting(".", stage="bronze", description="csv: of numbers")
-    encoding: Encoding = setting("utf-8", stage="raw", description="csv: of the text")
-    columns: Columns = setting(..., stage="bronze", description="what each column means")
+    format: Literal["csv", "parquet"] = setting(
+        "csv", stage="bronze", description="Format of the file"
+    )
+    header: bool = setting(
+        True, stage="bronze", description="Whether the first line names the columns (csv)"
+    )
+    delimiter: Delimiter = setting(
+        ",", stage="bronze", description="Delimiter between the fields (csv)"
+    )
+    decimal: Literal[".", ","] = setting(
+        ".", stage="bronze", description="Decimal mark of numbers (csv)"
+    )
+    encoding: Encoding = setting("utf-8", stage="raw", description="Encoding of the text (csv)")
+    columns: Columns = setting(..., stage="bronze", description="Meaning of each column")
     time_format: TimeFormat | None = setting(
-        None, stage="bronze", description="pattern, unix or unix_ms; empty: ISO 8601"
+        None,
+        stage="bronze",
+        description="Format of the time: a pattern, unix or unix_ms; empty: ISO 8601",
     )
     interval: Interval = setting(
-        ..., stage=None, description="step of the time grid"  # silver's recipe has it by itself
+        ..., stage=None, description="Step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
-    timezone: TimeZone = setting(..., stage="bronze", description="zone of the wall time")
+    timezone: TimeZone = setting(..., stage="bronze", description="Time zone of the wall time")
     settles_after: Duration = setting(
-        timedelta(0), stage=None, description="how long after its end a day may be asked for"
+        timedelta(0),
+        stage=None,
+        description="Time after the end of a day before the source is asked for it",
     )
     speed_unit: Literal["km/h", "mph", "m/s"] = setting(
-        "km/h", stage="bronze", description="of speed"
+        "km/h", stage="bronze", description="Unit of the speed"
     )
     speed_range: SpeedRange = setting(
-        (0.0, 150.0), stage="bronze", description="plausible speeds, both ends included"
+        (0.0, 150.0),
+        stage="bronze",
+        description="Smallest and largest plausible speed, both included",
     )
     missing: list[str] = setting(
-        ["", "nan"], stage="bronze", description="values that say: nothing was measured"
+        ["", "nan"], stage="bronze", description="Values that mean that nothing was measured"
     )
     graph: Graph | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.
-        None, stage=None, description="the road graph; empty: none"
+        None, stage=None, description="The road graph; empty: none"
     )  # fmt: skip
 
     @property
@@ -174,13 +220,13 @@ def problems(table: Table) -> Iterator[tuple[str, str]]:
     """(dotted key below `table`, what is wrong and what was expected) across the keys."""
     given = table.model_fields_set
     if table.url_template is None and table.glob is None:
-        yield "", "it says neither `url_template` nor `glob`: one of them must name the files"
+        yield "", "neither `url_template` nor `glob` is given: one of them must name the files"
     if table.url_template is not None and table.glob is not None:
-        yield "glob", "`url_template` is given too; expected one of the two"
+        yield "glob", "`url_template` is given too; expected only one of the two"
     if table.format == "parquet":
         for key in ("header", "delimiter", "decimal", "encoding", "packing"):
             if key in given:
-                yield key, "a Parquet file has none; expected with format: csv alone"
+                yield key, "a Parquet file has none; expected only with format: csv"
     elif table.packing == "parquet":
         yield "packing", "the format is csv; expected zip, gzip or none, or format: parquet"
     yield from _column_problems(table)
@@ -197,21 +243,21 @@ def _column_problems(table: Table) -> Iterator[tuple[str, str]]:
         other = "time" if parts == ["date"] else "date"
         yield f"columns.{parts[0]}", f"`{other}` is missing; expected `date` and `time` together"
     elif columns.timestamp is None and not parts:
-        yield "columns", "it does not say when; expected `timestamp`, or `date` and `time`"
+        yield "columns", "the time is missing; expected `timestamp`, or `date` and `time`"
     if len(parts) == 2 and table.time_format in ("unix", "unix_ms"):
-        yield "time_format", "date and time are two columns; expected a pattern of both, joined"
+        yield "time_format", "date and time are two columns; expected a pattern for both, joined"
     by_name = table.header or table.format == "parquet"
     seen: dict[Any, str] = {}
     for role, column in columns.by_role().items():
         key = f"columns.extra.{role}" if role in columns.extra else f"columns.{role}"
         if role in columns.extra and role in {*RESERVED, "date", "time"}:
-            yield key, "a column of that name is there already; expected another name"
+            yield key, "a column with that name already exists; expected another name"
         if by_name and not isinstance(column, str):
             yield (
                 key,
                 (
                     f"{column} is a position, but the file names its columns; expected a name (in "
-                    "quotes where it is a number), or header: false"
+                    "quotes if it is a number), or header: false"
                 ),
             )
         elif not by_name and not str(column).isdecimal():
@@ -229,9 +275,9 @@ def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
         return
     columns = graph.columns
     if graph.min_weight is not None and graph.node_link_csv is not None:
-        yield "graph.min_weight", "a node-link table has no weights; expected another file"
+        yield "graph.min_weight", "a node-link table has no weights; expected another kind of file"
     if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
-        yield "graph.min_weight", "expected `weight` under `columns`, the column that it is of"
+        yield "graph.min_weight", "expected `weight` under `columns`, the column that contains it"
     if graph.edges_csv is not None and not graph.header:
         for name in ("upstream", "downstream", "weight"):
             column = getattr(columns, name)

@@ -73,7 +73,9 @@ class TableSource(Source):
             modified = cut.modified(stream.modified) if cut else stream.modified
             yield replace(stream, edit=edit, modified=modified)
         if cut and cut.absent:
-            raise SourceAbsent(f"no row is of {day}; the rows are of {cut.first} to {cut.last}")
+            raise SourceAbsent(
+                f"no row belongs to {day}; the rows are from {cut.first} to {cut.last}"
+            )
 
     def _edit(self, name: str, cut: _Cut | None) -> Edit | None:
         encoding = self.table.encoding
@@ -96,7 +98,7 @@ def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[byte
     except UnicodeDecodeError as e:
         raise DataError(
             f"{name}: the bytes {e.object[e.start : e.start + 8]!r} are not {encoding}, the "
-            "`encoding` that is set"
+            "configured `encoding`"
         ) from e
 
 
@@ -207,8 +209,8 @@ def _whole_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         rest = tail
         if len(rest) > _LONGEST_LINE:
             raise DataError(
-                f"no line end within {_LONGEST_LINE:,} bytes: expected a text table with one row a "
-                "line"
+                f"no line end within {_LONGEST_LINE:,} bytes: expected a text table with one row "
+                "per line"
             )
     if rest:
         yield rest, False

@@ -69,7 +69,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
         elif text.isalpha() and text.isascii():
             raise ValueError(
                 f"{text!r} is not known in a time pattern; expected {', '.join(_LETTERS)}, S to "
-                "SSSSSSSSS, or text in single quotes, as yyyy-MM-dd HH:mm:ss; unix; unix_ms"
+                "SSSSSSSSS, or text in single quotes, for example yyyy-MM-dd HH:mm:ss; or unix "
+                "or unix_ms"
             )
         else:
             matched += re.escape(text)

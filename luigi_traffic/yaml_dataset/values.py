@@ -30,10 +30,12 @@ def _interval(given: Any) -> Any:
         return given
     found = re.fullmatch(r"(\d+)\s*([a-z]+)", str(given).strip().lower())
     if not found or found[2] not in _UNITS or not int(found[1]):
-        raise ValueError("expected a number and a unit, as 5 min, 10min or 1 h")
+        raise ValueError("expected a number and a unit, for example 5 min, 10min or 1 h")
     interval = timedelta(seconds=int(found[1]) * _UNITS[found[2]])
     if interval > _DAY or _DAY % interval:
-        raise ValueError("it does not divide a day, as 5 min, 10 min, 15 min or 1 h do")
+        raise ValueError(
+            "it does not divide a day; expected for example 5 min, 10 min, 15 min or 1 h"
+        )
     return interval
 
 
@@ -52,7 +54,7 @@ def _zone(name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise ValueError(
-            "expected an IANA time zone, as Asia/Seoul."
+            "expected an IANA time zone, for example Asia/Seoul."
             + did_you_mean(name, available_timezones())[:200]
         ) from None
     return name
@@ -75,7 +77,7 @@ def _template(given: str) -> str:
         raise ValueError(str(e)) from None
     except (ValueError, IndexError, KeyError, AttributeError) as e:
         raise ValueError(
-            f"its braces do not fit together ({e}); expected {{year}}, {{month}}, {{day}}, {{date}}"
+            f"its braces do not match ({e}); expected {{year}}, {{month}}, {{day}}, {{date}}"
         ) from None
     return given
 
@@ -84,8 +86,8 @@ def _url(given: str) -> str:
     scheme, _, rest = given.partition("://")
     if scheme not in ("http", "https", "file") or not rest:
         raise ValueError(
-            "expected an address with http, https or file, as file:///data/city/{date}.csv. "
-            "Files of a folder are named by `glob`"
+            "expected an address with http, https or file, for example "
+            "file:///data/city/{date}.csv. For files of a folder, use `glob`"
         )
     return given
 
@@ -93,7 +95,7 @@ def _url(given: str) -> str:
 def _delimiter(given: Any) -> Any:
     found = "\t" if given in ("tab", "\\t") else given
     if not isinstance(found, str) or len(found) != 1 or found in '"\r\n':
-        raise ValueError('expected one character, as "," or ";", or tab')
+        raise ValueError('expected one character, for example "," or ";", or tab')
     return found
 
 
@@ -102,7 +104,7 @@ def _encoding(given: str) -> str:
         name = codecs.lookup(given).name
     except LookupError:
         raise ValueError(
-            "expected an encoding that Python knows, as utf-8, cp949, latin-1"
+            "expected an encoding that Python knows, for example utf-8, cp949 or latin-1"
         ) from None
     return "utf-8" if name == "utf-8-sig" else name
 
@@ -124,7 +126,7 @@ def _range(given: tuple[float, float]) -> tuple[float, float]:
 
 def _bounds(given: Any) -> Any:
     if not isinstance(given, list | tuple) or len(given) != 2:
-        raise ValueError("expected two numbers, as [0, 150]")
+        raise ValueError("expected two numbers, for example [0, 150]")
     return given
 
 

@@ -159,7 +159,7 @@ def test_a_week_twice_and_shuffled_to_two_listeners_is_worked_once(
     together = "".join(outputs)
     assert together.count(": run 1 of 3") == len(WEEK)
     assert together.count("1 IngestRaw(") == len(WEEK)
-    assert together.count("was decided before (done): dropped") == len(WEEK)
+    assert together.count("was handled before (done): dropped") == len(WEEK)
     ids = sorted(event_id("its_sim", day, "p") for day in WEEK)
     assert listeners.decisions() == [(one, "done", 1) for one in ids]
     assert [m["day"] for m in home.manifests("raw")] == WEEK
@@ -265,10 +265,10 @@ def test_a_member_that_would_leave_out_what_the_others_want_is_refused(
     user.write(topic, announced("its_sim", "2024-01-07"))
     wait_until(lambda: user.committed(topic) == 2, first.output)
     assert [m["day"] for m in home.manifests("raw")] == ["2024-01-07", WEEK[0]]
-    assert first.output.count("our share of the group's work") == 1
+    assert first.output.count("this member's share of the group's work") == 1
     of_its_own = listeners.start(*later, "--group", f"{user.name}-2")
     assert of_its_own.end(60) == 0, of_its_own.output
-    assert of_its_own.output.count("is not asked for: left out") == 2
+    assert of_its_own.output.count("is not wanted here: left out") == 2
 
 
 def test_a_dead_letter_that_is_sent_again_is_worked_again(
@@ -316,7 +316,7 @@ def test_kill_9_of_a_listener_in_the_middle_hands_the_event_to_the_other(
     first = listeners.start("--dataset", "its")
     wait_until(lambda: source.asked, "the run asks the source")
     second = listeners.start("--dataset", "its", "--until-idle", "20")
-    second.wait_for("our share of the group's work")
+    second.wait_for("this member's share of the group's work")
     end_with_children(first, signal.SIGKILL)
     assert first.process.returncode == -signal.SIGKILL
     assert listeners.decisions() == []
@@ -338,7 +338,7 @@ def test_a_rebalance_in_the_middle_of_a_run_does_not_double_it(
     first = listeners.start("--dataset", "its", "--until-idle", "5")
     wait_until(lambda: source.asked, "the run asks the source")
     second = listeners.start("--dataset", "its", "--until-idle", "5")
-    second.wait_for("another member is at it, waiting")
+    second.wait_for("another member is working on it, waiting")
     source.open.set()
     assert [first.end(), second.end()] == [0, 0], first.output + second.output
     assert source.asked == ["/20240110.zip"]

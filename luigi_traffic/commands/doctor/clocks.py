@@ -54,9 +54,9 @@ def compared(ask: Callable[[], datetime]) -> Finding:
     if abs(ahead) > ALLOWED:
         off = f"{_spelt(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
         raise Problem(
-            f"it is {off} this machine's clock",
-            "Set both by NTP (chronyd, systemd-timesyncd). If other servers are off by as much, "
-            "this machine's clock is the wrong one.",
+            f"the server's clock is {off} this machine's",
+            "Set both clocks by NTP (chronyd, systemd-timesyncd). If other servers differ by the "
+            "same time, this machine's clock is wrong.",
         )
     return Finding(f"within {ALLOWED.total_seconds():.0f} s of this machine's")
 
@@ -74,7 +74,7 @@ def _warehouse() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         (theirs,) = cursor.fetchone() or (None,)
     if not isinstance(theirs, datetime):
-        raise TrafficError("the warehouse tells no time")
+        raise TrafficError("the warehouse does not report its time")
     return theirs
 
 

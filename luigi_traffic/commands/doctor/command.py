@@ -99,13 +99,14 @@ def _settings() -> Finding:
             f"valid, profile {project.profile}; no settings file in {project.conf}: packaged "
             "defaults",
             NOTE,
-            "Run where the folder conf lies, or name it by LUIGI_TRAFFIC_CONF.",
+            "Run in the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path.",
         )
     if others := unread(project.conf):
         return Finding(
-            f"{found}; nobody reads {', '.join(str(file) for file in others)}",
+            f"{found}; these files are never read: {', '.join(str(file) for file in others)}",
             NOTE,
-            "Settings of a dataset lie in conf/datasets/<name>.yml, of a model in conf/models.",
+            "Settings of a dataset belong in conf/datasets/<name>.yml, those of a model in "
+            "conf/models.",
         )
     return Finding(found, OK)
 

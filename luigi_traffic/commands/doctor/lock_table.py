@@ -76,8 +76,8 @@ def room(connection: Connection) -> Finding:
         return Finding(found)
     todo = _todo(each, math.ceil(SESSIONS * needed / transactions / 64) * 64)
     if places >= needed:
-        return Finding(f"{found}: {SESSIONS} at once do not fit", NOTE, todo)
-    raise Problem(f"{found}: it does not fit", todo)
+        return Finding(f"{found}: {SESSIONS} such queries at once do not fit", NOTE, todo)
+    raise Problem(f"{found}: the query does not fit", todo)
 
 
 def _todo(each: int, wanted: int) -> str:
@@ -85,10 +85,15 @@ def _todo(each: int, wanted: int) -> str:
 
     if current().settings.warehouse.kind == "server":
         return (
-            f"Set max_locks_per_transaction = {wanted} in its postgresql.conf (docker/compose.yml: "
-            "at the command of postgres), and restart it."
+            f"Set max_locks_per_transaction = {wanted} in its postgresql.conf (in "
+            "docker/compose.yml: in the command of postgres), and restart the server."
         )
     ours = int(SETTINGS["max_locks_per_transaction"])
     if each < ours:
-        return f"luigi-traffic down: the next run starts the database with {ours} a transaction."
-    return "Ask by time, or set up a PostgreSQL server of your own: warehouse.kind, docs/stack.md."
+        return (
+            f"Run luigi-traffic down: the next run starts the database with {ours} locks per "
+            "transaction."
+        )
+    return (
+        "Limit queries by time, or use your own PostgreSQL server: warehouse.kind, docs/stack.md."
+    )

@@ -40,7 +40,7 @@ def java() -> Finding:
     if version < JAVA_NEEDED:
         raise Problem(
             f"{path} is version {version}, Spark needs {JAVA_NEEDED}",
-            "Install a newer one, or point JAVA_HOME at it.",
+            "Install a newer version, or set JAVA_HOME to one.",
         )
     return Finding(f"{version}, {path}")
 
@@ -54,7 +54,9 @@ def spark_jar() -> Finding:
     jars = Path(os.environ.get("SPARK_HOME") or Path(spec.origin).parent) / "jars"
     core = next(iter(jars.glob("spark-core_*.jar")), None)
     if core is None:
-        raise Problem(f"there is no spark-core jar in {jars}", f"{todo} SPARK_HOME, if set, wins.")
+        raise Problem(
+            f"there is no spark-core jar in {jars}", f"{todo} SPARK_HOME, if set, takes precedence."
+        )
     return Finding(f"{core.name}, {jars}")
 
 
@@ -65,7 +67,7 @@ def disk() -> Finding:
     if free < DISK_NEEDED:
         raise Problem(
             f"{free / 2**30:.1f} GiB free at {place}",
-            "Free some, set LUIGI_TRAFFIC_HOME to a larger disk, or try `luigi-traffic gc`.",
+            "Free some space, set LUIGI_TRAFFIC_HOME to a larger disk, or run `luigi-traffic gc`.",
         )
     return Finding(f"{free / 2**30:.0f} GiB free at {place}")
 
@@ -79,12 +81,12 @@ def home_folder() -> Finding:
     except OSError as e:
         raise Problem(
             f"{place} cannot be written: {e.strerror}",
-            "Set LUIGI_TRAFFIC_HOME to a folder of yours.",
+            "Set LUIGI_TRAFFIC_HOME to a folder that you can write to.",
         ) from e
     return Finding(
         str(current().home)
         if current().home.exists()
-        else f"{current().home}, made by the first run"
+        else f"{current().home}; the first run creates it"
     )
 
 
@@ -98,7 +100,7 @@ def memory() -> Finding:
         f"spark.driver_memory is {current().settings.spark.driver_memory}"
     )
     if whole < heap + MEMORY_BESIDE:
-        raise Problem(found, "Set spark.driver_memory to at most the memory less one GiB.")
+        raise Problem(found, "Set spark.driver_memory to at most the memory minus one GiB.")
     if free < heap + MEMORY_BESIDE:
         return Finding(found, NOTE, "Close other programs, or set a smaller spark.driver_memory.")
     return Finding(found)
@@ -139,7 +141,8 @@ def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+)([kmgt]?)b?", text.strip().lower())
     if not found:
         raise Problem(
-            f"spark.driver_memory is {text!r}, which is no size", "Write it like 3g or 512m."
+            f"spark.driver_memory is {text!r}, which is not a size",
+            "Write it, for example, as 3g or 512m.",
         )
     return int(found[1]) * (_UNITS[found[2]] if found[2] else 1 << 20)
 

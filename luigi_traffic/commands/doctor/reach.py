@@ -46,17 +46,19 @@ def lake() -> Finding:
         store.delete(attempt, [key])
     except OSError as e:
         raise Problem(
-            f"{store.describe()} cannot be written: {e}", "Set lake.path to a folder of yours."
+            f"{store.describe()} cannot be written: {e}",
+            "Set lake.path to a folder that you can write to.",
         ) from e
     except KeyError as e:
         raise Problem(
             f"{store.describe()} does not have what was just written",
-            "The pipeline needs a store that shows a new object at once.",
+            "The pipeline needs a store that shows a new object immediately.",
         ) from e
     if not first or second or kept != b"1":
         raise Problem(
-            f"{store.describe()} overwrites what it should create only where there is none",
-            "Commits need that: put the lake on a store or file system that keeps to it.",
+            f"{store.describe()} overwrites an object that it should create only if it does not "
+            "exist",
+            "Commits need this: put the lake on a store or file system that honours it.",
         )
     return Finding(f"{store.describe()}: writable, conditional create works")
 
@@ -87,10 +89,10 @@ def events() -> Finding:
             pass
     except OSError as e:
         raise Problem(
-            f"{place} cannot be written: {e.strerror}", "Make it writable, or move the home."
+            f"{place} cannot be written: {e.strerror}", "Make it writable, or move the home folder."
         ) from e
     if closed:
-        raise Problem(f"{closed[0]} cannot be written", "Give it to the user who runs this.")
+        raise Problem(f"{closed[0]} cannot be written", "Make the user who runs this its owner.")
     return Finding(f"journal {folder}, {len(logs)} topic{'' if len(logs) == 1 else 's'}, writable")
 
 
@@ -99,7 +101,8 @@ def embedded_started() -> Finding:
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
     return Finding(
-        f"embedded PostgreSQL runs: {EmbeddedServer(current().home / 'postgres').ensure_running()}"
+        "embedded PostgreSQL is running: "
+        f"{EmbeddedServer(current().home / 'postgres').ensure_running()}"
     )
 
 
@@ -108,7 +111,7 @@ def warehouse() -> Finding:
     if current().settings.warehouse.kind == "server":
         return _server()
     if is_new():
-        return Finding("embedded PostgreSQL, made by the first run")
+        return Finding("embedded PostgreSQL; the first run creates it")
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
     if not EmbeddedServer(current().home / "postgres").running():
@@ -133,11 +136,11 @@ def _server() -> Finding:
             )
             writes, migrated = cursor.fetchone() or (False, False)
             encrypted = "TLS" if connection.info.ssl_in_use else "no TLS"
-            told = _ledger(connection) if migrated else "empty, the first run makes its tables"
+            told = _ledger(connection) if migrated else "empty, the first run creates its tables"
     except psycopg2.OperationalError as e:
         raise Problem(
             f"no connection to the warehouse {dsn}: {' '.join(str(e).split())}",
-            "Start that server, or correct warehouse.host and warehouse.port.",
+            "Start the server, or correct warehouse.host and warehouse.port.",
         ) from e
     except psycopg2.Error as e:
         raise Problem(
@@ -147,7 +150,7 @@ def _server() -> Finding:
     if not writes:
         return Finding(
             f"{dsn}: {told}, {encrypted}; {dsn.user} may only read", NOTE,
-            "Runs need a role that writes: set warehouse.user to luigi_traffic_writer.",
+            "Runs need a role that can write: set warehouse.user to luigi_traffic_writer.",
         )  # fmt: skip
     return Finding(f"{dsn}: {told}, {encrypted}")
 
@@ -166,12 +169,12 @@ def tracking() -> Finding:
     if uri.startswith(("http://", "https://")):
         return _mlflow_server(uri.rstrip("/"), shown)
     if not uri.startswith("sqlite:///"):
-        return Finding(f"{shown}: not looked at", NOTE)
+        return Finding(f"{shown}: not checked", NOTE)
     path = Path(uri.removeprefix("sqlite:///"))
     if not path.exists():
-        return Finding(f"{path}, made by the first training")
+        return Finding(f"{path}; the first training creates it")
     if not os.access(path, os.W_OK):
-        raise Problem(f"{path} cannot be written", "Give it to the user who runs this.")
+        raise Problem(f"{path} cannot be written", "Make the user who runs this its owner.")
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
         try:
@@ -182,7 +185,7 @@ def tracking() -> Finding:
     except sqlite3.Error as e:
         raise Problem(
             f"{path} is not readable as MLflow's database: {e}",
-            "Restore it, or move it away: models are registered anew when they are trained anew.",
+            "Restore it, or move it away: models are registered again when they are trained again.",
         ) from e
     return Finding(f"{path}: {count} registered versions")
 
@@ -203,20 +206,20 @@ def _mlflow_server(uri: str, shown: str) -> Finding:
     except requests.RequestException as e:
         raise Problem(
             f"{shown} does not answer: {e.__class__.__name__}",
-            "Start that server, or correct tracking.uri.",
+            "Start the server, or correct tracking.uri.",
         ) from e
     if answer.status_code in (401, 403):
         raise Problem(
-            f"{shown} refuses us with {answer.status_code}: {answer.text[:200]}",
-            "Correct its user and password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD), "
-            "or the hosts that it was told to allow.",
+            f"{shown} refuses the request with {answer.status_code}: {answer.text[:200]}",
+            "Correct the user and password (MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD), "
+            "or the hosts that the server allows.",
         )
     if not answer.ok:
         raise Problem(
             f"{shown} answers {answer.status_code}: {answer.text[:200]}",
-            "See its log; its database may be down. Or correct tracking.uri.",
+            "See its log (its database may be down), or correct tracking.uri.",
         )
-    return Finding(f"{shown} answers, and its database too")
+    return Finding(f"{shown} answers, and so does its database")
 
 
 def ports() -> Iterator[tuple[str, Check]]:
@@ -233,14 +236,15 @@ def _port(name: str) -> Finding:
             return Finding(f"up at {service.url}")
         raise Problem(
             f"process {service.pid} does not answer at {service.url}",
-            f"See {current().services.log_file(name)}; luigi-traffic down, then up.",
+            f"See {current().services.log_file(name)}; then run luigi-traffic down and "
+            "luigi-traffic up.",
         )
     if name == services.LUIGID and (found := servers.luigid()):
         return found
     default = services.DEFAULT_PORTS[name]
     if services.port_is_free(default):
         return Finding(f"not up; port {default} is free")
-    return Finding(f"not up; port {default} is taken: `up` will take another one", NOTE)
+    return Finding(f"not up; port {default} is in use: `up` will use another one", NOTE)
 
 
 def plugin_checks() -> Iterator[tuple[str, Check]]:
@@ -255,7 +259,7 @@ def plugin_checks() -> Iterator[tuple[str, Check]]:
 
     def summary() -> Finding:
         if not loaded:
-            raise Problem("no plugin has loaded", "Install one; see docs/hooks.")
+            raise Problem("no plugin is loaded", "Install a plugin; see docs/hooks.")
         return Finding(", ".join(loaded))
 
     yield "plugins", summary
@@ -278,7 +282,7 @@ def _broken(plugin: Found) -> Check:
     def check() -> Finding:
         raise Problem(
             f"{plugin.distribution} {plugin.version} did not load: {plugin.problem}",
-            "Repair it, or name it in plugins.disabled.",
+            "Repair the plugin, or add it to plugins.disabled.",
         )
 
     return check
@@ -329,5 +333,5 @@ def _describe(name: str, deep: bool) -> str:
         with source.open(yesterday):
             answer = f"its source has {yesterday}"
     except SourceAbsent:
-        answer = f"its source answers, and has nothing for {yesterday}"
+        answer = f"its source answers, but has nothing for {yesterday}"
     return f"{terms}; {links}; {answer}"

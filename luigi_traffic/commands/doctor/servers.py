@@ -30,7 +30,7 @@ def knock(address: str, setting: str, default_port: int = 0) -> None:
             return
     except (OSError, ValueError) as e:
         raise Problem(
-            f"nothing answers at {address}: {e}", f"Start that server, or correct {setting}."
+            f"no server answers at {address}: {e}", f"Start the server, or correct {setting}."
         ) from e
 
 
@@ -57,7 +57,7 @@ def kafka() -> Finding:
     told = []
     for topic in _topics(chosen):
         if topic not in described:
-            told.append(f"{topic} made by the first announcement")
+            told.append(f"the first announcement creates {topic}")
             if brokers < chosen.replication:
                 raise Problem(
                     f"{brokers} brokers cannot hold {chosen.replication} copies of topic {topic}",
@@ -68,12 +68,12 @@ def kafka() -> Finding:
         told.append(f"{topic} has {shape[0]} partitions, {shape[1]} copies")
         if shape != (chosen.partitions, chosen.replication):
             odd.append(
-                f"topic {topic} is as it was created, not as events.partitions and "
-                f"events.replication say ({chosen.partitions}, {chosen.replication})"
+                f"topic {topic} differs from events.partitions and events.replication "
+                f"({chosen.partitions}, {chosen.replication})"
             )
     found = "; ".join([f"Kafka at {', '.join(chosen.servers)}: {brokers} brokers", *told, *odd])
     if odd:
-        return Finding(found, NOTE, "A topic that exists is left as it is: change it by hand.")
+        return Finding(found, NOTE, "An existing topic is not changed: change it by hand.")
     return Finding(found)
 
 
@@ -146,8 +146,9 @@ def spark_connect() -> Finding:
         except grpc.RpcError as e:
             if e.code() == grpc.StatusCode.UNAUTHENTICATED:
                 raise Problem(
-                    f"{chosen.remote} refuses our token",
-                    f"Set {Layers.variable('spark.token')} to the one the server was started with.",
+                    f"{chosen.remote} refuses the token",
+                    f"Set {Layers.variable('spark.token')} to the token that the server was "
+                    "started with.",
                 ) from e
             raise Problem(
                 f"{chosen.remote} does not work: {e.code().name} {e.details()}"[:_LONGEST],
@@ -174,7 +175,7 @@ def luigid() -> Finding | None:
         answer = requests.get(url.rstrip("/") + _LUIGID_PAGE, timeout=TIMEOUT_S)
         if answer.ok and "luigi" in answer.text.lower():
             return Finding(f"answers at {url}")
-        said = f"answers {answer.status_code} and is no luigid"
+        said = f"answers {answer.status_code} and is not luigid"
     except requests.RequestException as e:
         said = f"does not answer: {e.__class__.__name__}"
     if current().profile == "local" or chosen.local_scheduler:

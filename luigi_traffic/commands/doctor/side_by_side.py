@@ -28,7 +28,8 @@ def together(checks: Sequence[Named]) -> Iterator[tuple[str, Finding]]:
                 Finding(
                     f"no answer within {DEADLINE_S:.0f} s",
                     PROBLEM,
-                    "It takes connections and does not answer: see its log, or restart it.",
+                    "The server accepts connections but does not answer: see its log, or restart "
+                    "it.",
                 ),
             )
 

@@ -183,8 +183,8 @@ class EmbeddedServer:
             if started and not lock.held():
                 raise StoreError(
                     f"The server on {record.data} does not hold its lock: /bin/sh seems to close "
-                    "what it inherits. Stop it with `luigi-traffic down`, and set `warehouse` "
-                    "to a server of your own."
+                    "inherited files. Stop the server with `luigi-traffic down`, and set "
+                    "`warehouse` to your own server."
                 )
             return dsn
 
@@ -193,7 +193,7 @@ class EmbeddedServer:
         if password is None:
             path = server_passwords.path(self.folder, role)
             raise SettingsError(
-                f"The database's password is gone from {path}. "
+                f"The database's password is missing from {path}. "
                 f"{server_passwords.to_do(self.folder, role)}"
             )
         return Dsn(
@@ -219,7 +219,7 @@ class EmbeddedServer:
         said = " ".join(str(error).split())
         if "password authentication failed" in said:
             raise SettingsError(
-                f"The database in {record.data} does not take the password of "
+                f"The database in {record.data} does not accept the password of "
                 f"{server_passwords.path(self.folder, role)}: {said}. "
                 f"{server_passwords.to_do(self.folder, role)}"
             ) from error
@@ -228,9 +228,9 @@ class EmbeddedServer:
             if waited_s > _ELSEWHERE_S:
                 raise SettingsError(
                     f"The database in {record.data} is served {_elsewhere(record)}, and cannot be "
-                    f"reached from here: {said}. Run this there or stop that server there "
-                    "(luigi-traffic down), or set LUIGI_TRAFFIC_HOME to another folder. For one "
-                    "database that several machines use, set `warehouse` to a server of your own."
+                    f"reached from here: {said}. Run this command there, or stop the server there "
+                    "(luigi-traffic down), or set LUIGI_TRAFFIC_HOME to another folder. If "
+                    "several machines need one database, set `warehouse` to your own server."
                 ) from error
         elif not postmaster.lives(record.data, record.name):
             if started:
@@ -259,6 +259,6 @@ def _elsewhere(record: ServerRecord) -> str:
 def _survivors(record: ServerRecord) -> str:
     found = ", ".join(str(process.pid) for process in postmaster.processes(record.name))
     return (
-        f"Processes of it go on and hold its lock ({found or 'not seen from here'}): "
+        f"Some of its processes still run and hold its lock ({found or 'not seen from here'}): "
         "end them, then try again."
     )

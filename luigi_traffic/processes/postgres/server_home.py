@@ -33,8 +33,8 @@ def choose(folder: Path, user: ServerUser) -> Path:
     ]
     if len(made) > 1:
         raise SettingsError(
-            f"Several folders hold a database of {folder}: {', '.join(map(str, made))}. "
-            "Keep the right one and move the others away."
+            f"Several folders contain a database of {folder}: {', '.join(map(str, made))}. Keep "
+            "the right one and move the others away."
         )
     if made:
         return made[0]
@@ -46,10 +46,11 @@ def choose(folder: Path, user: ServerUser) -> Path:
             continue
         home.chmod(0o711)
         if user.can_enter(home):
-            log.info("User %s cannot enter %s: data is in %s", user.name, folder, home)
+            log.info("User %s cannot enter %s: the data is in %s", user.name, folder, home)
             return home
         home.rmdir()
     raise SettingsError(
-        f"User {user.name}, who must run PostgreSQL for root, can enter neither {folder} "
-        f"nor {' nor '.join(_ELSEWHERE)}. Set LUIGI_TRAFFIC_HOME to a folder it can enter."
+        f"The user {user.name}, which must run PostgreSQL instead of root, can enter neither "
+        f"{folder} nor {' nor '.join(_ELSEWHERE)}. Set LUIGI_TRAFFIC_HOME to a folder it can "
+        "enter."
     )

@@ -44,12 +44,12 @@ class DataLock:
             descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise SettingsError(
-                f"{self.data} is no whole database: {file.name} is missing. Restore it."
+                f"{self.data} is not a complete database: {file.name} is missing. Restore it."
             ) from error
         except PermissionError as error:
             raise SettingsError(
-                f"{file} belongs to another user: run as that user, "
-                "or set LUIGI_TRAFFIC_HOME to a folder of yours."
+                f"{file} belongs to another user: run as that user, or set LUIGI_TRAFFIC_HOME to "
+                "your own folder."
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,9 +58,9 @@ class DataLock:
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 return None
             raise SettingsError(
-                f"The file system of {file} has no locks ({error.strerror}), and without them two "
-                "servers could destroy the database. Set LUIGI_TRAFFIC_HOME to a folder on "
-                "another file system."
+                f"The file system of {file} does not support locks ({error.strerror}), and "
+                "without them two servers could destroy the database. Set LUIGI_TRAFFIC_HOME to "
+                "a folder on another file system."
             ) from error
         return descriptor
 

@@ -27,7 +27,7 @@ def read(folder: Path, role: str) -> str | None:
     if not text:
         return None
     if not text.isascii() or b"\n" in text or b"\0" in text:
-        raise SettingsError(f"{path(folder, role)} holds no password. {to_do(folder, role)}")
+        raise SettingsError(f"{path(folder, role)} contains no password. {to_do(folder, role)}")
     return text.decode("ascii")
 
 

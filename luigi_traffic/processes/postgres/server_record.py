@@ -84,18 +84,19 @@ class ServerRecord(BaseModel):
             return None
         except PermissionError as error:
             raise SettingsError(
-                f"{path} belongs to another user: run as that user, "
-                "or set LUIGI_TRAFFIC_HOME to a folder of yours."
+                f"{path} belongs to another user: run as that user, or set LUIGI_TRAFFIC_HOME to "
+                "your own folder."
             ) from error
         except ValueError as error:
             raise SettingsError(
                 f"{path}, which says where the warehouse's data is, is broken: {_reason(error)}. "
-                "Delete that file: the next command writes it anew, and the data is kept."
+                "Delete that file: the next command writes it again, and the data is kept."
             ) from error
         if record.format > FORMAT:
             raise SettingsError(
-                f"{path} has format {record.format}, this luigi_traffic knows {FORMAT}: a newer "
-                "version has used it. Upgrade luigi_traffic here, or use another home."
+                f"{path} has format {record.format}, but this luigi_traffic knows format "
+                f"{FORMAT}: a newer version has used it. Upgrade luigi_traffic here, or use "
+                "another home."
             )
         home = folder / record.home
         if not (home / "data").is_dir() and (folder / "data").is_dir():
@@ -103,8 +104,8 @@ class ServerRecord(BaseModel):
         record = record.model_copy(update={"home": home})
         if not record.data.is_dir():
             raise SettingsError(
-                f"The database of {folder} was in {record.data} and is gone. "
-                f"Restore it, or delete {folder} to begin with an empty warehouse."
+                f"The database of {folder} was in {record.data} and is missing. Restore it, or "
+                f"delete {folder} to begin with an empty warehouse."
             )
         return record if record.name else record.model_copy(update={"name": old_name(home)})
 

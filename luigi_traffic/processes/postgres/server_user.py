@@ -40,9 +40,9 @@ class ServerUser:
                 continue
             return cls(name, entry.pw_uid, entry.pw_gid, switch=True)
         raise SettingsError(
-            "PostgreSQL refuses to run as root, and there is no user "
-            f"{' or '.join(_STAND_INS)} to run it as. Create one, "
-            "run as a normal user, or set `warehouse` to a server of your own."
+            f"PostgreSQL refuses to run as root, and there is no user {' or '.join(_STAND_INS)} "
+            "to run it as. Create one, run as a normal user, or set `warehouse` to your own "
+            "server."
         )
 
     def own(self, path: Path) -> None:

@@ -28,7 +28,7 @@ def stop_earlier(record: ServerRecord, folder: Path, binaries: Binaries, user: S
     if others := _sessions(record, folder):
         raise SettingsError(
             f"A server of an earlier luigi_traffic runs on {record.data} and has {others} other "
-            "sessions. Wait for their end or run `luigi-traffic down`, then try again."
+            "sessions. Wait until they end or run `luigi-traffic down`, then try again."
         )
     pg_ctl = str(binaries.tool("pg_ctl"))
     answer = user.run([pg_ctl, "-D", str(record.data), "-s", "-w", "-m", "fast", "stop"])
@@ -42,7 +42,7 @@ def prepare(record: ServerRecord, folder: Path, binaries: Binaries, user: Server
     Done again after a kill at any point, it does what is left. Raises StoreError with what
     PostgreSQL's tools said.
     """
-    log.info("Bringing the roles and passwords of the database in %s up to date.", record.data)
+    log.info("Updating the roles and passwords of the database in %s.", record.data)
     passwords = server_passwords.ensure(folder)
     for database, statements in (
         ("postgres", server_roles.of_the_server(passwords)),
@@ -51,7 +51,7 @@ def prepare(record: ServerRecord, folder: Path, binaries: Binaries, user: Server
         single_user.execute(binaries, record.data, database, statements, user)
     if _has_checksums(record.data, binaries, user):
         return
-    log.info("Adding checksums to the database in %s; it is read as a whole once.", record.data)
+    log.info("Adding checksums to the database in %s; this reads all of it once.", record.data)
     answer = user.run([binaries.tool("pg_checksums"), "--enable", "-D", record.data])
     if answer.returncode != 0:
         raise StoreError(f"No checksums for {record.data}: {answer.stdout.strip()}")
@@ -83,4 +83,4 @@ def _has_checksums(data: Path, binaries: Binaries, user: ServerUser) -> bool:
     for line in answer.stdout.splitlines():
         if line.startswith(prefix):
             return int(line.removeprefix(prefix)) > 0
-    raise StoreError(f"{data} tells no state: {answer.stdout.strip()}")
+    raise StoreError(f"pg_controldata does not report the state of {data}: {answer.stdout.strip()}")

@@ -23,10 +23,12 @@ POSITIONS = ("t2", "t1", "speed", "f1", "f2")
 class ConvLSTMConfig(ModelConfig):
     """Hyperparameters of `ConvLSTM`."""
 
-    hidden: tuple[int, int] = Field((32, 64), description="channels of the two ConvLSTM layers")
-    head: int = Field(128, ge=1, description="width of the layer before the forecast")
-    batch_size: int = Field(512, ge=1, description="link windows a batch")
-    samples_per_epoch: int | None = Field(50_000, ge=1, description="link windows drawn an epoch")
+    hidden: tuple[int, int] = Field((32, 64), description="Channels of the two ConvLSTM layers")
+    head: int = Field(128, ge=1, description="Width of the layer before the forecast")
+    batch_size: int = Field(512, ge=1, description="Number of link windows in a batch")
+    samples_per_epoch: int | None = Field(
+        50_000, ge=1, description="Number of link windows drawn per epoch"
+    )
     validation_samples: int | None = Field(20_000, ge=1)
     epochs: int = Field(8, ge=1)
     learning_rate: float = Field(3e-3, gt=0)

@@ -72,7 +72,8 @@ def _guess(line: str, names: list[str]) -> str:
         return "It looks like JSON: the server may have sent an error message."
     if sorted(known) == sorted(COLUMNS):
         return (
-            "All columns are there, but in another order: reorder them, they are read by position."
+            "All columns are there, but in another order: reorder them, because they are read by "
+            "position."
         )
     for sign, said in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
         if text.count(sign) >= 2 and text.count(",") < 2:

@@ -49,8 +49,8 @@ def read_node_links(path: Path) -> list[tuple[str, str, str]]:
                 )
         if link in first_line:
             raise DataError(
-                f"{path}, line {table.line_num}, column LINK_ID: {link} is in line "
-                f"{first_line[link]} already"
+                f"{path}, line {table.line_num}, column LINK_ID: {link} is already in line "
+                f"{first_line[link]}"
             )
         first_line[link] = table.line_num
         rows.append((link, start, end))
@@ -72,11 +72,11 @@ def node_link_graph(path: Path, links: Collection[str]) -> LinkGraph:
         if not rows:
             raise DataError(
                 f"{path} has none of the {len(wanted)} links of the setting `links`. Link ids "
-                "change between yearly node-link versions: take the version of the data's year"
+                "change between yearly node-link versions: use the version of the data's year"
             )
         if unknown:
             logger.warning(
-                "%s lacks %d of %d links (%s …): they have no neighbours",
+                "%s does not contain %d of %d links (%s …): they have no neighbours",
                 path, len(unknown), len(wanted), ", ".join(sorted(unknown)[:3]),
             )  # fmt: skip
     return LinkGraph.from_nodes(rows)
@@ -87,8 +87,8 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as e:
         raise SettingsError(
-            f"node_link_csv: cannot read {path}: {e.strerror}. Name a CSV of MOCT_LINK, or leave "
-            "it empty"
+            f"node_link_csv: cannot read {path}: {e.strerror}. Set it to a CSV of MOCT_LINK, or "
+            "leave it empty"
         ) from e
     for encoding in ("utf-8-sig", "cp949"):
         try:

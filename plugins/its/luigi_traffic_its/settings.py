@@ -23,10 +23,10 @@ class ItsFileSettings(DatasetSettings):
     """How rows of an ITS file are judged."""
 
     min_speed: float = setting(
-        0.0, stage="bronze", ge=0, description="km/h; rows at or below it are rejected"
+        0.0, stage="bronze", ge=0, description="Speed in km/h; rows at or below it are rejected"
     )
     max_speed: float = setting(
-        150.0, stage="bronze", gt=0, description="km/h; rows above it are rejected"
+        150.0, stage="bronze", gt=0, description="Speed in km/h; rows above it are rejected"
     )
 
     @model_validator(mode="after")
@@ -44,21 +44,23 @@ class ItsSettings(ItsFileSettings):
     url_template: str = setting(
         URL_TEMPLATE,
         stage="raw",
-        description="archive of a day; http, https or file, with {year}, {month}, {day}, {date}",
+        description=(
+            "Address of a day's archive; http, https or file, with {year}, {month}, {day}, {date}"
+        ),
     )
     timeout: float = setting(
         60.0,
         stage=None,
         gt=0,
-        description="seconds without a byte before a download is tried again",
+        description="Seconds without a byte before a download is tried again",
     )
     links: list[str] = setting(
         list(ULSAN_LINKS),
         stage="silver",
         unordered=True,
-        description="link ids kept in silver; empty: all of them",
+        description="Link ids kept in silver; empty: all",
     )
     node_link_csv: Path | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.
-        None, stage=None, description="MOCT_LINK as CSV (LINK_ID, F_NODE, T_NODE); empty: no graph"
+        None, stage=None, description="MOCT_LINK as CSV file (LINK_ID, F_NODE, T_NODE); empty: none"
     )  # fmt: skip

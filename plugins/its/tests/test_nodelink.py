@@ -68,7 +68,7 @@ def test_columns_in_any_order(table: Path) -> None:
     [
         ("", "no column LINK_ID, F_NODE, T_NODE.*found an empty file"),
         ("LINK_ID,FROM,T_NODE\n", "line 1: no column F_NODE;.*found LINK_ID, FROM, T_NODE"),
-        (TABLE + f"{A},8,9,x,50\n", f"line 6, column LINK_ID: {A} is in line 2 already"),
+        (TABLE + f"{A},8,9,x,50\n", f"line 6, column LINK_ID: {A} is already in line 2"),
         (TABLE.replace(B, "1.92E+09"), "line 3, column LINK_ID: '1.92E\\+09' is not a number"),
         (TABLE.replace(f"{C},2,4", f"{C},2,"), "line 4, column T_NODE: ''"),
         (TABLE + "1920000005,7\n", "line 6: 2 columns, expected 5"),
@@ -97,4 +97,4 @@ def test_another_years_ids(table: Path, caplog: pytest.LogCaptureFixture) -> Non
         Its(Its.Settings(node_link_csv=table)).graph()
     with caplog.at_level(logging.WARNING, "luigi_traffic"):
         graph(table, [A, B, "1929999999"])
-    assert "lacks 1 of 3 links (1929999999" in caplog.text
+    assert "does not contain 1 of 3 links (1929999999" in caplog.text

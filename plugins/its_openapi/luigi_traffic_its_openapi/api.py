@@ -65,8 +65,8 @@ class Api:
             links = _links(page)
             if links and links == _links(first):
                 raise SourceError(
-                    f"{self.url}: page {number} of area {list(area)} is page 1 once more, so the "
-                    f"service gives no more than {len(first.items):,} of {first.total:,} items. "
+                    f"{self.url}: page {number} of area {list(area)} is page 1 again, so the "
+                    f"service returns no more than {len(first.items):,} of {first.total:,} items. "
                     "Set smaller areas (datasets.its_openapi.areas)"
                 )
             if page.total != first.total or links & seen:
@@ -136,7 +136,9 @@ class Api:
         if isinstance(items, dict):  # a list of one
             items = [items]
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise SourceError(f"{self.url}: body.items is no list of objects: {self._shown(body)}")
+            raise SourceError(
+                f"{self.url}: body.items is not a list of objects: {self._shown(body)}"
+            )
         return Page(items, total)
 
     def _strange(self, body: bytes) -> SourceError:
@@ -145,7 +147,7 @@ class Api:
         if start.startswith((b"<!doctype html", b"<html")):
             kind = "an HTML page (maintenance, or a proxy's)"
         elif start.startswith(b"<"):
-            kind = "XML (which is how it answers the demonstration key `test`)"
+            kind = "XML (its answer to the demonstration key `test`)"
         elif start.startswith(b"{"):
             kind = "JSON that is damaged"
         elif not start:

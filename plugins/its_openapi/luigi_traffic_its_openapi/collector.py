@@ -89,7 +89,7 @@ class Collector:
             except Refused:
                 raise
             except (SourceError, TransientError) as e:
-                logger.warning("no poll at %s: %s", f"{self._now():%H:%M:%S}", e)
+                logger.warning("poll at %s failed: %s", f"{self._now():%H:%M:%S}", e)
             self._stop.wait(every - time.time() % every)
 
     def _asked(self, area: Area) -> list[Item]:
@@ -100,7 +100,7 @@ class Collector:
             except TransientError as e:
                 if attempt == self._settings.attempts or self._stop.wanted:
                     raise
-                logger.warning("try %d: %s; again in %.1f s", attempt, e, pause)
+                logger.warning("attempt %d: %s; next attempt in %.1f s", attempt, e, pause)
                 if self._stop.wait(pause):
                     raise
                 pause *= 2

@@ -18,14 +18,16 @@ def its_openapi_collect(
     every: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="SECONDS", help="poll at each multiple of that, until SIGTERM or Ctrl-C"
+            min=1,
+            metavar="SECONDS",
+            help="Poll at each multiple of this many seconds, until SIGTERM or Ctrl-C",
         ),
     ] = None,
 ) -> None:
-    """Ask the ITS OpenAPI for the speeds of now and keep them for dataset its_openapi.
+    """Get the current speeds from the ITS OpenAPI and keep them for the dataset its_openapi.
 
-    One poll and the end, or a service with --every. The key comes from the environment:
-    LUIGI_TRAFFIC__DATASETS__ITS_OPENAPI__API_KEY; areas and folder from the settings.
+    It polls once, or runs as a service with --every. The key comes from the environment variable
+    LUIGI_TRAFFIC__DATASETS__ITS_OPENAPI__API_KEY, the areas and the folder from the settings.
 
     \b
     luigi-traffic its-openapi-collect
@@ -34,7 +36,7 @@ def its_openapi_collect(
     settings = installed_dataset(ItsOpenApi.name).settings
     if not (settings.api_key and settings.api_key.get_secret_value().strip()):
         raise SettingsError(
-            f"there is no key for {settings.url}: set {KEY_VARIABLE} (keys are handed out at "
+            f"there is no API key for {settings.url}: set {KEY_VARIABLE} (keys are handed out at "
             "www.its.go.kr/opendata; it is a secret and comes from the environment only)"
         )
     api = Api(settings.url, settings.api_key, settings.timeout)

@@ -43,7 +43,7 @@ class Polls:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SettingsError(
-                    f"another collector is at work in {self.folder}. Stop it, or name another "
+                    f"another collector is running in {self.folder}. Stop it, or set another "
                     "folder (datasets.its_openapi.folder)"
                 ) from None
             with _writing(self.folder):
@@ -121,6 +121,6 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise SettingsError(
-            f"cannot write polls into {folder}: {e.strerror}. Make room there, or set "
+            f"cannot write polls to {folder}: {e.strerror}. Free space there, or set "
             "datasets.its_openapi.folder to a folder that can be written"
         ) from e

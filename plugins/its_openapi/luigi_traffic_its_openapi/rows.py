@@ -23,7 +23,7 @@ def check_first_line(line: str) -> None:
     if not line.startswith("{") or '"linkId"' not in line:
         shown = line[:100] + "…" if len(line) > 100 else line
         raise DataError(
-            f"the first line is {shown!r}, expected an item of the ITS OpenAPI as JSON in one "
+            f"the first line is {shown!r}, expected an item of the ITS OpenAPI as JSON on one "
             'line: {"linkId":"1920161400","speed":"57.0",…}'
         )
 

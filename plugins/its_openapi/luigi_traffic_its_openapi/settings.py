@@ -27,23 +27,28 @@ class ItsOpenApiSettings(ItsFileSettings):
     What is asked for has no stage: the bytes of a day are those that were collected.
     """
 
-    url: str = setting(URL, stage=None, description="the service; http or https, no parameters")
+    url: str = setting(
+        URL, stage=None, description="Address of the service; http or https, without parameters"
+    )
     areas: list[Area] = setting(
         [ULSAN], stage=None, min_length=1,
-        description="[min_x, max_x, min_y, max_y] in degrees; one question a poll for each",
+        description=("Areas as [min_x, max_x, min_y, max_y] in degrees; each poll asks once "
+            "for each"),
     )  # fmt: skip
-    api_key: SecretStr | None = setting(None, stage=None, description="environment only")
+    api_key: SecretStr | None = setting(
+        None, stage=None, description="Key of the service; environment only"
+    )
     folder: Path | None = setting(
-        None, stage=None, description="where polls are kept; empty: <home>/its_openapi"
+        None, stage=None, description="Folder of the polls; empty: <home>/its_openapi"
     )
     timeout: float = setting(
-        30.0, stage=None, gt=0, description="seconds without a byte before a question is put again"
+        30.0, stage=None, gt=0, description="Seconds without a byte before a request is sent again"
     )
     attempts: int = setting(
-        3, stage=None, ge=1, description="tries of a question that fails in a passing way"
+        3, stage=None, ge=1, description="Number of attempts at a request that fails temporarily"
     )
     backoff_seconds: float = setting(
-        2.0, stage=None, gt=0, description="first pause between tries; it doubles"
+        2.0, stage=None, gt=0, description="First pause between attempts; it doubles each time"
     )
 
     @field_validator("url")
@@ -53,8 +58,10 @@ class ItsOpenApiSettings(ItsFileSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"expected an http or https address like {URL}")
         if parts.query or parts.username or parts.password:
-            raise ValueError("expected no parameters and no user: the key goes into the setting "
-                             "api_key, areas into the setting areas")  # fmt: skip
+            raise ValueError(
+                "expected no parameters and no user: the key belongs in the setting api_key, areas "
+                "belong in the setting areas"
+            )
         return url
 
     @field_validator("areas")
@@ -64,8 +71,8 @@ class ItsOpenApiSettings(ItsFileSettings):
             min_x, max_x, min_y, max_y = area
             if not (-180 <= min_x < max_x <= 180 and -90 <= min_y < max_y <= 90):
                 raise ValueError(
-                    f"{list(area)} is no area: expected [min_x, max_x, min_y, max_y], longitudes "
-                    "before latitudes, the smaller before the larger"
+                    f"{list(area)} is not an area: expected [min_x, max_x, min_y, max_y], "
+                    "longitudes before latitudes, the smaller before the larger"
                 )
         return areas
 

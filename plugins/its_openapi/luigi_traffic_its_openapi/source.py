@@ -48,13 +48,15 @@ class CollectedPolls(Source):
         over = datetime.combine(day, time()) + timedelta(days=1) + LATE
         if self._now().replace(tzinfo=None) < over:
             # Not absent: that would be remembered, and the day is to be had tomorrow.
-            raise SourceError(f"polls of {day} come in until {over:%Y-%m-%d %H:%M} (Asia/Seoul)")
+            raise SourceError(
+                f"polls of {day} are collected until {over:%Y-%m-%d %H:%M} (Asia/Seoul)"
+            )
         try:
             with self._files().open(day) as streams:
                 # A file has its name when it is whole: there is nothing to wait for.
                 yield (replace(stream, modified=None) for stream in streams)
         except SourceAbsent:
             raise SourceAbsent(
-                f"no poll of {day} was collected in {self.folder}. The service has only the "
-                "present: `luigi-traffic its-openapi-collect --every 300` collects it"
+                f"no poll of {day} was collected in {self.folder}. The service has only current "
+                "speeds: run `luigi-traffic its-openapi-collect --every 300` to collect them"
             ) from None

@@ -49,7 +49,7 @@ def test_no_link_in_an_area(service) -> None:
 
 def test_a_service_that_does_not_page_is_said_to(service, links) -> None:
     service.areas[AREA], service.page, service.pages_work = links, 3, False
-    with pytest.raises(SourceError, match=r"page 1 once more.* 3 of 7 items.*smaller areas"):
+    with pytest.raises(SourceError, match=r"page 1 again.* 3 of 7 items.*smaller areas"):
         api(service).items(AREA)
 
 
@@ -157,7 +157,10 @@ def test_nobody_listens() -> None:
         ('{"error":"x"}', "without header.resultCode"),
         ('{"header":{"resultCode":0}}', "without body.totalCount"),
         ('{"header":{"resultCode":0},"body":{"totalCount":"many"}}', "without body.totalCount"),
-        ('{"header":{"resultCode":0},"body":{"totalCount":1,"items":["x"]}}', "no list of objects"),
+        (
+            '{"header":{"resultCode":0},"body":{"totalCount":1,"items":["x"]}}',
+            "not a list of objects",
+        ),
     ],
 )
 def test_an_answer_that_is_something_else_is_named(service, body: str, said: str) -> None:

@@ -111,7 +111,7 @@ def test_a_poll_that_breaks_off_is_not_there(tmp_path: Path, monkeypatch, broken
             patch.setattr(os, "fsync", fail)
         else:
             patch.setattr(Path, "replace", fail)
-        with pytest.raises(SettingsError, match=r"cannot write polls into .*No space left"):
+        with pytest.raises(SettingsError, match=r"cannot write polls to .*No space left"):
             Polls(tmp_path).store([row("1")], NOON)
     with pytest.raises(SourceAbsent):
         read(tmp_path)
@@ -124,7 +124,7 @@ def test_a_poll_that_breaks_off_is_not_there(tmp_path: Path, monkeypatch, broken
 def test_one_collector_a_folder(tmp_path: Path) -> None:
     with (
         Polls(tmp_path).claimed(),
-        pytest.raises(SettingsError, match="another collector is at work"),
+        pytest.raises(SettingsError, match="another collector is running"),
         Polls(tmp_path).claimed(),
     ):
         pass
@@ -150,7 +150,7 @@ def test_a_day_without_polls_is_absent(tmp_path: Path) -> None:
 def test_a_day_that_is_not_over_is_an_error_and_not_absent(tmp_path: Path) -> None:
     Polls(tmp_path).store([row("1")], NOON)
     for now in (NOON, datetime(2024, 6, 1, 0, 29, 59)):
-        with pytest.raises(SourceError, match="come in until 2024-06-01 00:30"):
+        with pytest.raises(SourceError, match="are collected until 2024-06-01 00:30"):
             read(tmp_path, now=now)
     assert len(read(tmp_path, now=LATER)) == 1
 
@@ -181,7 +181,7 @@ def test_the_key_is_not_shown() -> None:
     ("setting", "said"),
     [
         ({"areas": []}, "at least 1"),
-        ({"areas": [[129.5, 129.1, 35, 36]]}, "is no area"),
+        ({"areas": [[129.5, 129.1, 35, 36]]}, "is not an area"),
         ({"areas": [[35, 36, 129, 130]]}, "longitudes before latitudes"),
         ({"url": "ftp://x/y"}, "http or https"),
         ({"url": "https://x/y?apiKey=1"}, "no parameters"),

@@ -21,16 +21,20 @@ RECIPE_FILE = "simulation.json"
 
 
 def simulate(
-    links: Annotated[int, typer.Option(help="directed links of the town, 2 or more")] = 40,
-    days: Annotated[int, typer.Option(help="days, 1 or more")] = 7,
-    start: Annotated[str, typer.Option(help="first day, YYYY-MM-DD")] = "2024-01-01",
-    seed: Annotated[int, typer.Option(help="another seed, another town; 0 or more")] = 0,
-    out: Annotated[Path, typer.Option(help="folder to write into")] = Path("its_sim"),
+    links: Annotated[
+        int, typer.Option(help="Number of directed links of the town, 2 or more")
+    ] = 40,
+    days: Annotated[int, typer.Option(help="Number of days, 1 or more")] = 7,
+    start: Annotated[str, typer.Option(help="First day, as YYYY-MM-DD")] = "2024-01-01",
+    seed: Annotated[
+        int, typer.Option(help="Random seed, 0 or more; another seed gives another town")
+    ] = 0,
+    out: Annotated[Path, typer.Option(help="Folder to write to")] = Path("its_sim"),
 ) -> None:
-    """Write simulated ITS archives and their node-link CSV into a folder.
+    """Write simulated ITS archives and their node-link CSV to a folder.
 
-    Days of the same town that lie there already are kept. At the end it prints the settings
-    with which the dataset `its` reads them.
+    Days of the same town that are already there are kept. At the end the command prints the
+    settings with which the dataset `its` reads them.
     """
     first = _first_day(links, days, start, seed)
     from luigi_traffic_its_sim.files import Town
@@ -42,11 +46,11 @@ def simulate(
         node_links = town.write_node_links(folder)
         _write_days(town, folder, first, days)
     except OSError as e:
-        raise SettingsError(f"--out {folder}: cannot write there: {e.strerror}") from e
+        raise SettingsError(f"--out {folder} cannot be written: {e.strerror}") from e
     # Braces of the folder's own name would be taken for placeholders: quote() escapes them.
     template = f"file://{quote(str(folder))}/{ARCHIVE}"
     last = first + timedelta(days=days - 1)
-    typer.echo(f"{days} days of {links} links, {first} to {last}, lie in {folder}\n")
+    typer.echo(f"{days} days of {links} links, {first} to {last}, are in {folder}\n")
     typer.echo(_how_to_read(template, node_links))
 
 
@@ -77,8 +81,8 @@ def _claim(folder: Path, town: Town) -> None:
         found = None
     if found != wanted:
         raise SettingsError(
-            f"--out {folder} holds days of another town ({marker.name} says which). "
-            "Name another folder, or empty that one"
+            f"--out {folder} holds days of another town ({marker.name} says which). Name another "
+            "folder, or empty this one"
         )
 
 
@@ -106,13 +110,13 @@ def _how_to_read(template: str, node_links: Path) -> str:
     prefix = "LUIGI_TRAFFIC__DATASETS__ITS__"
     # JSON strings are YAML strings, whatever the path contains.
     return f"""\
-The dataset its reads them with these lines in conf/datasets/its.yml
+To let the dataset its read them, put these lines into conf/datasets/its.yml
 
 url_template: {json.dumps(template)}
 node_link_csv: {json.dumps(str(node_links))}
 links: []
 
-or with this environment
+or set these environment variables
 
 export {prefix}URL_TEMPLATE={_shell(template)}
 export {prefix}NODE_LINK_CSV={_shell(str(node_links))}

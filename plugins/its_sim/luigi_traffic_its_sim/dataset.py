@@ -72,7 +72,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise SourceError(
-            f"cannot write the simulated town into {folder}: {e.strerror}. Make room there, or set "
+            f"cannot write the simulated town to {folder}: {e.strerror}. Free space there, or set "
             "datasets.its_sim.folder to a folder that can be written"
         ) from e
 

@@ -24,34 +24,45 @@ _BYTES = (
 class ItsSimSettings(ItsFileSettings):
     """Settings of `its_sim`: conf/datasets/its_sim.yml, LUIGI_TRAFFIC__DATASETS__ITS_SIM__<KEY>."""
 
-    links_count: int = setting(40, stage="raw", ge=2, description="directed links of the network")
+    links_count: int = setting(
+        40, stage="raw", ge=2, description="Number of directed links of the network"
+    )
     seed: int = setting(
-        0, stage="raw", ge=0, description="another seed, another town and other days"
+        0,
+        stage="raw",
+        ge=0,
+        description="Random seed; another seed gives another town and other days",
     )
     start: date | None = setting(
-        None, stage="raw", description="first day the source has; empty: it has every day"
+        None, stage="raw", description="First day of the source; empty: it has every day"
     )
     incidents_per_100_links: float = setting(
-        8.0, stage="raw", ge=0, le=1000, description="incidents a day expected for each 100 links"
+        8.0,
+        stage="raw",
+        ge=0,
+        le=1000,
+        description="Expected number of incidents a day for each 100 links",
     )
     noise: float = setting(
-        0.03, stage="raw", ge=0, lt=0.5, description="sensor noise, a share of the speed"
+        0.03, stage="raw", ge=0, lt=0.5, description="Sensor noise as a share of the speed"
     )
     missing_slots: bool = setting(
-        True, stage="raw", description="leave out slots as the real source does; false: all 288"
+        True,
+        stage="raw",
+        description="Leave out time slots as the real source does; false: all 288",
     )
     dropout: float = setting(
-        0.01, stage="raw", ge=0, lt=1, description="share of single observations that are lost"
+        0.01, stage="raw", ge=0, lt=1, description="Share of single observations that are lost"
     )
     duplicates: float = setting(
-        0.002, stage="raw", ge=0, lt=1, description="share of observations that come twice"
+        0.002, stage="raw", ge=0, lt=1, description="Share of observations that come twice"
     )
     implausible: float = setting(
-        0.001, stage="raw", ge=0, lt=1, description="share of observations that say 0 or 999 km/h"
+        0.001, stage="raw", ge=0, lt=1, description="Share of observations that say 0 or 999 km/h"
     )
     folder: Path | None = setting(
         # The same bytes wherever they lie: no stage.
-        None, stage=None, description="where archives are written; empty: <home>/its_sim"
+        None, stage=None, description="Folder of the archives; empty: <home>/its_sim"
     )  # fmt: skip
 
     def recipe(self) -> dict[str, Any]:

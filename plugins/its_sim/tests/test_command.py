@@ -62,4 +62,4 @@ def test_wrong_options_name_themselves(tmp_path):
     (tmp_path / "file").write_text("")
     answer = run("--links", 2, "--days", 1, "--out", tmp_path / "file")
     assert isinstance(answer.exception, SettingsError)
-    assert "cannot write there" in str(answer.exception)
+    assert "cannot be written" in str(answer.exception)

@@ -31,9 +31,9 @@ _HIGHEST_MPH = 100.0
 class MetrLaSettings(DatasetSettings):
     """Where the archive is, and how close a neighbour must be."""
 
-    folder: Path | None = setting(None, stage=None, description="folder of the .npz files")
+    folder: Path | None = setting(None, stage=None, description="Folder of the .npz files")
     min_weight: float = setting(
-        0.5, stage=None, gt=0, le=1, description="smallest kernel weight that makes an edge"
+        0.5, stage=None, gt=0, le=1, description="Smallest kernel weight that makes an edge"
     )
 
 

@@ -29,8 +29,8 @@ def read(path: Path) -> dict[str, Any]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise SettingsError(
-            f"METR-LA: there is no {path}. Point METR_LA_DIR, or the setting "
-            "datasets.metr_la.folder, at the folder that holds metr-la.npz."
+            f"METR-LA: the file {path} does not exist. Set METR_LA_DIR, or the setting "
+            "datasets.metr_la.folder, to the folder that contains metr-la.npz."
         ) from None
     except (ValueError, OSError, zipfile.BadZipFile) as e:
         raise SourceError(f"METR-LA: {path} is not a readable .npz file: {e}") from e

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 class RidgeConfig(ModelConfig):
     """Hyperparameters of `Ridge`. Those of gradient steps (epochs, learning_rate, …) do nothing."""
 
-    alpha: float = Field(1.0, gt=0, description="strength of the L2 penalty on the weights")
+    alpha: float = Field(1.0, gt=0, description="Strength of the L2 penalty on the weights")
     columns: tuple[str, ...] = Field(
-        (), description="further columns of gold as input, such as t1, f1, flow or extra columns"
+        (), description="Further columns of gold as input, such as t1, f1, flow or extra columns"
     )
-    batch_size: int = Field(4096, ge=1, description="link windows scored at a time")
+    batch_size: int = Field(4096, ge=1, description="Number of link windows scored at a time")
     samples_per_epoch: int | None = Field(
-        200_000, ge=1, description="link windows that the fit sees, by seed; empty: all of them"
+        200_000,
+        ge=1,
+        description="Number of link windows that the fit sees, drawn by seed; empty: all",
     )
 
 

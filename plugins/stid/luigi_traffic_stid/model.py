@@ -21,14 +21,18 @@ class StidConfig(ModelConfig):
     """Hyperparameters of `Stid`; the defaults are the authors' for METR-LA but for the
     schedule and the number of epochs."""
 
-    window_width: int = Field(32, ge=1, description="width of the embedded input window")
-    link_width: int = Field(32, ge=1, description="width of a link's identity")
-    time_of_day_width: int = Field(32, ge=1, description="width of a slot's identity")
-    day_of_week_width: int = Field(32, ge=1, description="width of a weekday's identity")
-    layers: int = Field(3, ge=1, description="residual MLP blocks")
-    dropout: float = Field(0.15, ge=0, lt=1, description="within each block")
+    window_width: int = Field(32, ge=1, description="Width of the embedded input window")
+    link_width: int = Field(32, ge=1, description="Width of the embedding of a link")
+    time_of_day_width: int = Field(
+        32, ge=1, description="Width of the embedding of a time slot of the day"
+    )
+    day_of_week_width: int = Field(32, ge=1, description="Width of the embedding of a weekday")
+    layers: int = Field(3, ge=1, description="Number of residual MLP blocks")
+    dropout: float = Field(0.15, ge=0, lt=1, description="Dropout within each block")
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(64, ge=1, description="windows a batch, each with all links")
+    batch_size: int = Field(
+        64, ge=1, description="Number of windows in a batch, each with all links"
+    )
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
 

@@ -74,7 +74,7 @@ def test_an_archive_by_file_url(tmp_path: Path) -> None:
 
 
 def test_a_scheme_nobody_knows() -> None:
-    with pytest.raises(SettingsError, match="'ftp' is not one of http, https, file"):
+    with pytest.raises(SettingsError, match="'ftp' is not one of http, https and file"):
         read(HttpZip("ftp://host/{date}.zip"))
 
 

@@ -63,9 +63,9 @@ def test_the_refusal_says_when_the_day_may_be_asked_for() -> None:
     ):
         refuse_unsettled(of(settles_after=6 * HOUR), date(2024, 5, 31))
     assert str(caught.value) == (
-        "city 2024-05-31: the day is not over. In Asia/Seoul it is 2024-05-31 03:00; the day may "
-        "be asked for from 2024-06-01 06:00 on, its end and settles_after (6:00:00). The newest "
-        "day that may be asked for now is 2024-05-29"
+        "city 2024-05-31: the day is not over. In Asia/Seoul it is 2024-05-31 03:00; the source "
+        "may be asked for the day from 2024-06-01 06:00 on, the end of the day and settles_after "
+        "(6:00:00). The newest available day is 2024-05-29"
     )
 
 

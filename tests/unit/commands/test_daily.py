@@ -267,7 +267,7 @@ def test_a_missed_day_that_cannot_be_had_keeps_no_newer_one_back(tiny, told) -> 
     assert not made(runs).work(date(2024, 5, 31), threading.Event())
     assert [said.split()[0] for said in runs.said] == ["AnnounceRaw", "Gold", "FullPipeline"]
     (said,) = told
-    assert "AnnounceRaw tiny 2024-05-24 to 2024-05-30 FAILED, its exit code is 30" in said
+    assert "AnnounceRaw tiny 2024-05-24 to 2024-05-30 FAILED, exit code 30" in said
 
 
 def test_a_run_that_cannot_be_started_has_failed(tiny, monkeypatch) -> None:
@@ -498,7 +498,9 @@ def test_sigterm_ends_it_and_its_run(tiny, tmp_path: Path, arguments) -> None:
     assert "was stopped before it was done" in said
     assert not psutil.pid_exists(child)
     assert len(mark.read_text().split()) == 1, "nothing was begun after the signal"
-    assert '"nothing: it has ended"' in (tiny.home / "heartbeats/daily-tiny.json").read_text()
+    assert (
+        '"nothing: the service has ended"' in (tiny.home / "heartbeats/daily-tiny.json").read_text()
+    )
 
 
 def test_a_stopped_service_shows_no_sign_of_life(tiny, tmp_path: Path) -> None:

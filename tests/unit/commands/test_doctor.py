@@ -20,7 +20,7 @@ def found(rows: list[dict], check: str) -> dict:
 def test_a_new_home_is_in_order_and_nothing_is_started(empty):
     rows = command.rows(deep=False)
     assert {r["check"]: r["found"] for r in rows if r["state"] == "problem"} == {}
-    assert "made by the first run" in found(rows, "warehouse")["found"]
+    assert "the first run creates it" in found(rows, "warehouse")["found"]
     assert not (empty.path / "postgres").exists()
     assert [p for p in (empty.path / "lake").rglob("*") if p.is_file()] == []  # the probe is gone
     assert found(rows, "dataset tiny")["state"] == "ok"
@@ -139,7 +139,7 @@ def test_java_and_memory(empty, monkeypatch, anew):
     assert found(command.rows(deep=False), "memory")["state"] == "problem"
     monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "lots")
     anew()
-    assert "no size" in found(command.rows(deep=False), "memory")["found"]
+    assert "not a size" in found(command.rows(deep=False), "memory")["found"]
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,13 @@ def test_enough_then_few_then_too_few(small: Connection) -> None:
     assert (found.state, found.found) == (OK, "a query over all days takes 17 of 100 locks")
     partitions(small, "gold.tiny", 22, first=8)
     found = lock_table.room(small)
-    assert found.state == NOTE and "4 at once do not fit" in found.found
+    assert found.state == NOTE and "4 such queries at once do not fit" in found.found
     # Forecasts of the same dataset are read with it; another dataset is asked by itself.
     parent(small, "forecast.tiny")
     partitions(small, "forecast.tiny", 25)
     parent(small, "gold.other")
     partitions(small, "gold.other", 10)
-    with pytest.raises(Problem, match=r"takes 112 of 100 locks: it does not fit") as caught:
+    with pytest.raises(Problem, match=r"takes 112 of 100 locks: the query does not fit") as caught:
         lock_table.room(small)
     assert "down" in caught.value.todo
     # What it says is enough.

@@ -92,8 +92,8 @@ def test_a_lake_that_is_down(on_s3) -> None:
 @pytest.mark.parametrize(
     ("ahead", "amount", "way"),
     [
-        (timedelta(minutes=3, seconds=30), "it is 3 min", "ahead of"),
-        (timedelta(hours=-9, minutes=-30), "it is 9 h", "behind"),
+        (timedelta(minutes=3, seconds=30), "is 3 min", "ahead of"),
+        (timedelta(hours=-9, minutes=-30), "is 9 h", "behind"),
         (timedelta(seconds=-30), None, None),
     ],
 )
@@ -197,7 +197,7 @@ def test_luigid_that_luigi_is_told_of(empty, scheduler, monkeypatch) -> None:
     assert row["state"] == "problem" and address in row["found"]
     with http(body="a printer") as address:
         scheduler(address)
-        assert "is no luigid" in found("luigid")["found"]
+        assert "is not luigid" in found("luigid")["found"]
     monkeypatch.setenv("LUIGI_TRAFFIC_PROFILE", "local")
     forget()
     assert found("luigid")["state"] != "problem"  # it does without
@@ -240,7 +240,7 @@ def on_postgres(configured, tls) -> Callable[..., None]:
 def test_postgres_before_and_after_the_first_run(on_postgres, tls) -> None:
     on_postgres()
     row = found("warehouse")
-    assert row["state"] == "ok" and "the first run makes its tables" in row["found"]
+    assert row["state"] == "ok" and "the first run creates its tables" in row["found"]
     assert "TLS" in row["found"]
     warehouse = Warehouse(lambda: tls.role("writer"))
     assert warehouse.query("SELECT count(*) FROM meta.ledger", 1)[1] == [(0,)]

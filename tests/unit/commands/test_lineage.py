@@ -78,9 +78,9 @@ def test_wrong_questions(filled):
         lineage.rows("7", None, None)
     with pytest.raises(DataError, match="no partition has the id"):
         lineage.rows(None, "0" * 32, None)
-    with pytest.raises(DataError, match="6 or more"):
+    with pytest.raises(DataError, match="at least 6 digits"):
         lineage.rows(None, "ab", None)
-    with pytest.raises(DataError, match="two things"):
+    with pytest.raises(DataError, match="cannot be used together"):
         lineage.rows("1", "abcdef", None)
     with pytest.raises(DataError, match="no model of elsewhere"):
         lineage.rows(None, None, "elsewhere")

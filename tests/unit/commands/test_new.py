@@ -54,9 +54,9 @@ def test_names_that_do(name) -> None:
         ("서울", "small letters", "my_dataset"),
         ("", "small letters", "my_dataset"),
         ("../up", "small letters", "up"),
-        ("class", "a keyword of Python", "dataset_class"),
+        ("class", "a Python keyword", "dataset_class"),
         ("tests", "the folder tests", "dataset_tests"),
-        ("off", "in a settings file is False", "dataset_off"),
+        ("off", "a settings file reads it as False", "dataset_off"),
         ("m" * 29, "longer than 28", "m" * 28),
     ],
 )
@@ -93,15 +93,17 @@ def test_a_folder_that_holds_something_is_left_as_it_is(here, kind) -> None:
     with pytest.raises(SettingsError, match=r"is not empty, .*Move it away, or .*--folder"):
         new(kind, "demo")
     (here / "file").write_text("mine")
-    with pytest.raises(SettingsError, match=r"is there and no folder, .*--folder"):
+    with pytest.raises(SettingsError, match=r"exists and is not a folder, .*--folder"):
         new(kind, "demo", Path("file"))
     assert everything(here) == ["demo", "demo/mine.txt", "file"]
 
 
 def test_folders_that_cannot_be(here) -> None:
-    with pytest.raises(SettingsError, match=r"no folder .*/none for demo to lie in. Make it"):
+    with pytest.raises(
+        SettingsError, match=r"the folder .*/none, which should contain demo, does not exist"
+    ):
         new("model", "demo", Path("none/demo"))
-    with pytest.raises(SettingsError, match=r"is the folder you are in.*--folder work"):
+    with pytest.raises(SettingsError, match=r"is the current folder.*--folder work"):
         new("model", "demo", Path())
     assert everything(here) == []
 
@@ -135,7 +137,7 @@ def test_a_failure_leaves_nothing(here, monkeypatch, failing) -> None:
 
     monkeypatch.setattr(Path, "write_text", full)
     monkeypatch.setattr(Path, "replace", late)
-    with pytest.raises(SettingsError, match=r"cannot make the folder .*/demo: (No space|Not a)"):
+    with pytest.raises(SettingsError, match=r"cannot create the folder .*/demo: (No space|Not a)"):
         new("dataset", "demo")
     assert written
     assert everything(here) == (["demo"] if failing == "rename" else [])

@@ -47,7 +47,7 @@ def test_it_asks_as_the_reader(filled):
 
 
 def test_a_home_without_a_run_gets_no_database(empty):
-    with pytest.raises(SettingsError, match="no run has been made"):
+    with pytest.raises(SettingsError, match="no pipeline has run"):
         query.rows("SELECT 1", 1)
     assert not empty.path.exists()
 

@@ -172,7 +172,7 @@ def test_up_and_down_as_a_user_has_them(empty):
             assert get(mlflow.port, "/") == 200
 
             again = empty.command("up")
-            assert again.returncode == 0 and "was up" in again.stdout
+            assert again.returncode == 0 and "was already up" in again.stdout
             assert (current().services.running(LUIGID), current().services.running(MLFLOW)) == (
                 luigid,
                 mlflow,

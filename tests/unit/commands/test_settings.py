@@ -17,7 +17,7 @@ def test_values_and_where_they_were_set(empty, monkeypatch, anew):
     assert rows["spark.master"]["set_in"] == "environment LUIGI_TRAFFIC__SPARK__MASTER"
     assert rows["pipeline.dataset"] == {
         "key": "pipeline.dataset", "value": "tiny", "set_in": f"{empty.conf}/base.yml:1",
-        "description": "dataset plugin of a run that names none",
+        "description": "Dataset plugin of a run that names none",
     }  # fmt: skip
     # The section is in the file, this key of it is not.
     assert rows["pipeline.window_days"]["set_in"] == "default"

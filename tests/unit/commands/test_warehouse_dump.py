@@ -55,7 +55,7 @@ def test_another_home_holds_the_same_with_the_same_rights(
     assert warehouse_dump.write(full, file) == file.stat().st_size > 0
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file]
-    with pytest.raises(SettingsError, match="is there already"):
+    with pytest.raises(SettingsError, match="already exists"):
         warehouse_dump.write(full, file)
     with pytest.raises(SettingsError, match="is not empty"):
         warehouse_dump.read(full, file)
@@ -85,5 +85,5 @@ def test_a_file_that_cannot_be_written_or_is_not_there(
 ) -> None:
     with pytest.raises(SettingsError, match="cannot be written: No such file"):
         warehouse_dump.write(full, tmp_path / "no" / "folder")
-    with pytest.raises(SettingsError, match="is no file"):
+    with pytest.raises(SettingsError, match="is not a file"):
         warehouse_dump.read(full, tmp_path / "nothing")

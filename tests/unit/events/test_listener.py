@@ -222,7 +222,7 @@ def test_work_that_another_worker_never_ends_is_a_dead_letter_in_the_end(bench):
     (first, second) = bench.dead
     assert first == (
         7,
-        "another worker on luigid was at it and did not end within 24 h "
+        "another worker on luigid was working on it and did not end within 24 h "
         "(pipeline.run_timeout_hours)",
         1,
     )
@@ -320,7 +320,9 @@ def test_an_event_that_another_member_is_at_is_waited_for(bench, caplog, monkeyp
     bench.listen(announced(7))
     assert bench.runs == [] and bench.stream.tended >= 4
     assert bench.stream.committed == [7]
-    told = {id(r) for r in caplog.records if "another member is at it, waiting" in r.message}
+    told = {
+        id(r) for r in caplog.records if "another member is working on it, waiting" in r.message
+    }
     assert len(told) == 1
 
 
@@ -375,6 +377,6 @@ def test_an_event_under_the_id_of_another_day_is_a_dead_letter_and_drops_nothing
     forged.value = forged.value.replace(b"2024-01-10", b"2024-01-11")
     bench.listen(announced(7), forged)
     (letter,) = bench.dead
-    assert letter[0] == 8 and "one of them was altered" in letter[1]
+    assert letter[0] == 8 and "one of them was changed" in letter[1]
     assert bench.stream.committed == [7, 8]
     assert set(bench.warehouse.rows) == {E1}

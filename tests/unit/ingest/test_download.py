@@ -203,10 +203,10 @@ def test_a_passing_failure_is_tried_again(
     assert fetch(catalog, tmp_path, of(web)).lines == 5000
     assert len(web.paths) == 3
     assert (
-        f"try 1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}"
+        f"1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}"
         in caplog.text
     )
-    assert "try 2" in caplog.text
+    assert "attempt 2" in caplog.text
 
 
 def test_it_gives_up_with_the_reason(web: Web, catalog: Catalog, tmp_path: Path) -> None:

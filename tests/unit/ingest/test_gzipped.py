@@ -40,7 +40,7 @@ def test_a_long_text_comes_in_pieces() -> None:
     ("data", "told"),
     [
         (b"", "expected gzip, got an empty file"),
-        (b"<html>sorry</html>", "expected gzip, got something that begins b'<html>"),
+        (b"<html>sorry</html>", "expected gzip, got data that begins with b'<html>"),
         (gzip.compress(TEXT, mtime=0)[:-20], "cut short. Download it again"),
         (gzip.compress(TEXT, mtime=0)[:5], "expected gzip|cut short"),
         (
@@ -61,7 +61,7 @@ def test_what_is_no_whole_gzip(data: bytes, told: str) -> None:
 def test_a_bomb_is_stopped_early() -> None:
     bomb = gzip.compress(bytes(64 << 20))
     given: list[int] = []
-    with pytest.raises(SourceError, match="taken for a bomb"):
+    with pytest.raises(SourceError, match="treated as a bomb"):
         given.extend(map(len, gunzipped(iter([bomb]), "day.csv.gz", LIMITS)))
     assert sum(given) <= 16 << 20
     noise = gzip.compress(random.Random(0).randbytes(5000))

@@ -46,9 +46,9 @@ def test_each_kind_of_damage_is_named(store: LocalStore, manifest: Manifest, mon
     (store.root / ATTEMPT.key("part-1")).write_bytes(b"cont")
     (store.root / ATTEMPT.key("part-2")).write_bytes(b"CONTENT")
     gone, cut, other = file_damage(store, manifest)
-    assert gone == f"{ATTEMPT.key('part-0')} is gone"
-    assert cut == f"{ATTEMPT.key('part-1')} has 4 bytes, 7 were committed"
-    assert other == f"{ATTEMPT.key('part-2')} has other content than was committed"
+    assert gone == f"{ATTEMPT.key('part-0')} is missing"
+    assert cut == f"{ATTEMPT.key('part-1')} has 4 bytes, but 7 were committed"
+    assert other == f"{ATTEMPT.key('part-2')} differs in content from what was committed"
     monkeypatch.setattr(damage, "CHEAP_BYTES", 5)  # then only sizes are looked at
     assert file_damage(store, manifest) == [gone, cut]
     assert file_damage(store, manifest, deep=True) == [gone, cut, other]

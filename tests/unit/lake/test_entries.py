@@ -107,5 +107,5 @@ def test_other_objects_are_no_manifests(key: str) -> None:
 
 @pytest.mark.parametrize("name", [f"{RECIPE}-{ID}.json", f"{RECIPE}-absent-1700000000.json"])
 def test_raw_of_a_version_before_generations_is_refused(name: str) -> None:
-    with pytest.raises(TerminalError, match=r"before generations wrote.*LUIGI_TRAFFIC_HOME"):
+    with pytest.raises(TerminalError, match=r"without generations.*LUIGI_TRAFFIC_HOME"):
         parse(info(f"_manifests/raw/tiny/2012-03-28/{name}"))

@@ -52,15 +52,15 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (one("x").replace("name,", "extra_columns = 'rain'\n    name,"), "a tuple of names"),
         (one("x").replace("name,", "extra_columns = ('xmin',)\n    name,"), "has 'xmin'"),
         (one("x").replace("name,", f"extra_columns = ('{'r' * 64}',)\n    name,"), "64 bytes"),
-        (one("x" * 64), f"has 64 bytes, and PostgreSQL keeps 63 of a table's or column's name: "
-         f"shorten it, for example to '{'x' * 63}'"),
+        (one("x" * 64), f"has 64 bytes, but PostgreSQL allows 63 for the name of a table or column"
+         f": shorten it, for example to '{'x' * 63}'"),
         (one("ü" * 32), "has 64 bytes"),
         (hook("[42]"), "luigi_traffic_datasets returned 42, not a Dataset class"),
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),
         (one("not a name"), "must be an identifier"),
-        (one("x").replace("timezone, speed_unit =", "x ="), "Data lacks timezone, speed_unit"),
-        (one("x").replace("def bronze", "def brons"), r"Data lacks bronze()"),
+        (one("x").replace("timezone, speed_unit =", "x ="), "not define timezone, speed_unit"),
+        (one("x").replace("def bronze", "def brons"), r"Data does not define bronze()"),
         (HEAD + "@lt.hookimpl\ndef luigi_traffic_dataset():\n    return []\n", "unknown hook"),
     ],
 )  # fmt: skip
@@ -139,7 +139,7 @@ def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
     (other / "twin.py").write_text(one("theirs"))
     isolated.set(PLUGINS__PATH=f"[{isolated.home.parent / 'plugins'}, {other}]")
     assert [bool(f.problem) for f in current().plugins.found] == [False, True]
-    assert "loaded already" in (current().plugins.found[1].problem or "")
+    assert "already loaded" in (current().plugins.found[1].problem or "")
     assert list(current().plugins.datasets) == ["mine"]
     (provided,) = current().plugins.manager.hook.luigi_traffic_datasets()
     assert [d.name for d in provided] == ["mine"]
@@ -156,7 +156,7 @@ def test_unknown_names_have_a_nearest(tiny) -> None:
         current().plugins.dataset("tyni")
     with pytest.raises(PluginError, match=r"the model 'tiny_modl'\. Did you mean 'tiny_model'\?"):
         current().plugins.model("tiny_modl")
-    with pytest.raises(SettingsError, match=r"no dataset is named\. Give --dataset NAME"):
+    with pytest.raises(SettingsError, match=r"no dataset is given\. Give --dataset NAME"):
         current().plugins.dataset("")
 
 

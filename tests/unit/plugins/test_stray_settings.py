@@ -64,7 +64,7 @@ def test_settings_of_a_plugin_that_is_off_or_broken_stop_nobody(tiny, how) -> No
     (stray,) = current().plugins.strays()
     assert stray.excused
     why = "is disabled" if how == "disabled" else "did not load"
-    assert "It may be of plugin tinny" in stray.told and f"which {why}." in stray.told
+    assert "It may belong to plugin tinny" in stray.told and f"which {why}." in stray.told
 
 
 def test_a_declared_dataset_that_is_disabled_is_no_stray(tiny) -> None:

@@ -152,7 +152,7 @@ def test_an_unknown_profile(isolated, monkeypatch) -> None:
     ("text", "message"),
     [
         ("a: [1\nb: 2", "is not valid YAML"),
-        ("- a\n- b", "must hold `key: value` lines, not list"),
+        ("- a\n- b", "must contain `key: value` lines, not list"),
         ("just text", "not str"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_key_given_twice_is_told_with_both_lines(isolated) -> None:
     file = isolated.write("base.yml", "spark:\n  master: a\n  remote: b\n  master: c\n")
     with pytest.raises(SettingsError) as caught:
         _ = current().layers
-    assert str(caught.value) == f"{file}, line 4: 'spark.master' is given in line 2 already"
+    assert str(caught.value) == f"{file}, line 4: 'spark.master' is already given in line 2"
 
 
 def test_the_variable_of_a_key() -> None:

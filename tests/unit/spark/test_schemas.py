@@ -77,9 +77,11 @@ def test_silver_has_its_columns_in_their_order_and_types(spark) -> None:
 
 def test_a_missing_column_is_named_with_the_nearest(spark) -> None:
     frame = spark.sql("SELECT 1 AS n_obs, 2.0 AS sped, 'a' AS link_id, now() AS timestamp")
-    with pytest.raises(DataError, match=r"silver\(\) gave no column 'speed'\. Did you mean 'sped'"):
+    with pytest.raises(
+        DataError, match=r"silver\(\) returned no column 'speed'\. Did you mean 'sped'"
+    ):
         schemas.canonical_silver(frame)
-    with pytest.raises(DataError, match=r"bronze\(\) gave no column 'reject_reason'"):
+    with pytest.raises(DataError, match=r"bronze\(\) returned no column 'reject_reason'"):
         schemas.checked_bronze(frame)
 
 
@@ -105,5 +107,5 @@ def test_extra_columns_are_kept_as_numbers_behind_the_canonical_ones(spark) -> N
     assert kept.schema["rain"].dataType.simpleString() == "double"
     with pytest.raises(DataError, match=r"no column 'rian'\. Did you mean 'rain'\?"):
         schemas.canonical_silver(frame, ("rian",))
-    with pytest.raises(DataError, match=r"'rain', which would get lost: name it in extra_columns"):
+    with pytest.raises(DataError, match=r"'rain', which would be lost: add it to extra_columns"):
         schemas.canonical_silver(frame)

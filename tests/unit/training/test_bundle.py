@@ -82,7 +82,7 @@ def test_another_version_of_the_plugin_is_refused(
 ) -> None:
     bundle.save(tmp_path)
     monkeypatch.setattr(PerLink, "version", "2")
-    with pytest.raises(PluginError, match="trained by tiny 1; installed is 2"):
+    with pytest.raises(PluginError, match="trained by tiny 1, but version 2 is installed"):
         Bundle.load(tmp_path, get_model)
 
 

@@ -101,7 +101,7 @@ def test_links_of_another_day(series: Series, tmp_path: Path) -> None:
 
 def test_a_window_outside_or_another_interval_is_an_error(series: Series, tmp_path: Path) -> None:
     forecaster, _ = trained(series, tmp_path)
-    with pytest.raises(DataError, match="does not lie"):
+    with pytest.raises(DataError, match="is not within"):
         forecaster.predict(series, np.array([len(series) - 5]))
     forecaster.predict(series, np.array([len(series) - 6]))
     with pytest.raises(DataError, match="intervals"):

@@ -139,7 +139,7 @@ def test_a_checkpoint_of_other_settings_or_data_or_in_pieces_is_ignored(
     assert torch.equal(weights(first), weights(same))
 
     assert run(series, tmp_path, epochs=2, learning_rate=0.02).resumed_at is None
-    assert "of other data, settings or model" in caplog.text
+    assert "belongs to other data, settings or another model" in caplog.text
     values = series.values.copy()
     values[0, 0, 0] = 12.5
     assert (

@@ -214,7 +214,7 @@ def test_only_a_smaller_error_makes_a_champion() -> None:
         assert not champion.decide(mine, 4.0, "1").promoted
     gone = champion.decide(9.0, None, "1")
     assert gone.promoted
-    assert "cannot be scored" in gone.reason
+    assert "can no longer be scored" in gone.reason
 
 
 def test_promotion_is_recorded_repeatable_and_follows_the_decision(

@@ -42,7 +42,7 @@ def test_an_empty_column_scales_to_itself_and_an_empty_speed_is_an_error(series:
     assert (scaler.mean[1], scaler.std[1]) == (0.0, 1.0)
     assert (scaler.mean[2], scaler.std[2]) == (30.0, 1.0)
     values[:50, :, 0] = np.nan
-    with pytest.raises(DataError, match="not one observed speed"):
+    with pytest.raises(DataError, match="no observed speed"):
         Scaler.fit(replace(series, values=values), slice(0, 50))
 
 

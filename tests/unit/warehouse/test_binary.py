@@ -280,10 +280,10 @@ def test_what_does_not_fit_is_a_data_error(
     [
         ("SELECT 1.5 AS v", "'v' has type numeric"),
         ("SELECT now() AS v", "timestamp with time zone"),
-        ("SELECT 1 AS a, 2 AS a", "name its columns differently"),
+        ("SELECT 1 AS a, 2 AS a", "give its columns different names"),
         ("SELECT 'infinity'::timestamp AS v", "infinite time"),
         ("SELECT '-infinity'::date AS v", "infinite time"),
-        ("SELECT '294270-01-01'::timestamp AS v", "int64 cannot hold"),
+        ("SELECT '294270-01-01'::timestamp AS v", "int64 cannot represent"),
     ],
 )
 def test_what_cannot_come_out_is_a_data_error(warehouse: Warehouse, sql: str, message: str) -> None:

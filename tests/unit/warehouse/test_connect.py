@@ -92,7 +92,7 @@ def test_a_server_without_tls(tls: TlsServer) -> None:
         told = refused(tls.role("writer"))
     finally:
         tls.sql("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
-    assert "does not support SSL" in told and "warehouse.sslmode, now verify-full" in told
+    assert "does not support SSL" in told and "warehouse.sslmode (now verify-full)" in told
 
 
 def test_a_server_that_asks_for_tls(tls: TlsServer) -> None:

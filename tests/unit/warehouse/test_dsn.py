@@ -32,5 +32,5 @@ def test_or_from_the_file_of_an_embedded_server(tmp_path: Path) -> None:
 def test_an_executor_without_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LUIGI_TRAFFIC__WAREHOUSE__PASSWORD", raising=False)
     sent = pickle.dumps(DSN)
-    with pytest.raises(SettingsError, match="where the Spark workers are started"):
+    with pytest.raises(SettingsError, match="for the Spark workers when they are started"):
         pickle.loads(sent)

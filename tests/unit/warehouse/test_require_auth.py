@@ -67,7 +67,7 @@ def test_a_server_of_ones_own_gets_none_in_clear(server_settings: pytest.MonkeyP
     port = free_port()
     server_settings.setenv("LUIGI_TRAFFIC__WAREHOUSE__PORT", str(port))
     dsn = current().warehouse.dsn()
-    refusal = pytest.raises(SettingsError, match=r"was not given the password.*SCRAM")
+    refusal = pytest.raises(SettingsError, match=r"the password was not sent.*SCRAM")
     with impostor(port) as heard, refusal:
         connect.connect(dsn)
     assert heard == [b""]

@@ -111,7 +111,9 @@ def test_lines_that_no_reader_of_csv_takes_are_kept_too(tmp_path: Path, raw) -> 
 def test_a_day_that_no_file_has_is_absent(tmp_path: Path, raw) -> None:
     (tmp_path / "a-1.csv").write_text(HEAD + rows(1, "a"))
     (tmp_path / "a-2.csv").write_text(HEAD + rows(5, "a"))
-    with pytest.raises(SourceAbsent, match=r"no row is of 2024-01-02; .* 2024-01-01 to 2024-01-05"):
+    with pytest.raises(
+        SourceAbsent, match=r"no row belongs to 2024-01-02; .* 2024-01-01 to 2024-01-05"
+    ):
         raw(declared(glob=f"{tmp_path}/a-*.csv"))
     with pytest.raises(SourceAbsent, match="no file matches"):
         raw(declared(glob=f"{tmp_path}/{{date}}.csv"))
@@ -147,7 +149,7 @@ def test_other_encodings_become_utf8(tmp_path: Path, raw) -> None:
     (tmp_path / "20240102.csv").write_text(HEAD + rows(2, "울산 1"), encoding="utf-16")
     _, text = raw(declared(glob=f"{tmp_path}/{{date}}.csv", encoding="utf-16"))
     assert text == rows(2, "울산 1")
-    with pytest.raises(DataError, match="are not ascii, the `encoding` that is set"):
+    with pytest.raises(DataError, match="are not ascii, the configured `encoding`"):
         raw(declared(glob=f"{tmp_path}/{{date}}.csv", encoding="ascii"))
 
 
@@ -196,7 +198,7 @@ def test_parquet_becomes_lines(tmp_path: Path, raw) -> None:
 def test_what_is_no_parquet_or_too_large(tmp_path: Path, raw) -> None:
     (tmp_path / "20240102.parquet").write_bytes(b"<html>sorry</html>")
     dataset = declared(glob=f"{tmp_path}/{{date}}.parquet", format="parquet")
-    with pytest.raises(SourceError, match=r"expected a Parquet file.*<html>sorry"):
+    with pytest.raises(SourceError, match=r"expected a readable Parquet file.*<html>sorry"):
         raw(dataset)
     pq.write_table(pa.table({"v": range(1000)}), tmp_path / "20240102.parquet")
     with pytest.raises(DataError, match="the header has no column 'time'"):

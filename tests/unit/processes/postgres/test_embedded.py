@@ -264,6 +264,6 @@ def test_data_that_is_gone_is_an_error_not_an_empty_warehouse(killable: Embedded
     killable.stop()
     data = record(killable).data
     data.rename(data.with_name("moved"))
-    with pytest.raises(SettingsError, match="is gone"):
+    with pytest.raises(SettingsError, match="is missing"):
         killable.ensure_running()
     data.with_name("moved").rename(data)

@@ -170,7 +170,7 @@ def test_one_that_may_run_in_another_container_is_refused(
     found = record(old.server)
     for process in postmaster.processes(found.name):
         process.kill()
-    with pytest.raises(SettingsError, match=r"cannot be known.*delete .*postmaster\.pid"):
+    with pytest.raises(SettingsError, match=r"is unknown whether.*delete .*postmaster\.pid"):
         old.server.ensure_running()
     assert (old.data / "postmaster.pid").exists()
     (old.data / "postmaster.pid").unlink()
