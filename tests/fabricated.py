@@ -92,7 +92,7 @@ def _details() -> dict[str, Any]:
         "model": MODEL, "last_day": LAST.isoformat(), "unit": "km/h", "interval_seconds": 300,
         "scores": scores, "windows_scored": [5, 5], "epochs": 3, "best_epoch": 2, "device": "cpu",
         "samples": {"total": 200, "drawn": 50, "seen": 50}, "seconds": 12.0, "promoted": True,
-        "decision": "the first version", "report": "none",
+        "decision": "champion as the first version", "report": "none",
     }  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 from kafka_user import wait_until
+
+from luigi_traffic.processes.postgres.postmaster import free_port
 
 sys.path.append(str(Path(__file__).parents[1] / "docker" / "native"))
 
@@ -32,12 +33,6 @@ sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=\
 org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 class OwnBroker:

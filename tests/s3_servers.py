@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from minio import Minio
 
+from luigi_traffic.processes.postgres.postmaster import free_port
 from luigi_traffic.settings.keys import LakeSettings
 
 BUCKET = "test-lake"
@@ -58,7 +59,7 @@ def lake_at(port: int, **changes: object) -> LakeSettings:
 @contextmanager
 def moto(folder: Path) -> Iterator[int]:
     """The port of a server that honours `If-None-Match` and takes any key; it has the bucket."""
-    port = _free_port()
+    port = free_port()
     with _running([sys.executable, "-c", _MOTO, str(port)], folder / "moto.log", port):
         yield port
 
@@ -66,19 +67,12 @@ def moto(folder: Path) -> Iterator[int]:
 @contextmanager
 def nanio(folder: Path) -> Iterator[int]:
     """The port of a server that ignores `If-None-Match` and checks keys; it has the bucket."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(port)]
     environment = {"NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": SECRET_KEY}
     command += ["--data-dir", str(folder / "nanio")]
     with _running(command, folder / "nanio.log", port, **environment):
         yield port
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Row = dict[str, Any]
+#: Of lines in a file or a pipe: what is searched there should not be folded.
+_PIPED_WIDTH = 240
 
 
 def show(
@@ -30,10 +34,11 @@ def show(
 
 
 def console() -> Console:
-    """Standard output, without colours where it is no terminal."""
+    """Standard output; if it is not a terminal, without colours, and wide enough for any table."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=False)
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, soft_wrap=False, width=_PIPED_WIDTH if piped else None)
 
 
 def table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:

@@ -60,6 +60,8 @@ def _cell(rows: Sequence[Row]) -> Text:
         if row["stage"] == "forecast" and state == MISSING:
             state, style = "–", "dim"  # only the last day of a run is forecast
         cell.append(state, style=style or _STYLES.get(row["state"], "red"))
+        if len(rows) > 1:
+            cell.append(f" {row['model']}", style="dim")
         if row["state"] == DONE:
             rows_made = "" if row["rows"] is None else short(row["rows"])
             seconds = f"{_seconds(row['seconds'])}s" if row["seconds"] else ""
@@ -104,8 +106,9 @@ def _model(row: Row, console: Console) -> None:
     epochs = f"{row['epochs']} epoch{'' if row['epochs'] == 1 else 's'}"
     how = f"{epochs} on {row['device']} in {_seconds(row['seconds'])} s"
     console.print(text(f"seen      {seen}{row['windows']:,} training windows, {how}"))
-    champion = "became champion" if row["promoted"] else "did not become champion"
-    console.print(text(f"champion  {champion}: {row['decision']}"))
+    outcome = "became champion" if row["promoted"] else "did not become champion"
+    why = str(row["decision"]).removeprefix("not ").removeprefix("champion")
+    console.print(text(f"champion  {outcome}{why}"))
     if row["reason"]:
         console.print(text(f"stale     {row['reason']}", "yellow"))
     # Never broken over lines: a path is there to be copied.

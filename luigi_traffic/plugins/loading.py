@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -66,11 +66,9 @@ class Plugins:
             manager.trace.root.setwriter(lambda text: sys.stderr.write(text))
             manager.enable_tracing()
         plugins = cls(manager, settings, layers)
-        points = entry_points(group=PROJECT)
-        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-            dist = point.dist
-            origin = Found(point.name, dist.name if dist else "?", dist.version if dist else "?")
-            plugins._register(origin, point.load, wanted)
+        installed = [(_origin(point), point.load) for point in entry_points(group=PROJECT)]
+        for origin, load in sorted(installed, key=lambda one: (one[0].distribution, one[0].name)):
+            plugins._register(origin, load, wanted)
         for folder in wanted.path:
             if not folder.is_dir():
                 raise SettingsError(f"plugins.path names {folder}, which is not a folder")
@@ -259,6 +257,16 @@ class Plugins:
             f"(entry points {PROJECT!r}) and in plugins.path; see `luigi-traffic plugins list`."
             f"{declare}"
         )
+
+
+def _origin(point: EntryPoint) -> Found:
+    """Its name and distribution; a broken distribution has neither name nor version."""
+    metadata = point.dist.metadata if point.dist else None
+
+    def said(key: str) -> str:
+        return metadata[key] if metadata is not None and key in metadata else "?"
+
+    return Found(point.name, said("Name"), said("Version"))
 
 
 def _module(file: Path, name: str) -> ModuleType:

@@ -118,9 +118,10 @@ def _facts(
     span = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "no days"
     resumed = f", resumed at epoch {fit.resumed_at}" if fit.resumed_at else ""
     stopped = ", stopped early" if fit.stopped_early else ""
-    parameters = sum(p.numel() for p in bundle.network.parameters())
+    # All that is stored: what is fitted in one go lies in buffers.
+    numbers = sum(value.numel() for value in bundle.network.state_dict().values())
     return [
-        ("Model", f"{bundle.model.name} {bundle.model.version}, {parameters:,} parameters"),
+        ("Model", f"{bundle.model.name} {bundle.model.version}, {numbers:,} parameters"),
         (
             "Dataset",
             f"{bundle.dataset}: {len(series.links):,} links every {_ahead(series.interval)}",

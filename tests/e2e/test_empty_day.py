@@ -91,7 +91,7 @@ def test_links_that_were_renumbered(city, luigi_here) -> None:
     city("links: ['999', '998']\n")
     code, log = luigi_here.run("Silver", "--dataset", "down", "--date", DAYS[0])
     assert code != 0
-    assert "none of the 48 good rows is of the 2 links of the setting `links`" in log
+    assert "none of the 48 good rows belongs to the 2 links of the setting `links`" in log
     assert "about 2, for example '101' and '102'" in log and "Traceback" not in log
     assert not list(luigi_here.lake.glob("_manifests/silver/**/*.json"))
     assert not list(luigi_here.lake.glob("silver/**/*.parquet"))

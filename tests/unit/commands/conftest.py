@@ -172,7 +172,8 @@ class Home:
             "model": "tinynet", "last_day": max(ids), "unit": "km/h", "interval_seconds": 300,
             "scores": SCORES, "windows_scored": [5, 5],
             "samples": {"total": 200, "drawn": 50, "seen": 50}, "epochs": 3, "best_epoch": 2,
-            "device": "cpu", "seconds": 12.0, "promoted": True, "decision": "the first version",
+            "device": "cpu", "seconds": 12.0, "promoted": True,
+            "decision": "champion as the first version",
             "report": str(self.path / "reports" / "tiny.html"),
         }  # fmt: skip
         inputs = [Input("gold", d, i) for d, i in ids.items()]

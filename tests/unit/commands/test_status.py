@@ -208,3 +208,25 @@ def test_one_manifest_a_partition_is_read_once(filled, anew, monkeypatch):
     anew()
     status.rows("tiny", DAYS)  # the index has them now
     assert len(read) == 2 * len(status.LAKE)
+
+
+def test_the_page_says_once_who_became_champion_and_why(filled) -> None:
+    console = Console(width=200, record=True, file=StringIO())
+    status_page.draw(status.rows("tiny", DAYS), console)
+    assert "champion  became champion as the first version" in console.export_text()
+
+
+def test_forecasts_of_several_models_name_them() -> None:
+    row = {"stage": "forecast", "complete": True, "state": "done", "rows": 24, "seconds": 2.5}
+    rows = [row | {"model": name} for name in ("ridge", "stid")]
+    assert status_page._cell(rows).plain == "done ridge\n24 2.5s\ndone stid\n24 2.5s"
+    assert status_page._cell(rows[:1]).plain == "done\n24 2.5s"
+
+
+def test_piped_tables_are_not_folded(filled) -> None:
+    """Whoever searches the output finds a path, a reason or an id in one line."""
+    done = filled.command("settings")
+    assert done.returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("plugins.path")]
+    assert str(filled.plugin_folder) in line
+    assert f"{filled.conf}/base.yml:1" in line

