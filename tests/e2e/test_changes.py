@@ -101,7 +101,7 @@ def test_days_that_the_source_does_not_have(archives, luigi_here, monkeypatch) -
     luigi_here.set(MISSING_DAYS__POLICY="skip", MISSING_DAYS__MAX="0")
     code, log = pipeline(luigi_here)
     assert code != 0
-    assert "1 of 3 days are absent (2024-01-10); missing_days.max allows 0" in log
+    assert "1 of 3 days are absent (2024-01-10), but missing_days.max allows 0" in log
 
     luigi_here.set(MISSING_DAYS__MAX="1")
     code, log = pipeline(luigi_here)
