@@ -256,7 +256,7 @@ class IngestSettings(Section):
         64 << 20, ge=1 << 10, description="Size of the text in one piece of raw"
     )
     settle_seconds: float = Field(
-        5.0, ge=0, description="Time that a file must be unchanged before it is read"
+        5.0, ge=0, description="Seconds for which a file must be unchanged before it is read"
     )
 
 
@@ -270,9 +270,7 @@ class MissingDaysSettings(Section):
         3, ge=0, description="Number of days of one window that may be left out with policy skip"
     )
     recheck_hours: float = Field(
-        6.0,
-        ge=0,
-        description="Hours until a missing day is asked for again for the first time",
+        6.0, ge=0, description="Hours until a missing day is asked for again for the first time"
     )
 
 

@@ -181,8 +181,9 @@ def empty_days_are_counted(spark, folder: Path) -> None:
     good = [("x", 1.0, None), ('y, "z"', 2.0, None), *BAD]
     with pytest.raises(DataError) as caught:
         one_plan(spark, folder / "other", good, ["a", "b"])
-    assert "none of the 2 good rows belongs to the 2 links of the setting `links`" in str(caught.value)
-    assert "for example 'x' and 'y, \"z\"'" in str(caught.value)
+    said = str(caught.value)
+    assert "none of the 2 good rows belongs to the 2 links of the setting `links`" in said
+    assert "for example 'x' and 'y, \"z\"'" in said
     counts = one_plan(spark, folder / "some", good, ['y, "z"', "b", "a"])
     assert (counts.rows_out, counts.outside, counts.missing_links) == (1, 1, ("a", "b"))
 
