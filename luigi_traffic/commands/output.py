@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 #: Of lines in a file or a pipe: what is searched there should not be folded.
-_PIPED_WIDTH = 240
+_PIPED_WIDTH = 1000
 
 
 def show(

@@ -225,8 +225,10 @@ def test_forecasts_of_several_models_name_them() -> None:
 
 def test_piped_tables_are_not_folded(filled) -> None:
     """Whoever searches the output finds a path, a reason or an id in one line."""
-    done = filled.command("settings")
+    long = "x" * 200  # one long value takes no room from the others
+    done = filled.command("settings", LUIGI_TRAFFIC__LAKE__PATH=f"/tmp/{long}")
     assert done.returncode == 0
+    assert long in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("plugins.path")]
     assert str(filled.plugin_folder) in line
     assert f"{filled.conf}/base.yml:1" in line
