@@ -37,7 +37,7 @@ def console() -> Console:
     """Standard output; if it is not a terminal, without colours, and wide enough for any table."""
     from rich.console import Console
 
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
     return Console(highlight=False, soft_wrap=False, width=_PIPED_WIDTH if piped else None)
 
 

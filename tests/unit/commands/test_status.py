@@ -226,7 +226,8 @@ def test_forecasts_of_several_models_name_them() -> None:
 def test_piped_tables_are_not_folded(filled) -> None:
     """Whoever searches the output finds a path, a reason or an id in one line."""
     long = "x" * 200  # one long value takes no room from the others
-    done = filled.command("settings", LUIGI_TRAFFIC__LAKE__PATH=f"/tmp/{long}")
+    # pytest-xdist sets COLUMNS.
+    done = filled.command("settings", LUIGI_TRAFFIC__LAKE__PATH=f"/tmp/{long}", COLUMNS="")
     assert done.returncode == 0
     assert long in done.stdout
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("plugins.path")]
