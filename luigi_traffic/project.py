@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from luigi_traffic.errors import extras_named
 from luigi_traffic.events.journal import Journal
 from luigi_traffic.events.log import EventLog
 from luigi_traffic.lake.catalog import Catalog
@@ -33,7 +34,7 @@ T = TypeVar("T")
 
 
 class Project:
-    """A home with its settings; everything is read or opened where it is first used.
+    """A home with its settings; everything is read or opened when it is first used.
 
     home     folder of all local state
     conf     folder of the settings files
@@ -73,7 +74,8 @@ class Project:
         """The object store of the lake."""
         chosen = self.settings.lake
         if chosen.kind == "s3":
-            from luigi_traffic.lake.s3 import S3Store
+            with extras_named():  # Luigi asks here when it plans, outside of any task's run
+                from luigi_traffic.lake.s3 import S3Store
 
             return S3Store(chosen)
         return LocalStore(self.settings.lake_path)
@@ -87,7 +89,8 @@ class Project:
     def events(self) -> EventLog:
         """The event log."""
         if self.settings.events.kind == "kafka":
-            from luigi_traffic.events.kafka import KafkaLog
+            with extras_named():
+                from luigi_traffic.events.kafka import KafkaLog
 
             return KafkaLog(self.settings.events)
         return Journal(self.home / "events")

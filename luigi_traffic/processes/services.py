@@ -26,6 +26,7 @@ from pathlib import Path
 
 from luigi_traffic.errors import StoreError, did_you_mean
 from luigi_traffic.processes import file_lock, recorded
+from luigi_traffic.processes.postgres.postmaster import free_port
 from luigi_traffic.processes.recorded import Recorded
 from luigi_traffic.settings.keys import Settings
 
@@ -73,11 +74,8 @@ def port_is_free(port: int) -> bool:
 
 
 def _port(name: str) -> int:
-    if port_is_free(DEFAULT_PORTS[name]):
-        return DEFAULT_PORTS[name]
-    with socket.socket() as server:
-        server.bind((HOST, 0))
-        return int(server.getsockname()[1])
+    default = DEFAULT_PORTS[name]
+    return default if port_is_free(default) else free_port()
 
 
 class Services:

@@ -1,6 +1,6 @@
 """Stage, fill, commit: how gold and forecasts get into the warehouse.
 
-    with staging(warehouse, gold_table("its", columns), "20120328") as attempt:
+    with staging(warehouse, gold_table(dataset, columns), "20120328") as attempt:
         ...                                   fill the table `attempt.name`, by any connections
         won = attempt.commit(Bounds.day(day), LedgerRow(..., checksum=attempt.checksum(), ...))
 

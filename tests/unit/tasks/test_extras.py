@@ -78,6 +78,20 @@ def test_a_command_that_needs_an_extra_names_it(core, tiny) -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("part", ["lake", "events"])
+def test_a_run_whose_stores_need_an_extra_names_it(core, tiny, part: str) -> None:
+    """Already when Luigi asks what is complete, or when the day is announced."""
+    if part == "lake":
+        tiny.set(LAKE__KIND="s3", LAKE__ACCESS_KEY="someone", LAKE__SECRET_KEY="something")
+    else:
+        tiny.set(EVENTS__KIND="kafka")
+    day = ("--dataset", "tiny", "--date", "2024-05-31", "--local-scheduler")
+    code, _, said = core("luigi", "--module", "luigi_traffic.run", "AnnounceRaw", *day)
+    assert code == (35 if part == "lake" else 30), said
+    assert "pip install 'luigi-traffic[stack]'" in said
+    assert "Traceback" not in said
+
+
 def test_a_plugin_that_needs_one_is_left_out_by_its_name(core, tiny) -> None:
     source = (tiny.home.parent / "plugins" / "tiny.py").read_text(encoding="utf-8")
     tiny.plugin("other", "import torch\n" + source)
