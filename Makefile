@@ -44,12 +44,12 @@ test: lint unit e2e  ## lint, unit tests, end-to-end tests
 
 # On servers of their own: the tests kill them, and delete every registered model. Two at once, of
 # which one works on homes of the stack (tests/stack/conftest.py); a killed server disturbs all.
-OUTAGES = tests/stack/test_outages.py
+OUTAGES = tests/stack/homes/test_outages.py
 test-stack: setup  ## the tests against real servers, which are started and stopped
 	env $(foreach v,LAKE__ENDPOINT EVENTS__SERVERS WAREHOUSE__HOST TRACKING__URI SPARK__REMOTE,-u LUIGI_TRAFFIC__$(v)) \
 	  -u LUIGI_TRAFFIC_LUIGID LUIGI_TRAFFIC_STACK=$(CURDIR)/.luigi_traffic/test-stack \
 	  python docker/native run sh -c \
-	  'pytest -n 2 --dist loadgroup tests/stack --ignore $(OUTAGES) && pytest $(OUTAGES)'
+	  'pytest -n 2 tests/stack --ignore $(OUTAGES) && pytest $(OUTAGES)'
 
 lint: setup docs  ## ruff, mypy, the layers of the design, the documentation site
 	ruff check .

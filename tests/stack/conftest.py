@@ -1,22 +1,23 @@
-"""The running stack, and homes on it. A server that is missing is a failure, never a skip."""
+"""The running stack. A server that is missing is a failure, never a skip."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from homes import LocalHome
-from small import PIPELINE, SMALL
-from stack_home import Stack, StackHome
+from stack_home import Stack
+from xdist.scheduler import LoadScopeScheduling
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups for two processes: homes of the stack share its models, and one at a time is at
-    them; the other tests have topics, buckets and databases of their own."""
-    for item in items:
-        at_models = "make_stack_home" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("homes" if at_models else "servers"))
+class Folders(LoadScopeScheduling):
+    """All tests of a folder below this one go to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Folders:
+    """Two folders for two processes: `homes` share the models of the stack, and one at a time is
+    at them; the tests of `servers` have topics, buckets and databases of their own."""
+    return Folders(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -24,39 +25,3 @@ def stack() -> Stack:
     found = Stack.running()
     found.let_the_lake_user_see_test_buckets()
     return found
-
-
-@pytest.fixture(scope="session")
-def make_stack_home(
-    stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., StackHome]]:
-    homes: list[StackHome] = []
-
-    def make(name: str, **environment: str) -> StackHome:
-        home = StackHome.make(stack, tmp_path_factory.mktemp(name) / "home", **environment)
-        homes.append(home)
-        return home
-
-    yield make
-    for home in homes:
-        home.remove()
-
-
-@pytest.fixture(scope="session")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHome]:
-    """The small pipeline, finished on the local profile: what every other run must equal."""
-    home = LocalHome(tmp_path_factory.mktemp("local") / "home", SMALL)
-    code, output = home.run(*PIPELINE)
-    assert code == 0, output
-    yield home
-    home.server.destroy()
-
-
-@pytest.fixture(scope="session")
-def finished(make_stack_home: Callable[..., StackHome]) -> StackHome:
-    """The small pipeline, finished on the stack."""
-    home = make_stack_home("finished", **SMALL)
-    code, output = home.run(*PIPELINE)
-    (home.path / "output.log").write_text(output)
-    assert code == 0, output
-    return home

@@ -11,7 +11,7 @@ from homes import LocalHome
 from s3_servers import BUCKET, moto, proxy
 from small import SMALL
 
-sys.path.append(str(Path(__file__).parents[2] / "docker" / "native"))
+sys.path.append(str(Path(__file__).parents[3] / "docker" / "native"))
 
 from artifacts import SPARK_S3A
 

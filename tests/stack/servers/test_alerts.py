@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-DOCKER = Path(__file__).parents[2] / "docker"
+DOCKER = Path(__file__).parents[3] / "docker"
 sys.path.append(str(DOCKER / "native"))
 
 from artifacts import Artifact  # noqa: E402
