@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 #: Bytes of a table's or column's name: PostgreSQL cuts off longer ones, silently.
 MAX_NAME = 63
+#: What a dataset may measure, in the order of silver's columns.
+MEASURES = ("speed", "flow", "occupancy", "travel_time", "density")
+#: Of how many rows the mean of a measure is: columns that silver may have.
+COUNTS = {measure: f"n_{measure}" for measure in MEASURES}
 #: Silver and its types in Spark, in order; a dataset's `extra_columns` follow.
 SILVER = {
     "timestamp": "timestamp_ntz",
     "link_id": "string",
-    "speed": "double",
-    "flow": "double",
-    "occupancy": "double",
+    **dict.fromkeys(MEASURES, "double"),
     "n_obs": "int",
+    **dict.fromkeys(COUNTS.values(), "int"),
 }
-#: Those of them that a dataset may leave out.
-OPTIONAL = frozenset({"flow", "occupancy"})
 #: What gold adds: means of the links around one, upstream first (`LinkGraph.neighbours`).
 NEIGHBOURS = ("t2", "t1", "f1", "f2")
 #: Names that `extra_columns` may not have: gold's own, bronze's, channels of models that are made

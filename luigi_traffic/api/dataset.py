@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -165,7 +166,15 @@ class Dataset(ABC):
     interval: ClassVar[timedelta]
     #: IANA name of the zone whose wall time the timestamps are.
     timezone: ClassVar[str]
-    speed_unit: ClassVar[str]
+    #: What silver has of a link and interval, with the unit of each: some of `MEASURES`, at least
+    #: one, for example {"speed": "km/h", "flow": "veh/h"}.
+    measures: ClassVar[Mapping[str, str]] = {}
+    #: The measure that is forecast, and that gold has of the links around one; empty: the first.
+    target: ClassVar[str] = ""
+    #: Version 1 of the API: the unit of the speed, the only measure that had to be there.
+    speed_unit: ClassVar[str] = ""
+    #: Measures that silver may leave out: those of version 1.
+    optional_measures: ClassVar[frozenset[str]] = frozenset()
     #: How long after its end (midnight in `timezone`) a day may be asked for: what the source
     #: still adds or corrects until then would be missed.
     settles_after: ClassVar[timedelta] = timedelta(0)
@@ -176,9 +185,23 @@ class Dataset(ABC):
     reject_reasons: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[DatasetSettings]] = DatasetSettings
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        """A class of version 1 says `speed_unit` alone, and may have flow and occupancy."""
+        super().__init_subclass__(**more)
+        if cls.speed_unit and (not cls.measures or "speed_unit" in vars(cls)):
+            cls.measures = {"speed": cls.speed_unit, "flow": "", "occupancy": ""}
+            cls.optional_measures = frozenset({"flow", "occupancy"})
+        if cls.measures and not cls.target:
+            cls.target = next(iter(cls.measures))
+
     def __init__(self, settings: Any) -> None:
         """`settings` is an instance of this class's `Settings`."""
         self.settings = settings
+
+    @property
+    def unit(self) -> str:
+        """The unit of the measure that is forecast."""
+        return self.measures[self.target]
 
     @abstractmethod
     def source(self) -> Source:
@@ -205,11 +228,11 @@ class Dataset(ABC):
     def silver(self, bronze: DataFrame) -> DataFrame:
         """Clean observations from the good rows of bronze that pass the link filter.
 
-        Columns `timestamp` (TIMESTAMP_NTZ, start of the interval), `link_id` (string),
-        `speed` (double, in `speed_unit`), `n_obs` (how many source rows are averaged),
-        optionally `flow`, `occupancy` (double), and all of `extra_columns` (double); unique
-        per (timestamp, link_id). The sum of `n_obs` must equal the number of rows read:
-        nothing may be lost on the way.
+        Columns `timestamp` (TIMESTAMP_NTZ, start of the interval), `link_id` (string), the
+        `measures` (double, in their units), `n_obs` (how many source rows are in it), and all of
+        `extra_columns` (double); unique per (timestamp, link_id). A measure may be NULL, but not
+        all of a row. `n_<measure>` (int) may say of how many rows the mean of that measure is.
+        The sum of `n_obs` must equal the number of rows read: nothing may be lost on the way.
         """
 
     def graph(self) -> LinkGraph | None:

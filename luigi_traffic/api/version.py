@@ -2,4 +2,4 @@
 
 __version__ = "0.1.0"
 #: Raised when a plugin that was right would no longer be: a changed signature, a new duty.
-API_VERSION = 1
+API_VERSION = 2

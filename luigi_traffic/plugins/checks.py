@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
-from luigi_traffic.api.columns import RESERVED, name_problem
+from luigi_traffic.api.columns import MEASURES, RESERVED, name_problem
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.version import API_VERSION, __version__
-from luigi_traffic.errors import PluginError
+from luigi_traffic.errors import PluginError, did_you_mean
 from luigi_traffic.plugins.hookspecs import PROJECT
 
 #: Module attribute of a plugin: the version of the API it was written for. Without it: 1.
@@ -60,6 +60,7 @@ def checked(hook: str, provided: Any, base: type) -> str:
     if issubclass(provided, Dataset):
         if problem := name_problem(name):
             raise PluginError(f"{hook}: {provided.__name__}.name {problem}")
+        _check_measures(hook, provided)
         _check_extra_columns(hook, provided)
         wait: object = provided.settles_after
         if not isinstance(wait, timedelta) or wait < timedelta(0):
@@ -68,6 +69,28 @@ def checked(hook: str, provided: Any, base: type) -> str:
                 "of 0 or more"
             )
     return name
+
+
+def _check_measures(hook: str, provided: type[Dataset]) -> None:
+    measures: Any = provided.measures
+    who = f"{hook}: {provided.__name__}"
+    if not isinstance(measures, Mapping) or not measures:
+        raise PluginError(
+            f"{who} does not define measures; it must name what is measured and the unit of each, "
+            'for example {"speed": "km/h"}'
+        )
+    for name, unit in measures.items():
+        if name not in MEASURES:
+            raise PluginError(
+                f"{who}.measures has {name!r}; expected {', '.join(MEASURES)}. Other numbers "
+                "belong to extra_columns." + did_you_mean(str(name), MEASURES)
+            )
+        if not isinstance(unit, str) or not (unit or name in provided.optional_measures):
+            raise PluginError(f"{who}.measures: the unit of {name} is {unit!r}; it must be a text")
+    if provided.target not in measures:
+        raise PluginError(
+            f"{who}.target is {provided.target!r}; it must be one of {', '.join(measures)}"
+        )
 
 
 def _check_extra_columns(hook: str, provided: type[Dataset]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, Check
 from luigi_traffic.errors import DataError
 
@@ -153,12 +154,15 @@ def observe_silver(
     time = F.col("timestamp")
     second_of_day = F.hour(time) * 3600 + F.minute(time) * 60 + F.second(time)
     on_grid = (F.to_date(time) == F.lit(day)) & (second_of_day % seconds == 0)
+    nothing = F.lit(True)
+    for measure in (name for name in MEASURES if name in frame.columns):
+        nothing = nothing & (F.col(measure).isNull() | F.isnan(measure))
     whole = F.coalesce(on_grid, F.lit(False)) & F.col("link_id").isNotNull()
     wanted = [
         F.count(F.lit(1)).alias("rows"),
         F.coalesce(F.sum("n_obs"), F.lit(0)).alias("observations"),
         F.count_if(~whole).alias("off_grid"),
-        F.count_if(F.col("speed").isNull() | F.isnan("speed")).alias("no_speed"),
+        F.count_if(nothing).alias("nothing"),
         F.min(time).cast("string").alias("first"),
         F.max(time).cast("string").alias("last"),
         checksum_of(frame.columns).alias("checksum"),
@@ -218,8 +222,10 @@ def judge_silver(
         broken.append(
             f"{found['off_grid']:,} rows are not on the day's time grid or have no link_id"
         )
-    if found["no_speed"]:
-        broken.append(f"{found['no_speed']:,} rows have no speed: remove such rows from silver")
+    if found["nothing"]:
+        broken.append(
+            f"{found['nothing']:,} rows have no value of any measure: remove such rows from silver"
+        )
     if broken:
         raise DataError("silver does not contain what it must:\n  " + "\n  ".join(broken))
     return counts

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.api.columns import OPTIONAL, SILVER
+from luigi_traffic.api.columns import COUNTS, MEASURES, SILVER
 from luigi_traffic.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from luigi_traffic.api.dataset import Dataset
     from luigi_traffic.lake.attempt import Attempt
     from luigi_traffic.lake.manifest import Manifest
     from luigi_traffic.lake.store import ObjectStore
@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 BRONZE = {"reject_reason": "string", "raw_line": "string"}
 
 
-def canonical_silver(frame: DataFrame, extra: Sequence[str] = ()) -> DataFrame:
+def canonical_silver(frame: DataFrame, dataset: Dataset) -> DataFrame:
     """The frame in the canonical order and types, the dataset's extra columns at the end.
 
     Raises `DataError` naming a column that lacks, or one that nobody declared.
     """
     from pyspark.sql import functions as F
 
-    required = [name for name in SILVER if name not in OPTIONAL]
-    _require(frame, [*required, *extra], "silver")
-    kinds = SILVER | dict.fromkeys(extra, "double")
+    measures, extra = dataset.measures, dataset.extra_columns
+    required = [name for name in measures if name not in dataset.optional_measures]
+    _require(frame, ["timestamp", "link_id", *required, "n_obs", *extra], "silver")
+    unmeasured = {name for m in MEASURES if m not in measures for name in (m, COUNTS[m])}
+    kinds = {name: kind for name, kind in SILVER.items() if name not in unmeasured}
+    kinds |= dict.fromkeys(extra, "double")
     for name in frame.columns:
         if name not in kinds:
+            said = "measures" if name in MEASURES else "extra_columns"
             raise DataError(
                 f"the dataset plugin's silver() returned the column {name!r}, which would be "
-                "lost: add it to extra_columns of the dataset, or remove it."
+                f"lost: add it to {said} of the dataset, or remove it."
             )
     return frame.select(
         *[

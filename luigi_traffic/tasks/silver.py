@@ -42,7 +42,7 @@ class Silver(DayStage):
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         kept, before = quality.observe_silver_input(good, dataset.settings.links)
-        frame = schemas.canonical_silver(dataset.silver(kept), dataset.extra_columns)
+        frame = schemas.canonical_silver(dataset.silver(kept), dataset)
         checks = dataset.checks()
         observed, after = quality.observe_silver(frame, given.day, dataset.interval, checks)
         attempt = catalog.attempt("silver", dataset.name, given.day, dataset.settings.lake_prefix)

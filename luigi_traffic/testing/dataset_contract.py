@@ -71,10 +71,10 @@ class ContractChecks:
 
     def test_speed_unit_is_known(self) -> None:
         """Speeds keep the dataset's unit, which reports print."""
-        unit = getattr(self.dataset, "speed_unit", None)
-        assert unit in SPEED_UNITS, (
-            f"speed_unit is {unit!r}. Declare one of {', '.join(SPEED_UNITS)}; in bronze, convert "
-            "speeds that come in another unit."
+        unit = self.dataset.measures.get("speed")
+        assert unit is None or unit in SPEED_UNITS, (
+            f"measures says that the unit of the speed is {unit!r}. Declare one of "
+            f"{', '.join(SPEED_UNITS)}; in bronze, convert speeds that come in another unit."
         )
 
     def test_reject_reasons_are_declared(self) -> None:

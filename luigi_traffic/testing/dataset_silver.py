@@ -40,12 +40,13 @@ class SilverChecks:
     def test_silver_has_its_columns(self) -> None:
         """The canonical columns, in types that cast without a loss of meaning."""
         types = self.sample.silver.types
-        wanted = ["timestamp", "link_id", "speed", "n_obs"]
-        wanted += getattr(self.sample.dataset, "extra_columns", ())
+        dataset = self.sample.dataset
+        measures = [m for m in dataset.measures if m not in dataset.optional_measures]
+        wanted = ["timestamp", "link_id", *measures, "n_obs", *dataset.extra_columns]
         for name in wanted:
             assert name in types, (
                 f"silver has no column {name!r}; it has {', '.join(types)}. Select timestamp, "
-                "link_id, speed, n_obs, and each of extra_columns."
+                "link_id, the measures, n_obs, and each of extra_columns."
             )
         for name, kind in _REQUIRED.items():
             assert types[name] == kind, f"silver's {name} is {types[name]}, expected {kind}. " + (
@@ -97,27 +98,29 @@ class SilverChecks:
 
     def test_silver_speeds_are_plausible(self) -> None:
         """Neither missing nor NaN, and such as vehicles drive, in the declared unit."""
-        speeds = [row["speed"] for row in self.sample.silver.rows]
-        none = [s for s in speeds if s is None or math.isnan(s)]
+        measures = self.sample.dataset.measures
+        rows = self.sample.silver.rows
+        none = [row for row in rows if all(_empty(row.get(m)) for m in measures)]
         assert not none, (
-            f"{len(none):,} of {len(speeds):,} rows of silver have no speed (NULL or NaN). Reject "
-            "them in bronze, with luigi_traffic.NO_OBSERVATION if nothing was measured; NaN is "
-            "not NULL: test it with F.isnan."
+            f"{len(none):,} of {len(rows):,} rows of silver have no value of any measure (NULL or "
+            "NaN). Reject them in bronze, with luigi_traffic.NO_OBSERVATION if nothing was "
+            "measured; NaN is not NULL: test it with F.isnan."
         )
-        unit = self.sample.dataset.speed_unit
+        speeds = [row["speed"] for row in rows if not _empty(row.get("speed"))]
+        unit = measures.get("speed", "")
         most = SPEED_UNITS.get(unit, math.inf)
         wrong = [s for s in speeds if not 0 <= float(s) <= most]
         assert not wrong, (
             f"{len(wrong):,} speeds of silver lie outside 0 to {most:g} {unit}, for example "
             f"{wrong[0]}. Reject them in bronze as implausible; if nearly all are too high, "
-            f"speed_unit = {unit!r} is not the unit of the source."
+            f"the unit {unit!r} in measures is not the unit of the source."
         )
 
     def test_silver_speed_is_in_the_declared_unit(self) -> None:
         """Where the header names a unit, speeds come in it or are converted from it."""
         sample, header = self.sample, self.sample.taken.header
-        if header is None:
-            pytest.skip("the files have no header that could show a unit")
+        if header is None or "speed" not in sample.dataset.measures:
+            pytest.skip("the files have no header that could show a unit of speed")
         names = sample.fields(header)
         spoken = {n: unit for n, name in enumerate(names) for unit, r in _SPOKEN.items()
                   if r.search(name) and not _SCALED.search(name)}  # fmt: skip
@@ -127,7 +130,7 @@ class SilverChecks:
         rows = sample.silver_of(sample.raw_of([line])).rows
         cells = sample.fields(line)
         assert rows, "silver of a day of one good line is empty; see test_one_row_day"
-        speed, declared = rows[0]["speed"], sample.dataset.speed_unit
+        speed, declared = rows[0]["speed"], sample.dataset.measures["speed"]
         factors = {
             n: _METRES_A_SECOND[unit] / _METRES_A_SECOND[declared] for n, unit in spoken.items()
         }
@@ -136,8 +139,8 @@ class SilverChecks:
         column = next(iter(spoken))
         assert right, (
             f"the column {names[column]!r} says {values.get(column)} {spoken[column]}, but silver "
-            f"says {speed} {declared}. Declare speed_unit = {spoken[column]!r}, or convert the "
-            "speed in bronze."
+            f"says {speed} {declared}. Declare {spoken[column]!r} in measures, or convert "
+            "the speed in bronze."
         )
 
     def test_silver_conserves_rows(self) -> None:
@@ -167,7 +170,7 @@ class SilverChecks:
                 .drop("reject_reason", "raw_line"),
                 list(dataset.settings.links),
             )
-            frame = schemas.canonical_silver(dataset.silver(kept))
+            frame = schemas.canonical_silver(dataset.silver(kept), dataset)
             checks = dataset.checks()
             observed, after = quality.observe_silver(frame, day, dataset.interval, checks)
             observed.write.mode("overwrite").parquet(f"{folder}/judged")
@@ -185,3 +188,7 @@ def _number(text: str) -> float:
         return float(text.strip().strip('"'))
     except ValueError:
         return math.nan
+
+
+def _empty(value: float | None) -> bool:
+    return value is None or math.isnan(value)

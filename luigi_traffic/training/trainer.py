@@ -107,7 +107,7 @@ class Trainer:
         crash_point(CrashPoint.TRAIN_COMMITTED)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return (
-            f"MAE {scores.mae():.3f} {self.dataset.speed_unit}, version {registered.version}, "
+            f"MAE {scores.mae():.3f} {self.dataset.unit}, version {registered.version}, "
             f"{decision.reason}; report {report}"
         )
 
@@ -127,7 +127,7 @@ class Trainer:
             scaler=trained.scaler,
             network=trained.network,
             dataset=self.dataset.name,
-            speed_unit=self.dataset.speed_unit,
+            speed_unit=self.dataset.unit,
             interval=self.dataset.interval,
             links=series.links,
             free_flow=free_flow(series.speed[seen]),
@@ -241,7 +241,7 @@ class Trainer:
                 "digest": registered.tags[registry.DIGEST],
                 "model": self.model.name,
                 "last_day": max(self.gold_ids),
-                "unit": self.dataset.speed_unit,
+                "unit": self.dataset.unit,
                 "interval_seconds": int(self.dataset.interval.total_seconds()),
                 "scores": scores.scores,
                 "windows_scored": [scores.windows, scores.windows_total],

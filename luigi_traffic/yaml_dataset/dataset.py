@@ -70,8 +70,8 @@ class DeclaredDataset(Dataset):
 
         low, high = self.table.speed_range
         return [
-            Check(f"highest speed, {self.speed_unit}", F.max("speed"), high=high),
-            Check(f"lowest speed, {self.speed_unit}", F.min("speed"), low=low),
+            Check(f"highest speed, {self.measures['speed']}", F.max("speed"), high=high),
+            Check(f"lowest speed, {self.measures['speed']}", F.min("speed"), low=low),
         ]
 
     def recipe_terms(self, stage: SettingStage) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def declared_class(name: str, table: Table) -> type[DeclaredDataset]:
         "name": name,
         "interval": table.interval,
         "timezone": table.timezone,
-        "speed_unit": table.speed_unit,
+        "measures": table.measures,
         "settles_after": table.settles_after,
         "reject_reasons": reasons(table),
         "extra_columns": tuple(table.columns.extra),

@@ -194,6 +194,13 @@ class Table(Section):
     )  # fmt: skip
 
     @property
+    def measures(self) -> dict[str, str]:
+        """What is measured, and the unit of each."""
+        known = {"speed": self.speed_unit, "flow": "veh/h", "occupancy": "%"}
+        named = self.columns.by_role()
+        return {measure: unit for measure, unit in known.items() if measure in named}
+
+    @property
     def many_days(self) -> bool:
         """Whether a file holds more than one day: its name has no {day} and no {date}."""
         name = self.url_template or self.glob or ""

@@ -5,6 +5,8 @@ from luigi_traffic_convlstm.model import ConvLSTM, ConvLSTMConfig
 
 __all__ = ["ConvLSTM", "ConvLSTMConfig", "luigi_traffic_models"]
 
+luigi_traffic_api = 2
+
 
 @hookimpl
 def luigi_traffic_models() -> list[type[Model]]:

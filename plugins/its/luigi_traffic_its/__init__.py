@@ -14,6 +14,8 @@ __all__ = [
     "read_node_links",
 ]
 
+luigi_traffic_api = 2
+
 
 @hookimpl
 def luigi_traffic_datasets() -> list[type[Dataset]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +31,7 @@ class Its(Dataset):
     silver_version: ClassVar[str] = "1"
     interval: ClassVar[timedelta] = timedelta(minutes=5)
     timezone: ClassVar[str] = "Asia/Seoul"
-    speed_unit: ClassVar[str] = "km/h"
+    measures: ClassVar[Mapping[str, str]] = {"speed": "km/h"}
     reject_reasons: ClassVar[tuple[str, ...]] = REASONS
     Settings: ClassVar[type[DatasetSettings]] = ItsSettings
 

@@ -14,6 +14,8 @@ __all__ = [
     "luigi_traffic_datasets",
 ]
 
+luigi_traffic_api = 2
+
 
 @hookimpl
 def luigi_traffic_datasets() -> list[type[Dataset]]:

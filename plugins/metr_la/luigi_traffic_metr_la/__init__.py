@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from luigi_traffic import Dataset, hookimpl
 from luigi_traffic_metr_la.dataset import MetrLa
 
+luigi_traffic_api = 2
+
 
 @hookimpl
 def luigi_traffic_datasets() -> Sequence[type[Dataset]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class MetrLa(Dataset):
     version = "1"
     interval = timedelta(minutes=5)
     timezone = "America/Los_Angeles"
-    speed_unit = "mph"
+    measures: ClassVar[Mapping[str, str]] = {"speed": "mph"}
     reject_reasons = (NO_OBSERVATION, "bad row", "other day", "implausible speed")
     Settings = MetrLaSettings
 

@@ -5,7 +5,7 @@ from luigi_traffic_ridge.model import Ridge, RidgeConfig
 
 __all__ = ["Ridge", "RidgeConfig", "luigi_traffic_models"]
 
-luigi_traffic_api = 1
+luigi_traffic_api = 2
 
 
 @hookimpl

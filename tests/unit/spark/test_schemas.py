@@ -4,6 +4,8 @@ import hashlib
 import shutil
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,13 @@ def test_a_partition_without_files_has_its_columns(spark, tmp_path: Path) -> Non
     assert read.schema.simpleString() == frame.schema.simpleString()
 
 
+def measuring(*measures: str, extra: tuple[str, ...] = ()) -> Any:
+    """What the core reads of a dataset with these measures."""
+    return SimpleNamespace(
+        measures=dict.fromkeys(measures, "1"), optional_measures=frozenset(), extra_columns=extra
+    )
+
+
 def test_an_empty_frame_is_written_and_read(spark, tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     frame = spark.createDataFrame([], "link_id string, n_obs int")
@@ -68,7 +77,9 @@ def test_silver_has_its_columns_in_their_order_and_types(spark) -> None:
         "SELECT 1L AS n_obs, CAST(50 AS float) AS speed, 7 AS link_id,"
         " 3 AS flow, TIMESTAMP_NTZ'2012-03-28 08:00:00' AS timestamp"
     )
-    found = schemas.canonical_silver(frame)
+    found = schemas.canonical_silver(frame, measuring("speed", "flow"))
+    with pytest.raises(DataError, match="'flow', which would be lost: add it to measures"):
+        schemas.canonical_silver(frame, measuring("speed"))
     assert found.dtypes == [
         ("timestamp", "timestamp_ntz"), ("link_id", "string"), ("speed", "double"),
         ("flow", "double"), ("n_obs", "int"),
@@ -80,7 +91,7 @@ def test_a_missing_column_is_named_with_the_nearest(spark) -> None:
     with pytest.raises(
         DataError, match=r"silver\(\) returned no column 'speed'\. Did you mean 'sped'"
     ):
-        schemas.canonical_silver(frame)
+        schemas.canonical_silver(frame, measuring("speed"))
     with pytest.raises(DataError, match=r"bronze\(\) returned no column 'reject_reason'"):
         schemas.checked_bronze(frame)
 
@@ -102,10 +113,10 @@ def test_extra_columns_are_kept_as_numbers_behind_the_canonical_ones(spark) -> N
         "SELECT timestamp_ntz '2012-03-28 00:00:00' AS timestamp, 'a' AS link_id, 50 AS speed,"
         " 3 AS rain, 1 AS n_obs"
     )
-    kept = schemas.canonical_silver(frame, ("rain",))
+    kept = schemas.canonical_silver(frame, measuring("speed", extra=("rain",)))
     assert kept.columns == ["timestamp", "link_id", "speed", "n_obs", "rain"]
     assert kept.schema["rain"].dataType.simpleString() == "double"
     with pytest.raises(DataError, match=r"no column 'rian'\. Did you mean 'rain'\?"):
-        schemas.canonical_silver(frame, ("rian",))
+        schemas.canonical_silver(frame, measuring("speed", extra=("rian",)))
     with pytest.raises(DataError, match=r"'rain', which would be lost: add it to extra_columns"):
-        schemas.canonical_silver(frame)
+        schemas.canonical_silver(frame, measuring("speed"))
