@@ -52,6 +52,10 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
     assert list(current().plugins.datasets) == ["alone", "packed"]
 
 
+UNIT = 'speed_unit = "UTC", "km/h"'
+OTHER_TARGET = 'target = "UTC", "flow"\n    measures = {"speed": "m/s"}'
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -64,8 +68,8 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (one("x").replace("@lt.hookimpl", ""), "decorate it with @luigi_traffic.hookimpl"),
         ("raise SystemExit(3)", "import raised SystemExit: 3"),
         (hook("exit()"), "luigi_traffic_datasets() raised SystemExit"),
-        ("luigi_traffic_api = 2\n" + one("x"), "version 2 of the plugin API, and luigi-traffic"),
-        ("luigi_traffic_api = 0\n" + one("x"), "has version 1: upgrade the plugin"),
+        ("luigi_traffic_api = 3\n" + one("x"), "version 3 of the plugin API, and luigi-traffic"),
+        ("luigi_traffic_api = 0\n" + one("x"), "has version 2: upgrade the plugin"),
         ("luigi_traffic_api = '1'\n" + one("x"), "it must be a whole number"),
         (one("x").replace("name,", "extra_columns = ('speed',)\n    name,"), "has 'speed'"),
         (one("x").replace("name,", "extra_columns = 'rain'\n    name,"), "a tuple of names"),
@@ -78,7 +82,10 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),
         (one("not a name"), "must be an identifier"),
-        (one("x").replace("timezone, speed_unit =", "x ="), "not define timezone, speed_unit"),
+        (one("x").replace("timezone, speed_unit =", "x ="), "not define timezone"),
+        (one("x").replace("timezone, speed_unit", "timezone, x"), "not define measures"),
+        (one("x").replace(UNIT, OTHER_TARGET),
+         "target is 'flow'; it must be one of speed"),
         (one("x").replace("def bronze", "def brons"), r"Data does not define bronze()"),
         (HEAD + "@lt.hookimpl\ndef luigi_traffic_dataset():\n    return []\n", "unknown hook"),
     ],
@@ -105,7 +112,6 @@ def test_a_broken_plugin_is_named_and_stops_nobody(
 
 @pytest.mark.parametrize("stated", ["", "luigi_traffic_api = 1\n"])
 def test_the_version_before_works_with_a_warning(isolated, caplog, monkeypatch, stated) -> None:
-    monkeypatch.setattr("luigi_traffic.plugins.checks.API_VERSION", 2)
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
     isolated.plugin("older", stated + one("older"))
     assert "older" in current().plugins.datasets

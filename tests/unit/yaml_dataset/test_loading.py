@@ -21,8 +21,8 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
     isolated.write("datasets/other.yml", "max_speed: 1\n")  # of a plugin that is not installed
     assert list(current().plugins.datasets) == ["my_city"]
     dataset = current().plugins.dataset("my_city")
-    assert (dataset.name, dataset.interval, dataset.timezone, dataset.speed_unit) == (
-        "my_city", timedelta(minutes=10), "Europe/Vienna", "mph",
+    assert (dataset.name, dataset.interval, dataset.timezone, dataset.measures) == (
+        "my_city", timedelta(minutes=10), "Europe/Vienna", {"speed": "mph"},
     )  # fmt: skip
     assert dataset.settings.links == ["a"]
     (row,) = plugins_list.rows()
