@@ -4,7 +4,7 @@ What is listed here is the public API: all that a plugin may import.
 """
 
 from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
-from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.columns import exact_mean, exact_sum
 from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
     Check,
@@ -78,6 +78,7 @@ __all__ = [
     "TransientError",
     "__version__",
     "exact_mean",
+    "exact_sum",
     "home",
     "hookimpl",
     "installed_dataset",

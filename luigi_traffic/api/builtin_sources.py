@@ -39,6 +39,12 @@ def packing_of(name: str) -> Packing:
     return _PACKINGS.get(Path(name).suffix.lower(), "none")
 
 
+def packing_terms(packing: Packing) -> dict[str, Any]:
+    """What a source's recipe says of its packing, and of how that is read."""
+    read = {"int96": "instant"} if packing == "parquet" else {}
+    return {"packing": packing} | read
+
+
 def fill(template: str, day: date) -> str:
     """The template with {year}, {month}, {day} (padded) and {date} (YYYYMMDD) filled in."""
     for _, name, _, _ in Formatter().parse(template):
@@ -88,7 +94,7 @@ class Http(Source):
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed."""
-        return {"packing": self.packing}
+        return packing_terms(self.packing)
 
     def address(self) -> dict[str, Any]:
         """The template with its query, without user and password."""
@@ -204,7 +210,7 @@ class Files(Source):
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed, as they are read: by their names if nothing else is said."""
-        return {"packing": self.packing or packing_of(self.glob)}
+        return packing_terms(self.packing or packing_of(self.glob))
 
     def address(self) -> dict[str, Any]:
         """The glob."""

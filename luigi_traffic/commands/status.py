@@ -222,8 +222,8 @@ class _DatasetStatus:
 
 
 def _noted(quality: Mapping[str, Any]) -> str | None:
-    """What the stage has noted of a partition that is done: that it is empty, that links lack."""
-    return "; ".join(quality[k] for k in ("empty", "missing_links") if k in quality) or None
+    """What the stage has noted of a partition that is done: an empty day, what lacks."""
+    return "; ".join(quality[k] for k in ("empty", "missing_links", "lost") if k in quality) or None
 
 
 def _figures(row: LedgerRow) -> dict[str, Any]:

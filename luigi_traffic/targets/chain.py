@@ -82,13 +82,19 @@ class Lineage:
         }
         if self.dataset.extra_columns:
             terms["extra_columns"] = list(self.dataset.extra_columns)
+        needed = set(self.dataset.measures) - self.dataset.optional_measures
+        if needed != {"speed"}:
+            terms["measures"] = sorted(needed)
         return self._recipe("silver", terms)
 
     @cached_property
     def gold(self) -> Recipe:
-        """The graph; what the neighbour features mean is the core's version."""
+        """The graph, and of which measure the neighbour features are."""
         graph = self.graph.checksum if self.graph else None
-        return self._recipe("gold", {"graph": graph, **self.dataset.recipe_terms("gold")})
+        terms = {"graph": graph, **self.dataset.recipe_terms("gold")}
+        if self.dataset.target != "speed":
+            terms["target"] = self.dataset.target
+        return self._recipe("gold", terms)
 
     def _recipe(self, stage: str, terms: dict[str, object]) -> Recipe:
         return Recipe(stage, self.dataset.name, {"core": STAGE_VERSIONS[stage], **terms})

@@ -15,7 +15,7 @@ from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.errors import DataError, SourceAbsent
 from luigi_traffic.yaml_dataset.header import delimiter_of, has_header, positions
 from luigi_traffic.yaml_dataset.settings import Table
-from luigi_traffic.yaml_dataset.times import day_reader
+from luigi_traffic.yaml_dataset.wide import lengthen
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 20
@@ -46,10 +46,18 @@ class TableSource(Source):
         terms = self.files.recipe() | {"header": has_header(self.table)}
         if self.table.encoding != "utf-8":
             terms["encoding"] = self.table.encoding
+        columns = self.table.columns.by_role()
+        if self.table.wide is not None:
+            terms["wide"] = self.table.model_dump(mode="json", include={"wide", "delimiter"}) | {
+                "columns": columns
+            }
         if self.table.many_days:
-            terms["day_of"] = self.table.model_dump(
+            moment = {role: columns.get(role) for role in self.table.columns.moment}
+            terms["day_of"] = moment | self.table.model_dump(
                 mode="json", include={"header", "delimiter", "time_format", "timezone"}
-            ) | {role: self.table.columns.by_role()[role] for role in self.table.columns.moment}
+            )
+            if self.table.time_unit or self.table.stamp == "end":
+                terms["day_of"] |= {"unit": self.table.time_unit, "stamp": self.table.stamp}
         return terms
 
     def look(self, day: date) -> list[Mapping[str, str | int]] | None:
@@ -67,7 +75,7 @@ class TableSource(Source):
             yield self._edited(streams, day)
 
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
-        cut = _Cut(self.table, day) if self.table.many_days else None
+        cut = _Cut(self.table.long, day) if self.table.many_days else None
         for stream in streams:
             edit = self._edit(stream.name, cut)
             modified = cut.modified(stream.modified) if cut else stream.modified
@@ -78,14 +86,16 @@ class TableSource(Source):
             )
 
     def _edit(self, name: str, cut: _Cut | None) -> Edit | None:
-        encoding = self.table.encoding
+        encoding, wide = self.table.encoding, self.table.wide
 
         def edit(chunks: Iterator[bytes]) -> Iterator[bytes]:
             if encoding != "utf-8":
                 chunks = _as_utf8(name, chunks, encoding)
+            if wide is not None:
+                chunks = lengthen(name, chunks, self.table)
             return cut.lines(chunks) if cut else chunks
 
-        return edit if cut or encoding != "utf-8" else None
+        return edit if cut or wide or encoding != "utf-8" else None
 
 
 def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -172,7 +182,7 @@ class _Cut:
         wanted = [at[name] for name in self.table.columns.moment]
         delimiter = delimiter_of(self.table)
         sign, last = delimiter.encode(), max(wanted)
-        read = day_reader(self.table.time_format, self.table.timezone)
+        read = self.table.moment.day_reader()
 
         def day_of(line: bytes) -> date | None:
             if b'"' in line:

@@ -71,7 +71,7 @@ RUN = [
     (turned.NanSpeeds, "test_silver_speeds_are_plausible", "silver of the day raised.*NaN is not"),
     (turned.PlainMean, "test_silver_speeds_are_plausible", r"NULL or NaN.*test it with F\.isnan"),
     (turned.KilometresAsMetres, "test_silver_speeds_are_plausible", "not the unit of the source"),
-    (turned.MphAsKilometres, "test_silver_speed_is_in_the_declared_unit", "Declare 'mph' in measures"),
+    (turned.MphAsKilometres, "test_silver_speed_is_in_the_declared_unit", "'mph' in measures"),
 ]  # fmt: skip
 
 
