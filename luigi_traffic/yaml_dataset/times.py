@@ -87,7 +87,10 @@ class Moment:
         if self.time_format is None:
             matching = re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ].*)?")
         else:
-            matching = re.compile(_CLOCK.sub(".*?", expression(self.time_format).pattern) + ".*")
+            # What stands behind the day may be anything, also nothing.
+            before, *rest = _CLOCK.split(expression(self.time_format).pattern)
+            loose = ".*?".join([before, *rest]) if "(?P<" in "".join(rest) else before
+            matching = re.compile(loose + ".*")
 
         def day(text: str) -> date | None:
             found = matching.fullmatch(text)
