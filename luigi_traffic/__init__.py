@@ -5,6 +5,7 @@ What is listed here is the public API: all that a plugin may import.
 
 from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
 from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
     Check,
@@ -14,9 +15,11 @@ from luigi_traffic.api.dataset import (
     setting,
 )
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import Link, LinkTable
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
+    TARGET,
     TIME_OF_DAY,
     Model,
     ModelConfig,
@@ -55,6 +58,7 @@ __all__ = [
     "DAY_OF_WEEK",
     "NO_OBSERVATION",
     "OBSERVED",
+    "TARGET",
     "TIME_OF_DAY",
     "Check",
     "DataError",
@@ -64,9 +68,12 @@ __all__ = [
     "Files",
     "Http",
     "HttpZip",
+    "Link",
     "LinkGraph",
+    "LinkTable",
     "Model",
     "ModelConfig",
+    "ModelContext",
     "ModelShape",
     "RawDay",
     "SettingsError",

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.model import Model, ModelConfig
 from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Batch
@@ -39,11 +40,13 @@ def fit(
     series: Series,
     *,
     checkpoint_dir: Path,
+    context: ModelContext | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     on_checkpoint: Callable[[], None] = lambda: None,
 ) -> Fit:
     """Train `model` on the first part of `series`, choosing the epoch on the second.
 
+    `context` is for the links of `series`; without it the network is built without roads.
     The loss is taken in the dataset's unit over observed targets only, each target with
     the same weight. After each epoch a checkpoint is written to `checkpoint_dir`, then
     `on_checkpoint` is called; a checkpoint of other data, settings or model version is
@@ -51,7 +54,7 @@ def fit(
     SettingsError where a GPU is asked for and not there.
     """
     begun = time.monotonic()
-    prepared = Prepared.of(model, config, series)
+    prepared = Prepared.of(model, config, series, context)
     if model.fitted_in_one_go:
         return fit_in_one_go(model, prepared, progress)
     network, train, device = prepared.network, prepared.train, prepared.device
@@ -59,7 +62,7 @@ def fit(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
     state = _State(network, optimizer)
-    mark = fingerprint(model, config, series)
+    mark = fingerprint(model, config, series, prepared.context)
     found = read_checkpoint(checkpoint_dir, mark)
     if found is not None:
         state.load(found, device)
@@ -86,7 +89,7 @@ def fit(
                 raise DataError(
                     f"The loss or its gradient is not a number in batch {index + 1} of epoch "
                     f"{epoch + 1}. A smaller learning_rate (now {config.learning_rate:g}) or "
-                    "gradient_clip usually helps; otherwise look for absurd speeds in gold."
+                    "gradient_clip usually helps; otherwise look for absurd values in gold."
                 )
             optimizer.step()
             total += loss.detach().double()
@@ -120,6 +123,7 @@ def fit(
     return Fit(
         network=network,
         shape=prepared.shape,
+        context=prepared.context,
         scaler=prepared.scaler,
         split=prepared.split,
         history=state.history,

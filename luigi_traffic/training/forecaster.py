@@ -60,13 +60,13 @@ class Forecaster:
         return np.asarray(series.timestamps[windows + self.input_steps - 1] + step)
 
     def observed(self, series: Series, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`(W, N)`: observed speeds of each link among the `input_steps` of each window."""
-        seen = ~np.isnan(series.aligned(self.links(series)).speed)
+        """`(W, N)`: observed targets of each link among the `input_steps` of each window."""
+        seen = ~np.isnan(series.aligned(self.links(series)).actual)
         total = np.concatenate([np.zeros((1, seen.shape[1]), np.int64), np.cumsum(seen, axis=0)])
         return np.asarray(total[windows + self.input_steps] - total[windows])
 
     def predict(self, series: Series, windows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`(W, output_steps, N)` speeds, never below 0. For many windows, see `stream`."""
+        """`(W, output_steps, N)` in the target's unit, 0 or more. For many windows: `stream`."""
         parts = [forecast for _, forecast in self.stream(series, windows)]
         shape = (0, self.output_steps, len(self.links(series)))
         return np.concatenate(parts) if parts else np.zeros(shape, dtype=np.float32)
@@ -114,6 +114,11 @@ class Forecaster:
             raise DataError(
                 f"The model was trained on intervals of {self.bundle.interval}, but the series "
                 f"has {series.interval}."
+            )
+        if series.target != self.bundle.target:
+            raise DataError(
+                f"The model forecasts {self.bundle.target}, but the series has "
+                f"{series.target} as its target."
             )
         outside = (windows < 0) | (windows + self.input_steps > len(series))
         if outside.any():
