@@ -16,6 +16,7 @@ from luigi_traffic.api.dataset import (
 )
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
+from luigi_traffic.api.losses import masked_loss, pinball_loss
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
@@ -88,6 +89,8 @@ __all__ = [
     "home",
     "hookimpl",
     "installed_dataset",
+    "masked_loss",
+    "pinball_loss",
     "refuse_unsettled",
     "setting",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.losses import masked_loss, pinball_loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,6 +133,10 @@ class Model(ABC):
     #: channels). The loop then samples single (link, window) pairs with `links = 1`,
     #: and the network must accept any number of links.
     per_link: ClassVar[bool] = False
+    #: For a network that answers quantiles, `(batch, output_steps, links, Q)`: the Q of them, such
+    #: as (0.1, 0.5, 0.9). The loss is then the pinball loss. What is scored, stored and served is
+    #: the one nearest to 0.5; the others are not stored yet.
+    quantiles: ClassVar[tuple[float, ...]] = ()
 
     @abstractmethod
     def channels(self, config: Any) -> tuple[str, ...]:
@@ -143,7 +149,53 @@ class Model(ABC):
 
         `context` says which links these are and how they hang together. A model of version 1
         has no such argument, and works.
+
+        While training, it may also answer a pair: the forecast, and a scalar that is added to the
+        loss (a penalty, the loss of a second task). In eval mode the second is ignored.
         """
+
+    def loss(
+        self, config: Any, output: torch.Tensor, y: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """What training makes smaller: a scalar. Override it for a loss of your own.
+
+        `output` is what the network answers, `(B, output_steps, N)` or with quantiles
+        `(B, output_steps, N, Q)`; `y` `(B, output_steps, N)` is what happened. Both are standard
+        scores (multiply by nothing: one is a standard deviation of the training targets). `mask`
+        is False where nothing was observed; y is 0 there, and must not count.
+
+        The default is the config's `loss`, or the pinball loss of `quantiles`. The loop takes the
+        default in the unit of the target, so that its curve can be read beside the MAE.
+        """
+        if self.quantiles:
+            return pinball_loss(output, y, mask, self.quantiles)
+        return masked_loss(output, y, mask, config.loss)
+
+    def optimizer(self, config: Any, network: torch.nn.Module) -> torch.optim.Optimizer:
+        """Of the network's parameters, which are on the training's device. The default is Adam."""
+        import torch
+
+        return torch.optim.Adam(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def scheduler(
+        self, config: Any, optimizer: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """The schedule of the learning rate, stepped after each batch; None: the rate stays.
+
+        `steps` is the number of batches of all epochs, if nothing stops early. The default is the
+        config's `schedule`.
+        """
+        import torch
+
+        if config.schedule == "constant":
+            return None
+
+        def half_a_cosine(step: int) -> float:
+            return 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, half_a_cosine)
 
     def fit(self, config: Any, network: torch.nn.Module, batches: Iterable[ArrayBatch]) -> None:
         """For a model that is fitted in one go, without gradient steps: set what `network` holds.

@@ -15,6 +15,7 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Batch, Samples, Tensors
 from luigi_traffic.training.context import plain_context
 from luigi_traffic.training.device import choose_device, use_threads
+from luigi_traffic.training.outputs import Outputs
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.windows import Split, split, window_count
@@ -33,6 +34,7 @@ class Prepared:
     train: Samples
     validation: Samples
     network: torch.nn.Module
+    outputs: Outputs
     device: torch.device
     per_link: bool
 
@@ -67,8 +69,8 @@ class Prepared:
         around = plain_context(series) if context is None else context
         network = build_network(model, config, shape, around).to(device)
         return cls(
-            config, parts, scaler, shape, around, tensors, train, validation, network, device,
-            model.per_link,
+            config, parts, scaler, shape, around, tensors, train, validation, network,
+            Outputs(model), device, model.per_link,
         )  # fmt: skip
 
     def batches(self, samples: Samples, positions: NDArray[np.int64]) -> Iterator[Batch]:
@@ -89,7 +91,8 @@ class Prepared:
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         with torch.inference_mode():
             for x, y, mask in self.batches(samples, positions):
-                off = torch.where(mask, self.network(x) * std + mean - y, 0.0)
+                said = self.outputs.point(self.network(x), x, self.config.output_steps)
+                off = torch.where(mask, said * std + mean - y, 0.0)
                 error += off.abs().sum(dtype=torch.float64)
                 count += mask.sum()
         return float(error / count)

@@ -12,6 +12,7 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Tensors
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.device import choose_device, use_threads
+from luigi_traffic.training.outputs import Outputs
 from luigi_traffic.training.series import Series
 
 #: Link windows a forward pass: enough to keep the cores busy, few enough for their caches.
@@ -38,6 +39,7 @@ class Forecaster:
         self.device = choose_device(device)
         self._network = bundle.network.to(self.device)
         self._network.eval()
+        self._outputs = Outputs(bundle.model)
         self.input_steps = bundle.shape.input_steps
         self.output_steps = bundle.shape.output_steps
 
@@ -106,7 +108,8 @@ class Forecaster:
         with torch.inference_mode():
             for begin in range(0, len(links), step):
                 x = tensors.inputs(windows, links[None, begin : begin + step])
-                parts.append((self._network(x) * std + mean).clamp(min=0).cpu().numpy())
+                said = self._outputs.point(self._network(x), x, self.output_steps)
+                parts.append((said * std + mean).clamp(min=0).cpu().numpy())
         return np.asarray(np.concatenate(parts, axis=2), dtype=np.float32)
 
     def _check(self, series: Series, windows: NDArray[np.int64]) -> None:

@@ -14,12 +14,13 @@ import torch
 from training_tiny import AllLinks, PerLink, config, road
 
 import luigi_traffic
+from luigi_traffic.api.losses import masked_loss
 from luigi_traffic.crashpoints import VARIABLE
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.training.baselines import Persistence
 from luigi_traffic.training.checkpoint import FILE
 from luigi_traffic.training.device import choose_device
-from luigi_traffic.training.fit_epochs import fit, masked_loss
+from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit, Progress
 from luigi_traffic.training.series import Series
 
