@@ -5,6 +5,7 @@ What is listed here is the public API: all that a plugin may import.
 
 from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
 from luigi_traffic.api.columns import exact_mean, exact_sum
+from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
     Check,
@@ -14,9 +15,12 @@ from luigi_traffic.api.dataset import (
     setting,
 )
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import Link, LinkTable
+from luigi_traffic.api.losses import masked_loss, pinball_loss
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
+    TARGET,
     TIME_OF_DAY,
     Model,
     ModelConfig,
@@ -55,6 +59,7 @@ __all__ = [
     "DAY_OF_WEEK",
     "NO_OBSERVATION",
     "OBSERVED",
+    "TARGET",
     "TIME_OF_DAY",
     "Check",
     "DataError",
@@ -64,9 +69,12 @@ __all__ = [
     "Files",
     "Http",
     "HttpZip",
+    "Link",
     "LinkGraph",
+    "LinkTable",
     "Model",
     "ModelConfig",
+    "ModelContext",
     "ModelShape",
     "RawDay",
     "SettingsError",
@@ -82,6 +90,8 @@ __all__ = [
     "home",
     "hookimpl",
     "installed_dataset",
+    "masked_loss",
+    "pinball_loss",
     "refuse_unsettled",
     "setting",
 ]

@@ -27,11 +27,15 @@ SOURCES = {
         "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "api/columns.py",
     ],
     "model": [
-        f"training/{name}.py"
-        for name in (
-            "baselines", "batches", "bundle", "evaluate", "fit_epochs", "fit_inputs", "fit_once",
-            "fit_result", "forecaster", "gold", "metrics", "scaler", "series", "trainer", "windows",
-        )
+        "api/losses.py",
+        *(
+            f"training/{name}.py"
+            for name in (
+                "baselines", "batches", "bundle", "context", "evaluate", "fit_epochs", "fit_inputs",
+                "fit_once", "fit_result", "forecaster", "gold", "metrics", "outputs", "scaler",
+                "series", "trainer", "windows",
+            )
+        ),
     ],
     "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
     "yaml source": ["yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py"],

@@ -31,7 +31,7 @@ NEIGHBOURS = ("t2", "t1", "f1", "f2")
 RESERVED = frozenset({
     *SILVER, *NEIGHBOURS,
     "reject_reason", "raw_line",
-    "time_of_day", "day_of_week",
+    "time_of_day", "day_of_week", "target",
     "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
 })  # fmt: skip
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.source import Source
 from luigi_traffic.api.stages import LAKE_STAGES
+from luigi_traffic.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -202,6 +204,20 @@ class Dataset(ABC):
         """The unit of the measure that is forecast."""
         return self.measures[self.target]
 
+    def measure_to_forecast(self, wanted: str | None, key: str) -> str:
+        """The measure of that name, without one `target`.
+
+        Raises `SettingsError`, which names `key`, for one that the dataset does not measure.
+        """
+        measure = wanted or self.target
+        if measure not in self.measures:
+            raise SettingsError(
+                f"{key} is {measure!r}, which {self.name} does not measure. It measures "
+                f"{', '.join(self.measures)}: choose one, or leave the key empty for "
+                f"{self.target}.{did_you_mean(measure, self.measures)}"
+            )
+        return measure
+
     @abstractmethod
     def source(self) -> Source:
         """Where the bytes of a day come from."""
@@ -236,6 +252,10 @@ class Dataset(ABC):
 
     def graph(self) -> LinkGraph | None:
         """Directed edges between links, None where the dataset has no graph."""
+        return None
+
+    def links(self) -> LinkTable | None:
+        """What is known of the links, for models and people; None where there is no such table."""
         return None
 
     def checks(self) -> list[Check]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from luigi_traffic.errors import DataError
 from luigi_traffic.recipe import short_hash
 
 
@@ -17,11 +19,34 @@ class LinkGraph:
     """
 
     edges: tuple[tuple[str, str], ...]
+    #: One for each edge, 0 or more: a length, a distance, an entry of an adjacency matrix; for
+    #: models alone (gold weighs all neighbours alike). None: the dataset has no weights.
+    weights: tuple[float, ...] | None = None
 
     @classmethod
-    def from_edges(cls, edges: Iterable[tuple[str, str]]) -> LinkGraph:
-        """A graph from (upstream link, downstream link) pairs."""
-        return cls(tuple(sorted({(str(a), str(b)) for a, b in edges if a != b})))
+    def from_edges(cls, edges: Iterable[tuple[str, str] | tuple[str, str, float]]) -> LinkGraph:
+        """A graph from (upstream link, downstream link) or (upstream, downstream, weight) rows.
+
+        Raises `DataError` if only some edges have a weight, if a weight is negative or not a
+        number, or if an edge comes with two weights.
+        """
+        found: dict[tuple[str, str], float | None] = {}
+        for a, b, *more in edges:
+            edge = str(a), str(b)
+            weight = _weight(edge, more)
+            if edge[0] != edge[1] and found.setdefault(edge, weight) != weight:
+                raise DataError(
+                    f"The graph has the edge {a} -> {b} with the weights {found[edge]} and "
+                    f"{weight}. Give each edge once."
+                )
+        known = [weight for _, weight in sorted(found.items()) if weight is not None]
+        if known and len(known) < len(found):
+            (a, b) = next(edge for edge, weight in sorted(found.items()) if weight is None)
+            raise DataError(
+                f"The graph has weights for {len(known)} of its {len(found)} edges, but none for "
+                f"{a} -> {b}. Give all edges a weight, or none."
+            )
+        return cls(tuple(sorted(found)), tuple(known) if known else None)
 
     @classmethod
     def from_nodes(cls, links: Iterable[tuple[str, str, str]]) -> LinkGraph:
@@ -42,8 +67,26 @@ class LinkGraph:
 
     @property
     def checksum(self) -> str:
-        """16 hex digits over the sorted edges: part of gold's recipe."""
+        """16 hex digits over the sorted edges, without weights: part of gold's recipe."""
         return short_hash(*(f"{a}>{b}" for a, b in self.edges))
+
+    @property
+    def weights_checksum(self) -> str | None:
+        """16 hex digits over edges and weights: part of the recipe of models that see the graph.
+
+        None if there are no weights: then the edges say all, and gold's recipe has them.
+        """
+        if self.weights is None:
+            return None
+        rows = zip(self.edges, self.weights, strict=True)
+        return short_hash(*(f"{a}>{b}:{weight!r}" for (a, b), weight in rows))
+
+    def between(self, links: Iterable[str]) -> LinkGraph:
+        """The edges whose two ends are among `links`, with their weights."""
+        known = set(links)
+        kept = [n for n, (a, b) in enumerate(self.edges) if a in known and b in known]
+        weights = None if self.weights is None else tuple(self.weights[n] for n in kept)
+        return LinkGraph(tuple(self.edges[n] for n in kept), weights)
 
     def neighbours(self) -> dict[str, frozenset[tuple[str, str]]]:
         """Pairs (link, neighbour) for each of t2, t1, f1, f2.
@@ -72,3 +115,19 @@ class LinkGraph:
         t1, t2 = hops(before)
         f1, f2 = hops(after)
         return {"t2": frozenset(t2), "t1": frozenset(t1), "f1": frozenset(f1), "f2": frozenset(f2)}
+
+
+def _weight(edge: tuple[str, str], more: list[float]) -> float | None:
+    if not more:
+        return None
+    try:
+        (weight,) = (float(given) for given in more)
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not (math.isfinite(weight) and weight >= 0):
+        given = more[0] if len(more) == 1 else more
+        raise DataError(
+            f"The edge {edge[0]} -> {edge[1]} of the graph has the weight {given!r}; expected a "
+            "number of 0 or more."
+        )
+    return weight

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,19 +11,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.losses import masked_loss, pinball_loss
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
     #: (x, y, mask): `(B, input_steps, N, channels)` float32, `(B, output_steps, N)` float32 and
-    #: bool. y is the scaled speed, 0 where the mask is False: nothing was observed there.
+    #: bool. y is the scaled target, 0 where the mask is False: nothing was observed there.
     ArrayBatch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
 
 #: Channels that the framework adds to the columns of gold.
 TIME_OF_DAY = "time_of_day"  # fraction of the day passed, in [0, 1)
 DAY_OF_WEEK = "day_of_week"  # 0 = Monday … 6 = Sunday
 OBSERVED = ":observed"  # suffix: "speed:observed" is 1.0 where gold has a value, else 0.0
+#: The channel that is the measure to forecast, whatever a dataset measures.
+TARGET = "target"
+
+
+def resolved(channels: Iterable[str], target: str) -> tuple[str, ...]:
+    """The channels with the column `target` in the place of `TARGET`, also before `OBSERVED`."""
+    names = {TARGET: target, TARGET + OBSERVED: target + OBSERVED}
+    return tuple(names.get(channel, channel) for channel in channels)
 
 
 def gold_columns(channels: Iterable[str]) -> tuple[str, ...]:
@@ -38,6 +51,9 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    target: str | None = Field(
+        None, description="Measure that is forecast; empty: the dataset's target"
+    )
     input_steps: int = Field(12, ge=1, description="Number of intervals that the model sees")
     output_steps: int = Field(12, ge=1, description="Number of intervals that the model forecasts")
     train_share: float = Field(
@@ -74,7 +90,7 @@ class ModelConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of the Adam optimizer")
     gradient_clip: float = Field(5.0, gt=0, description="Largest norm of the gradient")
     loss: Literal["mae", "mse", "huber"] = Field(
-        "mae", description="Loss over the observed speeds, in the dataset's unit"
+        "mae", description="Loss over the observed values of the target, in its unit"
     )
     patience: int = Field(
         5,
@@ -94,7 +110,8 @@ class ModelShape:
     """What a model is built for.
 
     A batch is `(batch, input_steps, links, channels)` float32, scaled, 0 where
-    missing; the answer is `(batch, output_steps, links)`, the scaled speed.
+    missing; the answer is `(batch, output_steps, links)`, the scaled target. `channels`
+    are columns of gold, so `TARGET` stands there as the measure that it means.
     """
 
     input_steps: int
@@ -116,15 +133,69 @@ class Model(ABC):
     #: channels). The loop then samples single (link, window) pairs with `links = 1`,
     #: and the network must accept any number of links.
     per_link: ClassVar[bool] = False
+    #: For a network that answers quantiles, `(batch, output_steps, links, Q)`: the Q of them, such
+    #: as (0.1, 0.5, 0.9). The loss is then the pinball loss. What is scored, stored and served is
+    #: the one nearest to 0.5; the others are not stored yet.
+    quantiles: ClassVar[tuple[float, ...]] = ()
 
     @abstractmethod
     def channels(self, config: Any) -> tuple[str, ...]:
-        """Input channels in order: columns of gold (`speed`, `t1`, …), the same with
+        """Input channels in order: `TARGET`, columns of gold (`t1`, `flow`, …), the same with
         `:observed`, `time_of_day`, `day_of_week`."""
 
     @abstractmethod
-    def build(self, config: Any, shape: ModelShape) -> torch.nn.Module:
-        """The network: `(batch, input_steps, links, channels) -> (batch, output_steps, links)`."""
+    def build(self, config: Any, shape: ModelShape, context: ModelContext) -> torch.nn.Module:
+        """The network: `(batch, input_steps, links, channels) -> (batch, output_steps, links)`.
+
+        `context` says which links these are and how they hang together. A model of version 1
+        has no such argument, and works.
+
+        While training, it may also answer a pair: the forecast, and a scalar that is added to the
+        loss (a penalty, the loss of a second task). In eval mode the second is ignored.
+        """
+
+    def loss(
+        self, config: Any, output: torch.Tensor, y: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """What training makes smaller: a scalar. Override it for a loss of your own.
+
+        `output` is what the network answers, `(B, output_steps, N)` or with quantiles
+        `(B, output_steps, N, Q)`; `y` `(B, output_steps, N)` is what happened. Both are standard
+        scores (multiply by nothing: one is a standard deviation of the training targets). `mask`
+        is False where nothing was observed; y is 0 there, and must not count.
+
+        The default is the config's `loss`, or the pinball loss of `quantiles`. The loop takes the
+        default in the unit of the target, so that its curve can be read beside the MAE.
+        """
+        if self.quantiles:
+            return pinball_loss(output, y, mask, self.quantiles)
+        return masked_loss(output, y, mask, config.loss)
+
+    def optimizer(self, config: Any, network: torch.nn.Module) -> torch.optim.Optimizer:
+        """Of the network's parameters, which are on the training's device. The default is Adam."""
+        import torch
+
+        return torch.optim.Adam(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+
+    def scheduler(
+        self, config: Any, optimizer: torch.optim.Optimizer, steps: int
+    ) -> torch.optim.lr_scheduler.LRScheduler | None:
+        """The schedule of the learning rate, stepped after each batch; None: the rate stays.
+
+        `steps` is the number of batches of all epochs, if nothing stops early. The default is the
+        config's `schedule`.
+        """
+        import torch
+
+        if config.schedule == "constant":
+            return None
+
+        def half_a_cosine(step: int) -> float:
+            return 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, half_a_cosine)
 
     def fit(self, config: Any, network: torch.nn.Module, batches: Iterable[ArrayBatch]) -> None:
         """For a model that is fitted in one go, without gradient steps: set what `network` holds.
@@ -140,3 +211,23 @@ class Model(ABC):
     def fitted_in_one_go(self) -> bool:
         """Whether this model has a `fit` of its own."""
         return type(self).fit is not Model.fit
+
+
+def takes_context(model: Model) -> bool:
+    """Whether its `build` has the third argument: those of version 1 of the API have not."""
+    given = inspect.signature(model.build).parameters.values()
+    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in given):
+        return True
+    return sum(p.kind in placed for p in given) > 2
+
+
+def build_network(
+    model: Model, config: ModelConfig, shape: ModelShape, context: ModelContext
+) -> torch.nn.Module:
+    """What `build` makes, whichever version of the API the model is of."""
+    if takes_context(model):
+        return model.build(config, shape, context)
+    of_version_1: Any = model.build
+    network: torch.nn.Module = of_version_1(config, shape)
+    return network

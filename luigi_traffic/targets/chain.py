@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from luigi_traffic.api import clock
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.source import Source
 from luigi_traffic.api.stages import made_from
 from luigi_traffic.errors import SettingsError
@@ -51,6 +52,11 @@ class Lineage:
     def graph(self) -> LinkGraph | None:
         """The graph, read once: what gold joins is what its recipe names."""
         return current().plugins.call(self.dataset, "graph()", self.dataset_for("gold").graph)
+
+    @cached_property
+    def link_table(self) -> LinkTable | None:
+        """What the dataset knows of its links, read once: only models see it."""
+        return current().plugins.call(self.dataset, "links()", self.dataset_for("gold").links)
 
     @cached_property
     def raw(self) -> Recipe:

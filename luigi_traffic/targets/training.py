@@ -8,11 +8,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-from luigi_traffic.api.model import ModelConfig
+from luigi_traffic.api.model import ModelConfig, takes_context
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.chain import DayChain, lineage
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 
 
@@ -38,12 +38,25 @@ class TrainingPlan:
         return current().plugins.model_config(self.model, self.training)
 
     @cached_property
+    def target(self) -> str:
+        """The measure that is forecast. Raises `SettingsError`."""
+        dataset = lineage(self.dataset).dataset
+        return dataset.measure_to_forecast(self.config.target, f"models.{self.model}.target")
+
+    @property
+    def series_name(self) -> str:
+        """The model, for forecasts of another target than the dataset's with its name."""
+        usual = self.target == lineage(self.dataset).dataset.target
+        return self.model if usual else f"{self.model}:{self.target}"
+
+    @cached_property
     def recipe(self) -> Recipe:
-        """Model, version, configuration and window."""
+        """Model, version, configuration, window, and what gold's ids do not say."""
         model = current().plugins.model(self.model)
         # Where the numbers are computed is no part of what is computed.
-        config = self.config.model_dump(mode="json", exclude={"device"})
+        config = self.config.model_dump(mode="json", exclude={"device", "target"})
         terms = {
+            **self._beyond_gold(takes_context(model)),
             "model": model.name,
             "version": model.version,
             "config": config,
@@ -52,6 +65,18 @@ class TrainingPlan:
             "window": [self.days[0].isoformat(), self.days[-1].isoformat()],
         }
         return Recipe("model", self.dataset, terms)
+
+    def _beyond_gold(self, sees_roads: bool) -> dict[str, Any]:
+        """What models of earlier versions did not have is left out: their ids stay."""
+        terms: dict[str, Any] = {}
+        if self.target != "speed":
+            terms["target"] = self.target
+        known = lineage(self.dataset)
+        if sees_roads and known.graph is not None and known.graph.weights_checksum:
+            terms["graph_weights"] = known.graph.weights_checksum
+        if sees_roads and known.link_table is not None:
+            terms["link_table"] = known.link_table.checksum
+        return terms
 
     def gold_ids(self) -> dict[str, str] | None:
         """Day → id of gold, without the absent days; None while a day's raw is missing."""

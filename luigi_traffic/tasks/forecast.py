@@ -35,7 +35,7 @@ class Forecast(ModelStage):
     @property
     def part(self) -> str:
         """The partition of `forecast.<dataset>`."""
-        return f"{self.date.isoformat()}/{self.model}"
+        return f"{self.date.isoformat()}/{self.plan.series_name}"
 
     @property
     def recipe(self) -> Recipe:
@@ -93,9 +93,9 @@ class Forecast(ModelStage):
             digest=model_row.details["digest"],
             get_model=current().plugins.model,
             part=self.part,
-            model=self.model,
+            model=plan.series_name,
         )
-        table = forecast_table(self.dataset)
+        table = forecast_table(self.dataset, plan.target)
         yesterday, today = ((self.date - timedelta(days=n)).isoformat() for n in (1, 0))
         with staging(warehouse, table, f"{self.date:%Y%m%d}") as attempt:
             with warehouse.connect() as connection:
@@ -116,7 +116,7 @@ class Forecast(ModelStage):
                 details={"seconds": round(time.monotonic() - started, 3)},
             )
             crash_point(CrashPoint.FORECAST_STAGED)
-            bounds = forecast_bounds(self.date, self.model)
+            bounds = forecast_bounds(self.date, plan.series_name)
             won = attempt.commit(
                 bounds, row, before_commit=lambda: crash_point(CrashPoint.FORECAST_ATTACHED)
             )

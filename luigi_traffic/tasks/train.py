@@ -69,10 +69,14 @@ class Train(ModelStage):
         partition_id = plan.partition_id()
         if partition_id is None:
             raise RuntimeError(f"{self.label}: gold is complete, but its ids are not known")
+        known = lineage(self.dataset)
         trainer = Trainer(
             warehouse=current().warehouse,
             tracking_uri=current().settings.tracking_uri,
-            dataset=lineage(self.dataset).dataset,
+            dataset=known.dataset,
+            graph=known.graph,
+            link_table=known.link_table,
+            target=plan.target,
             model=current().plugins.model(self.model),
             config=plan.config,
             recipe=plan.recipe,

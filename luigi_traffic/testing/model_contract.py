@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import ValidationError
 
-from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, Model, ModelConfig
+from luigi_traffic.api.model import (
+    DAY_OF_WEEK,
+    OBSERVED,
+    TARGET,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    resolved,
+)
 from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.testing.toy import COLUMNS
+from luigi_traffic.testing.toy import TARGET as TOY_TARGET
 from luigi_traffic.training.batches import check_channels
 from luigi_traffic.training.checkpoint import fingerprint
 
@@ -96,9 +105,10 @@ class ModelContractChecks:
         )
         columns = (*COLUMNS, *self.extra_columns)
         try:
-            check_channels(channels, columns)
+            check_channels(resolved(channels, TOY_TARGET), columns)
         except DataError:
-            known = [*columns, *(c + OBSERVED for c in columns), TIME_OF_DAY, DAY_OF_WEEK]
+            named = (*columns, TARGET)
+            known = [*named, *(c + OBSERVED for c in named), TIME_OF_DAY, DAY_OF_WEEK]
             (name, *_) = [c for c in channels if c not in known]
             raise AssertionError(
                 f"channels() asks for {name!r}, which gold does not "
@@ -106,4 +116,4 @@ class ModelContractChecks:
                 "declare them to the suite: extra_columns = (…)."
             ) from None
         made_of = [c for c in channels if c not in (TIME_OF_DAY, DAY_OF_WEEK)]
-        assert made_of, f"channels() has only the calendar: {channels}. Add at least 'speed'."
+        assert made_of, f"channels() has only the calendar: {channels}. Add at least TARGET."

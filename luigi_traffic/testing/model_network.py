@@ -37,7 +37,7 @@ class NetworkChecks:
             shape = trial.shape(config, links)
             x = batch(shape, size, links=links)
             with torch.inference_mode():
-                got = trial.network(config, shape)(x)
+                got = trial.network(config, shape, links)(x)
             wanted = (size, config.output_steps, links)
             assert isinstance(got, torch.Tensor) and tuple(got.shape) == wanted, (
                 f"for an input of {tuple(x.shape)} the network answers "

@@ -39,8 +39,8 @@ class TrainingChecks:
             ) from None
         series, t_in, t_out = trial.series, done.shape.input_steps, done.shape.output_steps
         windows = np.arange(done.split.test.start, done.split.test.stop)
-        actual = series.speed[windows[:, None] + t_in + np.arange(t_out)]
-        mean = np.nanmean(series.speed[done.split.training_rows(t_in)], axis=0)
+        actual = series.actual[windows[:, None] + t_in + np.arange(t_out)]
+        mean = np.nanmean(series.actual[done.split.training_rows(t_in)], axis=0)
         persistence = Persistence.of(series, t_in, t_out, mean).predict(windows)
         forecast = Forecaster(trial.bundle, "cpu").predict(series, windows)
 
@@ -56,7 +56,7 @@ class TrainingChecks:
                 f"on the toy road the model's error is {ours:.2f} km/h, that of {name} "
                 f"{other:.2f}: it did not learn (best epoch {done.best_epoch} of "
                 f"{len(done.history)}). Check that the forecast depends on the inputs, that "
-                "nothing saturates, and that outputs are standard scores of the speed; if the "
+                "nothing saturates, and that outputs are standard scores of the target; if the "
                 "defaults are for much larger data, set `training` of the suite."
             )
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import torch
 
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
 from luigi_traffic.training.series import Series
 
 #: Columns of gold, in the order of the road where they are neighbours.
 COLUMNS = ("speed", "t2", "t1", "f1", "f2", "flow", "occupancy", "n_obs")
+#: What the toy road's models forecast.
+TARGET = "speed"
 _SHIFTS = {"t2": 2, "t1": 1, "f1": -1, "f2": -2}
 _START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
+_INTERVAL = timedelta(hours=1)
 _MISSING = 0.1
 
 
@@ -43,8 +50,30 @@ def toy_road(extra: Sequence[str] = (), links: int = 4, days: int = 24) -> Serie
     for name in extra:
         columns[name] = 0.5 * seen + rng.normal(0, 1, seen.shape)
     values = np.stack(list(columns.values()), axis=-1).astype(np.float32)
-    names = tuple(f"link {n}" for n in place)
-    return Series(_START, timedelta(hours=1), names, tuple(columns), values)
+    return Series(_START, _INTERVAL, _names(links), tuple(columns), values, TARGET)
+
+
+def toy_context(links: int = 4) -> ModelContext:
+    """The toy road as a graph: each link flows into the next one, with a weight, and has a length.
+
+    One link has a graph without edges.
+    """
+    names = _names(links)
+    edges = [(a, b, 1 / (n + 1)) for n, (a, b) in enumerate(pairwise(names))]
+    rows = [{"link_id": name, "length": 100.0 * (n + 1)} for n, name in enumerate(names)]
+    return ModelContext(
+        links=names,
+        graph=LinkGraph.from_edges(edges),
+        link_table=LinkTable.from_rows(rows),
+        target=TARGET,
+        unit="km/h",
+        interval=_INTERVAL,
+        timezone="UTC",
+    )
+
+
+def _names(links: int) -> tuple[str, ...]:
+    return tuple(f"link {n}" for n in range(links))
 
 
 def batch(shape: ModelShape, size: int, *, links: int | None = None, seed: int = 0) -> torch.Tensor:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape
-from luigi_traffic.testing.toy import toy_road
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, resolved
+from luigi_traffic.testing.toy import TARGET, toy_context, toy_road
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
@@ -50,17 +51,23 @@ class Trial:
     def shape(self, config: ModelConfig, links: int) -> ModelShape:
         """What the network is built for; a `per_link` model is built for one link."""
         built = 1 if self.model.per_link else links
-        channels = tuple(self.model.channels(config))
+        channels = resolved(self.model.channels(config), TARGET)
         return ModelShape(config.input_steps, config.output_steps, built, channels, STEPS_PER_DAY)
 
-    def network(self, config: ModelConfig, shape: ModelShape, seed: int = 0) -> torch.nn.Module:
-        """A network with fresh weights, in eval mode."""
+    def network(
+        self, config: ModelConfig, shape: ModelShape, links: int = 5, seed: int = 0
+    ) -> torch.nn.Module:
+        """A network with fresh weights, in eval mode, for the first `links` of the toy road."""
         torch.manual_seed(seed)
-        made = self.model.build(config, shape)
+        made = build_network(self.model, config, shape, self.context(links))
         assert isinstance(made, torch.nn.Module), (
             f"build() returns {type(made).__name__}. Return a torch.nn.Module."
         )
         return made.eval()
+
+    def context(self, links: int) -> ModelContext:
+        """What `build` is told of so many links of the toy road."""
+        return toy_context(links)
 
     @cached_property
     def stirred(self) -> torch.nn.Module:
@@ -100,7 +107,11 @@ class Trial:
         """The model trained on the toy road by the framework's own loop."""
         with torch.random.fork_rng(devices=[]):
             return fit(
-                self.model, self.toy_config, self.series, checkpoint_dir=self.folder / "checkpoint"
+                self.model,
+                self.toy_config,
+                self.series,
+                checkpoint_dir=self.folder / "checkpoint",
+                context=self.context(len(self.series.links)),
             )
 
     @cached_property
@@ -109,6 +120,6 @@ class Trial:
         done, series = self.fitted, self.series
         rows = done.split.training_rows(self.toy_config.input_steps)
         return Bundle(
-            self.model, self.toy_config, done.shape, done.scaler, done.network, "toy", "km/h",
-            series.interval, series.links, free_flow(series.speed[rows]),
+            self.model, self.toy_config, done.shape, done.scaler, done.network, "toy",
+            done.context, free_flow(series.actual[rows]),
         )  # fmt: skip

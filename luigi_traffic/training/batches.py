@@ -42,7 +42,7 @@ class Tensors:
         ]
         scaled = [scaler.scale(c, series.column(c)) for c in self._columns]
         self._values = torch.from_numpy(np.stack(scaled, axis=-1)).to(device)
-        self._speed = torch.from_numpy(np.ascontiguousarray(series.speed)).to(device)
+        self._target = torch.from_numpy(np.ascontiguousarray(series.actual)).to(device)
         day = np.stack([series.slot_of_day / series.steps_per_day, series.day_of_week], axis=-1)
         self._calendar = torch.from_numpy(day.astype(np.float32)).to(device)
 
@@ -69,11 +69,11 @@ class Tensors:
     def targets(
         self, windows: torch.Tensor, links: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Speeds `(B, t_out, N)` in the dataset's unit, 0 where missing, and the mask (bool)."""
+        """Targets `(B, t_out, N)` in the dataset's unit, 0 where missing, and the mask (bool)."""
         rows = windows[:, None] + self.t_in + torch.arange(self.t_out, device=self.device)
-        speed = self._speed[rows[:, :, None], links[:, None, :]]
-        mask = ~torch.isnan(speed)
-        return torch.where(mask, speed, 0.0), mask
+        target = self._target[rows[:, :, None], links[:, None, :]]
+        mask = ~torch.isnan(target)
+        return torch.where(mask, target, 0.0), mask
 
     def batch(self, windows: NDArray[np.int64], links: NDArray[np.int64] | None) -> Batch:
         """(x, y, mask) of windows, with all links, or of (window, link) pairs (N = 1)."""
@@ -98,7 +98,7 @@ class Samples:
         self, series: Series, windows: range, t_in: int, t_out: int, per_link: bool
     ) -> None:
         first, last = windows.start + t_in, windows.stop - 1 + t_in + t_out
-        seen = ~np.isnan(series.speed[first:last])
+        seen = ~np.isnan(series.actual[first:last])
         total = np.zeros((len(seen) + 1, seen.shape[1]), dtype=np.int32)
         np.cumsum(seen, axis=0, out=total[1:])
         observed = total[t_out:] > total[:-t_out]  # (windows, links)
@@ -107,7 +107,8 @@ class Samples:
         self._keys = np.flatnonzero(observed if per_link else observed.any(axis=1))
         if not len(self._keys):
             raise DataError(
-                f"None of the {len(windows)} windows of a split has an observed speed to forecast."
+                f"None of the {len(windows)} windows of a split has an observed {series.target} "
+                "to forecast."
             )
 
     def __len__(self) -> int:

@@ -24,13 +24,17 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, takes_context
 from luigi_traffic.errors import DataError, PluginError
+from luigi_traffic.training.context import context_as_dict, context_from_dict
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"
 CARD = "model.json"
-FORMAT = 1
+FORMAT = 2
+#: Formats that are read: 1 has `speed_unit`, no target, and no roads.
+KNOWN_FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,29 @@ class Bundle:
     scaler: Scaler
     network: torch.nn.Module
     dataset: str
-    speed_unit: str
-    interval: timedelta
-    links: tuple[str, ...]
+    context: ModelContext
     free_flow: NDArray[np.float32]
-    """`(N,)`, NaN where unknown: see `metrics.free_flow`."""
+    """`(N,)`, NaN where unknown, or where no speed is forecast: see `metrics.free_flow`."""
+
+    @property
+    def target(self) -> str:
+        """The measure that is forecast."""
+        return self.context.target
+
+    @property
+    def unit(self) -> str:
+        """The unit of the forecast."""
+        return self.context.unit
+
+    @property
+    def interval(self) -> timedelta:
+        """The length of a step."""
+        return self.context.interval
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links of the training, in the order of the network."""
+        return self.context.links
 
     def save(self, folder: Path) -> str:
         """Write both files into `folder`; returns the digest. Equal weights give equal bytes."""
@@ -79,9 +101,7 @@ class Bundle:
             },
             "scaler": self.scaler.as_dict(),
             "dataset": self.dataset,
-            "speed_unit": self.speed_unit,
-            "interval_seconds": self.interval.total_seconds(),
-            "links": list(self.links),
+            **context_as_dict(self.context, with_roads=takes_context(self.model)),
             "free_flow": [None if math.isnan(v) else float(v) for v in self.free_flow],
         }
 
@@ -115,8 +135,11 @@ class Bundle:
     def _of(
         cls, card: dict[str, Any], weights: bytes, folder: Path, get_model: Callable[[str], Model]
     ) -> Bundle:
-        if card["format"] != FORMAT:
-            raise DataError(f"{folder / CARD} has format {card['format']}; expected {FORMAT}.")
+        if card["format"] not in KNOWN_FORMATS:
+            raise DataError(
+                f"{folder / CARD} has format {card['format']}; expected one of "
+                f"{', '.join(map(str, KNOWN_FORMATS))}."
+            )
         found = hashlib.sha256(weights).hexdigest()
         if found != card["weights"]["sha256"]:
             raise DataError(
@@ -132,7 +155,8 @@ class Bundle:
             )
         config = model.Config.model_validate(card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
-        network = model.build(config, shape)
+        context = context_from_dict(card)
+        network = build_network(model, config, shape, context)
         try:
             state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
             network.load_state_dict(state)
@@ -147,9 +171,7 @@ class Bundle:
             scaler=Scaler.from_dict(card["scaler"]),
             network=network,
             dataset=card["dataset"],
-            speed_unit=card["speed_unit"],
-            interval=timedelta(seconds=card["interval_seconds"]),
-            links=tuple(card["links"]),
+            context=context,
             free_flow=np.array(free_flow, dtype=np.float32),
         )
 

@@ -71,7 +71,7 @@ def day(
 ) -> str:
     """One panel a link: (title, hours, actual, forecasts by label, congestion limit).
 
-    Hours with actual speeds below the limit are shaded; NaN leaves gaps.
+    Hours with actual values below the limit are shaded; NaN leaves gaps.
     """
     figure, all_axes = _figure(len(panels), 10.6, 2.15 * len(panels))
     for axes, (title, hours, actual, forecasts, limit) in zip(all_axes, panels, strict=True):

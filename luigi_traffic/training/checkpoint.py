@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from luigi_traffic.api.model import Model, ModelConfig
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.model import Model, ModelConfig, takes_context
 from luigi_traffic.recipe import canonical_json, short_hash
+from luigi_traffic.training.context import context_digest, plain_context
 from luigi_traffic.training.series import Series
 
 log = logging.getLogger(__name__)
@@ -21,14 +23,18 @@ log = logging.getLogger(__name__)
 FILE = "checkpoint.pt"
 
 
-def fingerprint(model: Model, config: ModelConfig, series: Series) -> str:
-    """32 hex digits of all that decides the weights: model, config and data."""
+def fingerprint(
+    model: Model, config: ModelConfig, series: Series, context: ModelContext | None = None
+) -> str:
+    """32 hex digits of all that decides the weights: model, config, data and context."""
+    around = plain_context(series) if context is None else context
     facts = {
         "model": [model.name, model.version],
         "config": config.model_dump(mode="json"),
         "start": str(series.start),
         "interval": series.interval.total_seconds(),
         "links": series.links,
+        "context": context_digest(around, with_roads=takes_context(model)),
         "columns": series.columns,
         "values": hashlib.sha256(np.ascontiguousarray(series.values).data).hexdigest(),
     }

@@ -71,8 +71,8 @@ def evaluate(
         errors[HISTORICAL_AVERAGE].update(average.predict(piece), actual, mask, hours)
     if not errors[MODEL].count.sum():
         raise DataError(
-            f"None of the {len(windows)} hold-out windows has an observed speed to score: the "
-            "last days of the training window are empty in gold."
+            f"None of the {len(windows)} hold-out windows has an observed {series.target} to "
+            "score: the last days of the training window are empty in gold."
         )
     times = series.timestamps
     return Evaluation(
@@ -133,8 +133,8 @@ def holdout(split: Split, most_windows: int | None) -> NDArray[np.int64]:
 def _targets(
     series: Series, issue_rows: NDArray[np.int64], t_out: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
-    """Actual speeds `(W, t_out, N)`, their mask, and hours of day `(W, t_out)`."""
+    """Actual targets `(W, t_out, N)`, their mask, and hours of day `(W, t_out)`."""
     rows = issue_rows[:, None] + np.arange(t_out)
-    actual = series.speed[rows]
+    actual = series.actual[rows]
     hours = series.slot_of_day[rows] * (DAY_SECONDS // series.steps_per_day) // 3600
     return actual, ~np.isnan(actual), hours

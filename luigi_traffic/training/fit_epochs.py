@@ -1,8 +1,8 @@
 """The training loop: masked loss, early stopping, checkpoints, resume.
 
 A training that was killed and resumed ends with the same weights as one that was not
-(bit for bit on a CPU with the same number of threads): what an epoch draws and its
-learning rate are functions of the epoch, and a checkpoint holds all other state.
+(bit for bit on a CPU with the same number of threads): what an epoch draws is a function of
+the epoch, and a checkpoint holds all other state.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
-from luigi_traffic.api.model import Model, ModelConfig
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.model import Model, ModelConfig, takes_context
 from luigi_traffic.errors import DataError
-from luigi_traffic.training.batches import Batch
 from luigi_traffic.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from luigi_traffic.training.fit_inputs import Prepared
 from luigi_traffic.training.fit_once import fit_in_one_go
 from luigi_traffic.training.fit_result import Fit, Progress
-from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 
 log = logging.getLogger(__name__)
@@ -39,35 +39,35 @@ def fit(
     series: Series,
     *,
     checkpoint_dir: Path,
+    context: ModelContext | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     on_checkpoint: Callable[[], None] = lambda: None,
 ) -> Fit:
     """Train `model` on the first part of `series`, choosing the epoch on the second.
 
-    The loss is taken in the dataset's unit over observed targets only, each target with
-    the same weight. After each epoch a checkpoint is written to `checkpoint_dir`, then
-    `on_checkpoint` is called; a checkpoint of other data, settings or model version is
-    ignored. Raises DataError where the loss is not a number or a split has no targets,
-    SettingsError where a GPU is asked for and not there.
+    `context` is for the links of `series`; without it the network is built without roads.
+    The loss is the model's, by default taken in the dataset's unit over observed targets only,
+    each target with the same weight. After each epoch a checkpoint is written to
+    `checkpoint_dir`, then `on_checkpoint` is called; a checkpoint of other data, settings or model
+    version is ignored. Raises DataError where the loss is not a number or a split has no
+    targets, SettingsError where a GPU is asked for and not there.
     """
     begun = time.monotonic()
-    prepared = Prepared.of(model, config, series)
+    prepared = Prepared.of(model, config, series, context)
     if model.fitted_in_one_go:
         return fit_in_one_go(model, prepared, progress)
     network, train, device = prepared.network, prepared.train, prepared.device
-    optimizer = torch.optim.Adam(
-        network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    state = _State(network, optimizer)
-    mark = fingerprint(model, config, series)
+    size = train.epoch_size(config.samples_per_epoch)
+    batches = math.ceil(size / config.batch_size)
+    optimizer, scheduler = _descent(model, config, network, config.epochs * batches)
+    state = _State(network, optimizer, scheduler)
+    mark = fingerprint(model, config, series, prepared.context)
     found = read_checkpoint(checkpoint_dir, mark)
     if found is not None:
         state.load(found, device)
         log.info("Training resumes after epoch %d of %d.", state.epoch, config.epochs)
     resumed_at = state.epoch + 1 if found is not None else None
 
-    size = train.epoch_size(config.samples_per_epoch)
-    batches = math.ceil(size / config.batch_size)
     while state.epoch < config.epochs and state.stale < config.patience:
         epoch, since = state.epoch, time.monotonic()
         network.train()
@@ -75,10 +75,8 @@ def fit(
         total = torch.zeros((), dtype=torch.float64, device=device)
         seen, told = 0, since
         for index, batch in enumerate(prepared.batches(train, positions)):
-            rate = _learning_rate(config, (epoch * batches + index) / (config.epochs * batches))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = _loss(network, batch, prepared.scaler, config.loss)
+            rate = float(optimizer.param_groups[0]["lr"])
+            loss = prepared.outputs.loss(config, network, batch, prepared.scaler)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
@@ -86,9 +84,11 @@ def fit(
                 raise DataError(
                     f"The loss or its gradient is not a number in batch {index + 1} of epoch "
                     f"{epoch + 1}. A smaller learning_rate (now {config.learning_rate:g}) or "
-                    "gradient_clip usually helps; otherwise look for absurd speeds in gold."
+                    "gradient_clip usually helps; otherwise look for absurd values in gold."
                 )
             optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
             total += loss.detach().double()
             seen += 1
             if time.monotonic() - told > PROGRESS_EVERY:
@@ -120,6 +120,7 @@ def fit(
     return Fit(
         network=network,
         shape=prepared.shape,
+        context=prepared.context,
         scaler=prepared.scaler,
         split=prepared.split,
         history=state.history,
@@ -138,8 +139,13 @@ def fit(
 class _State:
     """What changes from epoch to epoch."""
 
-    def __init__(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.network, self.optimizer = network, optimizer
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scheduler: LRScheduler | None,
+    ) -> None:
+        self.network, self.optimizer, self.scheduler = network, optimizer, scheduler
         self.epoch = 0  # epochs done
         self.best = copy.deepcopy(network.state_dict())
         self.best_epoch = 0
@@ -173,6 +179,7 @@ class _State:
             "epoch": self.epoch,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
             "best": self.best,
             "best_epoch": self.best_epoch,
             "best_error": self.best_error,
@@ -185,6 +192,8 @@ class _State:
     def load(self, found: dict[str, Any], device: torch.device) -> None:
         self.network.load_state_dict(found["network"])
         self.optimizer.load_state_dict(found["optimizer"])
+        if self.scheduler:
+            self.scheduler.load_state_dict(found["scheduler"])
         self.epoch, self.stale = found["epoch"], found["stale"]
         self.best, self.best_epoch = found["best"], found["best_epoch"]
         self.best_error, self.history = found["best_error"], found["history"]
@@ -193,32 +202,12 @@ class _State:
             torch.cuda.set_rng_state(found["rng_cuda"], device)
 
 
-def masked_loss(
-    forecast: torch.Tensor, actual: torch.Tensor, mask: torch.Tensor, kind: str, std: float
-) -> torch.Tensor:
-    """Mean loss over observed targets (`mask`), in the dataset's unit; 0 without any.
-
-    "huber" turns from square to line at one standard deviation of the speed.
-    """
-    error = torch.where(mask, forecast - actual, 0.0)
-    if kind == "mse":
-        each = error.square()
-    elif kind == "huber":
-        each = torch.nn.functional.huber_loss(
-            error, torch.zeros_like(error), reduction="none", delta=std
-        )
-    else:
-        each = error.abs()
-    return each.sum() / mask.sum().clamp(min=1)
-
-
-def _loss(network: torch.nn.Module, batch: Batch, scaler: Scaler, kind: str) -> torch.Tensor:
-    x, y, mask = batch
-    mean, std = scaler.target
-    return masked_loss(network(x) * std + mean, y, mask, kind, std)
-
-
-def _learning_rate(config: ModelConfig, share: float) -> float:
-    if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+def _descent(
+    model: Model, config: ModelConfig, network: torch.nn.Module, steps: int
+) -> tuple[torch.optim.Optimizer, LRScheduler | None]:
+    """Optimizer and schedule of the model; the core's for one of version 1 of the API."""
+    if takes_context(model):
+        optimizer = model.optimizer(config, network)
+        return optimizer, model.scheduler(config, optimizer, steps)
+    optimizer = Model.optimizer(model, config, network)
+    return optimizer, Model.scheduler(model, config, optimizer, steps)

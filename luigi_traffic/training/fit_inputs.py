@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape
+from luigi_traffic.api.context import ModelContext
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, resolved
 from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Batch, Samples, Tensors
+from luigi_traffic.training.context import plain_context
 from luigi_traffic.training.device import choose_device, use_threads
+from luigi_traffic.training.outputs import Outputs
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.windows import Split, split, window_count
@@ -26,15 +29,23 @@ class Prepared:
     split: Split
     scaler: Scaler
     shape: ModelShape
+    context: ModelContext
     tensors: Tensors
     train: Samples
     validation: Samples
     network: torch.nn.Module
+    outputs: Outputs
     device: torch.device
     per_link: bool
 
     @classmethod
-    def of(cls, model: Model, config: ModelConfig, series: Series) -> Prepared:
+    def of(
+        cls,
+        model: Model,
+        config: ModelConfig,
+        series: Series,
+        context: ModelContext | None = None,
+    ) -> Prepared:
         """Raises DataError where a split has no targets, SettingsError where a GPU is asked for
         and not there."""
         device = choose_device(config.device)
@@ -48,17 +59,18 @@ class Prepared:
             )
         parts = split(windows, config.train_share, config.validation_share)
         scaler = Scaler.fit(series, parts.training_rows(t_in))
-        channels = model.channels(config)
+        channels = resolved(model.channels(config), series.target)
         links = 1 if model.per_link else len(series.links)
         shape = ModelShape(t_in, t_out, links, channels, series.steps_per_day)
         tensors = Tensors(series, scaler, channels, t_in, t_out, device)
         train = Samples(series, parts.train, t_in, t_out, model.per_link)
         validation = Samples(series, parts.validation, t_in, t_out, model.per_link)
         torch.manual_seed(config.seed)
-        network = model.build(config, shape).to(device)
+        around = plain_context(series) if context is None else context
+        network = build_network(model, config, shape, around).to(device)
         return cls(
-            config, parts, scaler, shape, tensors, train, validation, network, device,
-            model.per_link,
+            config, parts, scaler, shape, around, tensors, train, validation, network,
+            Outputs(model), device, model.per_link,
         )  # fmt: skip
 
     def batches(self, samples: Samples, positions: NDArray[np.int64]) -> Iterator[Batch]:
@@ -79,7 +91,8 @@ class Prepared:
         count = torch.zeros((), dtype=torch.int64, device=self.device)
         with torch.inference_mode():
             for x, y, mask in self.batches(samples, positions):
-                off = torch.where(mask, self.network(x) * std + mean - y, 0.0)
+                said = self.outputs.point(self.network(x), x, self.config.output_steps)
+                off = torch.where(mask, said * std + mean - y, 0.0)
                 error += off.abs().sum(dtype=torch.float64)
                 count += mask.sum()
         return float(error / count)

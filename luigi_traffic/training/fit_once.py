@@ -61,6 +61,7 @@ def fit_in_one_go(
     return Fit(
         network=prepared.network,
         shape=prepared.shape,
+        context=prepared.context,
         scaler=prepared.scaler,
         split=prepared.split,
         history=[

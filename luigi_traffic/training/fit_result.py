@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.model import ModelShape
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.windows import Split
@@ -31,6 +32,7 @@ class Fit:
     network: torch.nn.Module
     """On the training's device, with the weights of the best epoch, in eval mode."""
     shape: ModelShape
+    context: ModelContext
     scaler: Scaler
     split: Split
     history: list[dict[str, float]]

@@ -12,6 +12,7 @@ from luigi_traffic.errors import DataError
 from luigi_traffic.training.batches import Tensors
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.device import choose_device, use_threads
+from luigi_traffic.training.outputs import Outputs
 from luigi_traffic.training.series import Series
 
 #: Link windows a forward pass: enough to keep the cores busy, few enough for their caches.
@@ -38,6 +39,7 @@ class Forecaster:
         self.device = choose_device(device)
         self._network = bundle.network.to(self.device)
         self._network.eval()
+        self._outputs = Outputs(bundle.model)
         self.input_steps = bundle.shape.input_steps
         self.output_steps = bundle.shape.output_steps
 
@@ -60,13 +62,13 @@ class Forecaster:
         return np.asarray(series.timestamps[windows + self.input_steps - 1] + step)
 
     def observed(self, series: Series, windows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`(W, N)`: observed speeds of each link among the `input_steps` of each window."""
-        seen = ~np.isnan(series.aligned(self.links(series)).speed)
+        """`(W, N)`: observed targets of each link among the `input_steps` of each window."""
+        seen = ~np.isnan(series.aligned(self.links(series)).actual)
         total = np.concatenate([np.zeros((1, seen.shape[1]), np.int64), np.cumsum(seen, axis=0)])
         return np.asarray(total[windows + self.input_steps] - total[windows])
 
     def predict(self, series: Series, windows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`(W, output_steps, N)` speeds, never below 0. For many windows, see `stream`."""
+        """`(W, output_steps, N)` in the target's unit, 0 or more. For many windows: `stream`."""
         parts = [forecast for _, forecast in self.stream(series, windows)]
         shape = (0, self.output_steps, len(self.links(series)))
         return np.concatenate(parts) if parts else np.zeros(shape, dtype=np.float32)
@@ -106,7 +108,8 @@ class Forecaster:
         with torch.inference_mode():
             for begin in range(0, len(links), step):
                 x = tensors.inputs(windows, links[None, begin : begin + step])
-                parts.append((self._network(x) * std + mean).clamp(min=0).cpu().numpy())
+                said = self._outputs.point(self._network(x), x, self.output_steps)
+                parts.append((said * std + mean).clamp(min=0).cpu().numpy())
         return np.asarray(np.concatenate(parts, axis=2), dtype=np.float32)
 
     def _check(self, series: Series, windows: NDArray[np.int64]) -> None:
@@ -114,6 +117,11 @@ class Forecaster:
             raise DataError(
                 f"The model was trained on intervals of {self.bundle.interval}, but the series "
                 f"has {series.interval}."
+            )
+        if series.target != self.bundle.target:
+            raise DataError(
+                f"The model forecasts {self.bundle.target}, but the series has "
+                f"{series.target} as its target."
             )
         outside = (windows < 0) | (windows + self.input_steps > len(series))
         if outside.any():

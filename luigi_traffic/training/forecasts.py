@@ -21,7 +21,7 @@ from luigi_traffic.training.series import Series
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
-#: Stored speeds are rounded, so that a reader sees what a forecast can mean.
+#: Stored values are rounded, so that a reader sees what a forecast can mean.
 _DECIMALS = 3
 
 
@@ -53,11 +53,12 @@ class ForecastRows:
         forecaster = Forecaster(Bundle.load(folder, get_model, expected=digest))
         history = forecaster.input_steps * dataset.interval
         start = day - timedelta(days=-(-history // timedelta(days=1)))
-        columns = list(dict.fromkeys(["speed", *gold_columns(forecaster.bundle.shape.channels)]))
+        target = forecaster.bundle.target
+        columns = list(dict.fromkeys([target, *gold_columns(forecaster.bundle.shape.channels)]))
         needed = {d: i for d, i in gold_ids.items() if start.isoformat() <= d <= day.isoformat()}
         series = read_gold(
             warehouse, dataset.name, needed, columns, start, day + timedelta(days=1),
-            dataset.interval,
+            dataset.interval, target,
         )  # fmt: skip
         first_row = (day - start) // dataset.interval
         return cls(forecaster, series, first_row, part, model)
@@ -79,10 +80,11 @@ class ForecastRows:
         names = pa.array(links, pa.string())
         steps = np.arange(1, self.forecaster.output_steps + 1, dtype=np.int16)
         interval = np.timedelta64(self.series.interval // timedelta(microseconds=1), "us")
+        target = self.forecaster.bundle.target
         end_of_day = self.series.timestamps[-1] + interval
-        for windows, speeds in self.forecaster.stream(self.series, self.windows):
+        for windows, forecast in self.forecaster.stream(self.series, self.windows):
             issued = self.forecaster.issued(self.series, windows)
-            shape = speeds.shape  # (windows, steps, links)
+            shape = forecast.shape  # (windows, steps, links)
             size = int(np.prod(shape))
             ahead = issued[:, None] + (steps - 1) * interval
             link = np.broadcast_to(np.arange(len(links), dtype=np.int32), shape).ravel()
@@ -100,6 +102,6 @@ class ForecastRows:
                     "step": pa.array(wide(steps[None, :, None]), pa.int16()),
                     "timestamp": pa.array(wide(ahead[:, :, None]), pa.timestamp("us")),
                     "link_id": names.take(pa.array(link)),
-                    "speed": pa.array(np.round(speeds.ravel(), _DECIMALS), pa.float32()),
+                    target: pa.array(np.round(forecast.ravel(), _DECIMALS), pa.float32()),
                 }
             )

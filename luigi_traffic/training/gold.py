@@ -27,10 +27,11 @@ def read_gold(
     start: date,
     end: date,
     interval: timedelta,
+    target: str = "speed",
 ) -> Series:
     """Columns of `gold.<dataset>` of the days in `ids`, on the grid from `start` to before `end`.
 
-    NaN where there is no row.
+    NaN where there is no row, or NULL. `target` is the column that is forecast.
 
     Ledger and rows are read in one snapshot. Raises `TransientError` if another runner has
     replaced a day since `ids` were computed, `DataError` for a column that gold does not have, and
@@ -38,7 +39,7 @@ def read_gold(
     no more, and the next run makes the day anew.
     """
     try:
-        return _read(warehouse, dataset, ids, columns, start, end, interval)
+        return _read(warehouse, dataset, ids, columns, start, end, interval, target)
     except _Damaged as damaged:
         with warehouse.connect() as connection:
             for day, found in damaged.days.items():
@@ -66,6 +67,7 @@ def _read(
     start: date,
     end: date,
     interval: timedelta,
+    target: str = "speed",
 ) -> Series:
     with warehouse.connect() as connection:
         with connection.cursor() as cursor:
@@ -108,6 +110,7 @@ def _read(
         np.datetime64(start, "us"),
         np.datetime64(end, "us"),
         interval,
+        target,
     )
 
 

@@ -45,6 +45,7 @@ def log_run(
     *,
     partition_id: str,
     columns: Sequence[str],
+    target: str = "speed",
     params: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
     metrics: Mapping[str, float | None],
@@ -53,10 +54,10 @@ def log_run(
 ) -> Registered:
     """Log a training and register its bundle as a new version.
 
-    `history` is one dict an epoch with its number under "epoch"; `metrics` are final
-    figures (None is left out); `tags` go to the run and to the version; `files` (report,
-    evaluation) become artifacts of the run. Call `find_version` first. Runs of the same
-    partition that a crash left open are closed as KILLED.
+    `columns` of gold go in, `target` comes out. `history` is one dict an epoch with its number
+    under "epoch"; `metrics` are final figures (None is left out); `tags` go to the run and to the
+    version; `files` (report, evaluation) become artifacts of the run. Call `find_version` first.
+    Runs of the same partition that a crash left open are closed as KILLED.
     """
     with store(tracking_uri) as client:
         experiment_id = _experiment(client, tracking_uri, experiment)
@@ -72,7 +73,7 @@ def log_run(
         for file in files:
             client.log_artifact(run_id, str(file))
         with tempfile.TemporaryDirectory(prefix="luigi-traffic-") as scratch:
-            _save_pyfunc(Path(scratch) / "model", bundle, columns)
+            _save_pyfunc(Path(scratch) / "model", bundle, columns, target)
             client.log_artifacts(run_id, str(Path(scratch) / "model"), "model")
         client.set_terminated(run_id, "FINISHED")
         _ensure_registered(client, registered_name)
@@ -153,7 +154,7 @@ def _log_figures(
         client.log_batch(run_id, metrics=figures[begin : begin + _BATCH["metrics"]])
 
 
-def _save_pyfunc(target: Path, bundle: Path, columns: Sequence[str]) -> None:
+def _save_pyfunc(folder: Path, bundle: Path, columns: Sequence[str], target: str) -> None:
     """The bundle as an MLflow model (models-from-code), for `mlflow models serve` and others."""
     from importlib.metadata import version
 
@@ -164,17 +165,17 @@ def _save_pyfunc(target: Path, bundle: Path, columns: Sequence[str]) -> None:
     key = [ColSpec(DataType.datetime, "timestamp"), ColSpec(DataType.string, "link_id")]
     signature = ModelSignature(
         Schema([*key, *(ColSpec(DataType.double, c) for c in columns)]),
-        Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, "speed")]),
+        Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, target)]),
     )
     # MLflow names its copy of a folder as the folder is named.
-    named = target.parent / BUNDLE
+    named = folder.parent / BUNDLE
     named.mkdir()
     for part in (CARD, WEIGHTS):  # and nothing that a crash left beside them
         shutil.copyfile(bundle / part, named / part)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # no input example: the signature is given
         mlflow.pyfunc.save_model(
-            str(target),
+            str(folder),
             python_model=str(Path(__file__).with_name("pyfunc.py")),
             artifacts={BUNDLE: str(named)},
             signature=signature,

@@ -28,7 +28,7 @@ class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
         self.forecaster = Forecaster(Bundle.load(folder, plugins().model))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """A frame (timestamp, link_id, step, speed) from one (timestamp, link_id, columns of gold).
+        """A frame (timestamp, link_id, step, target) from (timestamp, link_id, columns of gold).
 
         Rows older than one window before the last timestamp are ignored.
         """
@@ -51,6 +51,7 @@ class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
             np.datetime64(start, "us"),
             np.datetime64(end, "us"),
             interval,
+            forecaster.bundle.target,
         )
         forecast = forecaster.predict(series, np.array([0]))[0]
         steps, names = len(forecast), forecaster.links(series)
@@ -62,7 +63,7 @@ class NextSteps(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
                 ),
                 "link_id": np.tile(names, steps),
                 "step": np.repeat(step, len(names)),
-                "speed": forecast.ravel().astype(np.float64),
+                forecaster.bundle.target: forecast.ravel().astype(np.float64),
             }
         )
 

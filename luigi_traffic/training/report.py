@@ -19,7 +19,7 @@ from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import CONGESTED_SHARE, MEAN, reported
 from luigi_traffic.training.series import Series
 
-#: Links drawn against their actual speeds.
+#: Links drawn against their actual values.
 DRAWN_LINKS = 4
 _MEASURES = (
     ("mae", "MAE, {unit}", True),
@@ -59,7 +59,7 @@ def write_report(
     from markupsafe import Markup
 
     bundle = forecaster.bundle
-    unit, interval = bundle.speed_unit, series.interval
+    unit, interval = bundle.unit, series.interval
     minutes = interval.total_seconds() / 60
     steps = np.arange(1, forecaster.output_steps + 1) * minutes
     title = f"{bundle.model.name} on {bundle.dataset}"
@@ -87,6 +87,7 @@ def write_report(
     html = environment.get_template("report.html.jinja").render(
         title=title,
         unit=unit,
+        target=bundle.target,
         facts=_facts(origin, fit, evaluation, forecaster, series),
         decision=origin.decision[:1].upper() + origin.decision[1:],
         columns=[*(_ahead(step * interval) for step in reported(forecaster.output_steps)), "mean"],
@@ -95,7 +96,7 @@ def write_report(
         drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - ours
         date=date,
         links=chosen,
-        congested=f"{CONGESTED_SHARE:.0%}",
+        congested=f"{CONGESTED_SHARE:.0%}" if np.isfinite(bundle.free_flow).any() else "",
         config=[
             (name, "not set" if value is None else value)
             for name, value in sorted(bundle.config.model_dump(mode="json").items())
@@ -114,7 +115,7 @@ def _facts(
     bundle = forecaster.bundle
     days = origin.days
     kind = "(window, link) pairs" if fit.per_link else "windows"
-    observed = float(np.mean(~np.isnan(series.speed)))
+    observed = float(np.mean(~np.isnan(series.actual)))
     span = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "no days"
     resumed = f", resumed at epoch {fit.resumed_at}" if fit.resumed_at else ""
     stopped = ", stopped early" if fit.stopped_early else ""
@@ -126,6 +127,7 @@ def _facts(
             "Dataset",
             f"{bundle.dataset}: {len(series.links):,} links every {_ahead(series.interval)}",
         ),
+        ("Target", f"{bundle.target}, {bundle.unit}" if bundle.unit else bundle.target),
         ("Days", span + (f"; {len(origin.absent_days)} absent" if origin.absent_days else "")),
         ("Observed", f"{observed:.1%} of all link intervals"),
         (
@@ -143,7 +145,8 @@ def _facts(
             f"{evaluation.windows:,} of {evaluation.windows_total:,} windows "
             f"({evaluation.windows / evaluation.windows_total:.0%}), targets from "
             f"{evaluation.first_target} to {evaluation.last_target}; "
-            f"{evaluation.scores[MODEL][MEAN]['count']:,} observed speeds scored",
+            f"{evaluation.scores[MODEL][MEAN]['count']:,} observed values of "
+            f"{bundle.target} scored",
         ),
         ("Gold", f"digest {origin.gold_digest}"),
         ("Partition id", origin.partition_id),
@@ -154,6 +157,10 @@ def _facts(
 def _tables(evaluation: Evaluation, unit: str) -> list[dict[str, Any]]:
     out = []
     for key, label, lower_is_better in _MEASURES:
+        if all(
+            step[key] is None for scores in evaluation.scores.values() for step in scores.values()
+        ):
+            continue  # congestion, if no speed is forecast
         rows = {
             name: [scores[step][key] for step in scores]
             for name, scores in evaluation.scores.items()
@@ -196,7 +203,7 @@ def _days_drawn(
 ) -> tuple[
     list[str], str, list[tuple[str, NDArray[Any], NDArray[Any], dict[str, NDArray[Any]], float]]
 ]:
-    """The hold-out's day whose speeds vary most, four of its links, and their forecasts.
+    """The hold-out's day whose targets vary most, four of its links, and their forecasts.
 
     Links are taken from the most variable down to the median one, so that the picture is
     neither of the calmest nor of one incident that neighbours share.
@@ -211,7 +218,7 @@ def _days_drawn(
     # Variance a day and link; links with less than half of the day observed are not drawn.
     variance = np.full((len(candidates), len(series.links)), -1.0)
     for index, date in enumerate(candidates):
-        part = series.speed[rows[day_of_row == date]]
+        part = series.actual[rows[day_of_row == date]]
         good = (~np.isnan(part)).mean(axis=0) > 0.5
         if good.any():
             variance[index, good] = np.nanvar(part[:, good], axis=0)
@@ -245,7 +252,7 @@ def _days_drawn(
         last = _ahead(t_out * series.interval)
         lines[f"persistence, {last} ahead"] = persistence[:, -1, own]
         limit = float(CONGESTED_SHARE * flow)
-        panels.append((f"link {link}", hours, series.speed[rows, own], lines, limit))
+        panels.append((f"link {link}", hours, series.actual[rows, own], lines, limit))
     return links, str(candidates[best]), panels
 
 

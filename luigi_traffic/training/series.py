@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError
 
-#: The column that is forecast.
-TARGET = "speed"
 DAY_SECONDS = 86_400
 
 
@@ -23,7 +21,7 @@ class Series:
 
     `values` is float32 `(T, N, F)`: T intervals from `start` (local wall time of the
     dataset), N `links`, F `columns`; NaN where gold has no value. Row i is the interval
-    that begins at `start + i * interval`.
+    that begins at `start + i * interval`. `target` is the column that is forecast.
     """
 
     start: np.datetime64
@@ -31,14 +29,15 @@ class Series:
     links: tuple[str, ...]
     columns: tuple[str, ...]
     values: NDArray[np.float32]
+    target: str = "speed"
 
     def __post_init__(self) -> None:
         if self.values.ndim != 3 or self.values.shape[1:] != (len(self.links), len(self.columns)):
             raise ValueError(
                 f"values {self.values.shape} are not (T, {len(self.links)}, {len(self.columns)})"
             )
-        if TARGET not in self.columns:
-            raise DataError(f"The series has no column {TARGET!r}; it has {self.columns}.")
+        if self.target not in self.columns:
+            raise DataError(f"The series has no column {self.target!r}; it has {self.columns}.")
         steps_per_day(self.interval)
 
     @classmethod
@@ -51,6 +50,7 @@ class Series:
         start: np.datetime64,
         end: np.datetime64,
         interval: timedelta,
+        target: str = "speed",
     ) -> Series:
         """Scatter rows of gold, in any order, into the grid of `[start, end)`.
 
@@ -97,15 +97,15 @@ class Series:
         for index, column in enumerate(values.values()):
             out[cell, index] = column
         grid = out.reshape(length, width, len(values))
-        return cls(first, interval, tuple(links), tuple(values), grid)
+        return cls(first, interval, tuple(links), tuple(values), grid, target)
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
     @property
-    def speed(self) -> NDArray[np.float32]:
-        """`(T, N)`, a view; NaN = missing."""
-        return self.column(TARGET)
+    def actual(self) -> NDArray[np.float32]:
+        """`(T, N)`, a view of the target in the dataset's unit; NaN = missing."""
+        return self.column(self.target)
 
     @property
     def steps_per_day(self) -> int:

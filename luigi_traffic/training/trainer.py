@@ -15,13 +15,19 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
+from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import Dataset
-from luigi_traffic.api.model import Model, ModelConfig, gold_columns
+from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.links import LinkTable
+from luigi_traffic.api.model import Model, ModelConfig, gold_columns, resolved
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, PluginError
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.context import SPEED
 from luigi_traffic.training.evaluate import Evaluation, compare, evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit, Progress
@@ -41,11 +47,17 @@ logger = logging.getLogger("luigi_traffic")
 
 @dataclass(frozen=True)
 class Trainer:
-    """One training. `gold_ids` is day → partition id; `absent` the days left out → reason."""
+    """One training. `gold_ids` is day → partition id; `absent` the days left out → reason.
+
+    `target` is one of the dataset's measures. `graph` and `link_table` are the dataset's.
+    """
 
     warehouse: Warehouse
     tracking_uri: str
     dataset: Dataset
+    graph: LinkGraph | None
+    link_table: LinkTable | None
+    target: str
     model: Model
     config: ModelConfig
     recipe: Recipe
@@ -67,6 +79,7 @@ class Trainer:
             self.config,
             series,
             checkpoint_dir=checkpoints,
+            context=self._context(series),
             progress=progress,
             on_checkpoint=lambda: crash_point(CrashPoint.TRAIN_CHECKPOINTED),
         )
@@ -75,7 +88,7 @@ class Trainer:
         bundle.save(bundle_folder)
         forecaster = Forecaster(bundle, self.config.device)
         scores = evaluate(forecaster, series, trained.split, self.config.evaluation_windows)
-        name = registered_name(self.dataset.name)
+        name = self._name
         registered = registry.find_version(self.tracking_uri, name, self.partition_id)
         if registered and not registry.has_bundle(self.tracking_uri, name, registered.version):
             logger.warning(
@@ -107,15 +120,32 @@ class Trainer:
         crash_point(CrashPoint.TRAIN_COMMITTED)
         shutil.rmtree(checkpoints, ignore_errors=True)
         return (
-            f"MAE {scores.mae():.3f} {self.dataset.unit}, version {registered.version}, "
+            f"MAE {scores.mae():.3f} {self._unit}, version {registered.version}, "
             f"{decision.reason}; report {report}"
         )
 
+    @property
+    def _unit(self) -> str:
+        return self.dataset.measures[self.target]
+
+    @property
+    def _name(self) -> str:
+        """One champion a dataset and target: errors in different units cannot be compared."""
+        name = registered_name(self.dataset.name)
+        return name if self.target == self.dataset.target else f"{name}.{self.target}"
+
+    def _context(self, series: Series) -> ModelContext:
+        return ModelContext(
+            links=series.links, graph=self.graph, link_table=self.link_table, target=self.target,
+            unit=self._unit, interval=self.dataset.interval, timezone=self.dataset.timezone,
+        )  # fmt: skip
+
     def _series(self, channels: Iterable[str]) -> Series:
-        columns = list(dict.fromkeys(["speed", *gold_columns(channels)]))
+        read = gold_columns(resolved(channels, self.target))
+        columns = list(dict.fromkeys([self.target, *read]))
         return read_gold(
             self.warehouse, self.dataset.name, self.gold_ids, columns, self.first, self.end,
-            self.dataset.interval,
+            self.dataset.interval, self.target,
         )  # fmt: skip
 
     def _bundle(self, trained: Fit, series: Series) -> Bundle:
@@ -127,17 +157,17 @@ class Trainer:
             scaler=trained.scaler,
             network=trained.network,
             dataset=self.dataset.name,
-            speed_unit=self.dataset.unit,
-            interval=self.dataset.interval,
-            links=series.links,
-            free_flow=free_flow(series.speed[seen]),
+            context=trained.context,
+            free_flow=free_flow(series.actual[seen])
+            if self.target == SPEED
+            else np.full(len(series.links), np.nan, dtype=np.float32),
         )
 
     def _decide(
         self, forecaster: Forecaster, trained: Fit, scores: Evaluation
     ) -> champion.Decision:
         """Against the champion on the same hold-out; one that cannot be scored gives way."""
-        name = registered_name(self.dataset.name)
+        name = self._name
         holder = registry.champion(self.tracking_uri, name)
         mine = cast(float, scores.mae())  # `evaluate` refuses a hold-out with nothing to score
         if holder is None:
@@ -195,6 +225,7 @@ class Trainer:
             "days": len(self.gold_ids),
             "device": trained.device,
             **self.config.model_dump(mode="json", exclude={"device"}),
+            "target": self.target,
         }
         tags = {
             "dataset": self.dataset.name,
@@ -209,7 +240,8 @@ class Trainer:
             name,
             bundle,
             partition_id=self.partition_id,
-            columns=gold_columns(trained.shape.channels),
+            columns=list(dict.fromkeys([self.target, *gold_columns(trained.shape.channels)])),
+            target=self.target,
             params=params,
             history=trained.history,
             metrics=metrics,
@@ -241,7 +273,8 @@ class Trainer:
                 "digest": registered.tags[registry.DIGEST],
                 "model": self.model.name,
                 "last_day": max(self.gold_ids),
-                "unit": self.dataset.unit,
+                "target": self.target,
+                "unit": self._unit,
                 "interval_seconds": int(self.dataset.interval.total_seconds()),
                 "scores": scores.scores,
                 "windows_scored": [scores.windows, scores.windows_total],

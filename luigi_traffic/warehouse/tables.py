@@ -24,8 +24,11 @@ def gold_table(dataset: str, columns: Sequence[str]) -> PartitionedTable:
     )
 
 
-def forecast_table(dataset: str) -> PartitionedTable:
+def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
     """`forecast.<dataset>`: a branch is a model, a partition of it a day, see `forecast_bounds`.
+
+    `target` is the measure that is forecast, and the name of its column. A table that was made
+    for another one gets the column as well; a row has one of them, the others are NULL.
 
     part       the ledger's name of the partition, such as "2012-03-28/model"
     issued_at  end of the last interval that the model has seen
@@ -43,7 +46,7 @@ def forecast_table(dataset: str) -> PartitionedTable:
             Column("step", "smallint"),
             Column("timestamp", "timestamp"),
             Column("link_id", "text"),
-            Column("speed", "real"),
+            Column(target, "real"),
         ),
         key=("issued_at", "step", "link_id"),
         by="issued_at",

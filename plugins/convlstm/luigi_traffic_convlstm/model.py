@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from luigi_traffic import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, Model, ModelConfig, ModelShape
+from luigi_traffic import (
+    DAY_OF_WEEK,
+    OBSERVED,
+    TARGET,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    ModelContext,
+    ModelShape,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
 #: Columns of gold along the road, upstream to downstream.
-POSITIONS = ("t2", "t1", "speed", "f1", "f2")
+POSITIONS = ("t2", "t1", TARGET, "f1", "f2")
 
 
 class ConvLSTMConfig(ModelConfig):
@@ -46,9 +55,9 @@ class ConvLSTM(Model):
         """Five values, their five flags, time of day, day of week."""
         return (*POSITIONS, *(p + OBSERVED for p in POSITIONS), TIME_OF_DAY, DAY_OF_WEEK)
 
-    def build(self, config: ConvLSTMConfig, shape: ModelShape) -> nn.Module:
+    def build(self, config: ConvLSTMConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
         """`(batch, input_steps, links, 12) -> (batch, output_steps, links)`, any `links`."""
         from luigi_traffic_convlstm.network import Network
 
-        own = POSITIONS.index("speed")
+        own = POSITIONS.index(TARGET)
         return Network(len(POSITIONS), own, config.hidden, config.head, shape.output_steps)

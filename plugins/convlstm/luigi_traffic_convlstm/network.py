@@ -51,7 +51,7 @@ class ConvLSTMLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """The forecast is the last observed speed of the link plus what the layers add."""
+    """The forecast is the last observed value of the link plus what the layers add."""
 
     def __init__(
         self, positions: int, own: int, hidden: tuple[int, int], head: int, output_steps: int

@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch.nn.functional import conv1d
 
-from luigi_traffic import ModelShape
+from luigi_traffic import TARGET, ModelContext, ModelShape
 from luigi_traffic_convlstm import ConvLSTM, ConvLSTMConfig, luigi_traffic_models
 from luigi_traffic_convlstm.network import ConvLSTMLayer
 
@@ -20,7 +20,7 @@ def network(**changes: object) -> torch.nn.Module:
     model, config = ConvLSTM(), ConvLSTMConfig(**changes)
     shape = ModelShape(12, 12, 1, model.channels(config), 288)
     torch.manual_seed(0)
-    return model.build(config, shape).eval()
+    return model.build(config, shape, ModelContext(())).eval()
 
 
 def batch(size: int = 3, links: int = 4) -> torch.Tensor:
@@ -106,4 +106,4 @@ def test_the_axis_runs_along_the_road() -> None:
     mirrored = x.clone()
     mirrored[..., :5], mirrored[..., 5:10] = x[..., :5].flip(-1), x[..., 5:10].flip(-1)
     assert not torch.allclose(net(x), net(mirrored), atol=1e-3)
-    assert ConvLSTM().channels(ConvLSTMConfig())[:5] == ("t2", "t1", "speed", "f1", "f2")
+    assert ConvLSTM().channels(ConvLSTMConfig())[:5] == ("t2", "t1", TARGET, "f1", "f2")

@@ -94,12 +94,15 @@ class MetrLa(Dataset):
         )
 
     def graph(self) -> LinkGraph:
-        """Sensors joined where the Gaussian kernel of their road distance is high enough."""
+        """Sensors joined where the Gaussian kernel of their road distance, the weight, is high
+        enough."""
         archive = read(self.folder / "metr-la-adj-gauss.npz")
         ids = [str(i) for i in archive["ids"]]
-        rows, columns = np.nonzero(archive["adj"] >= self.settings.min_weight)
+        weights = archive["adj"]
+        rows, columns = np.nonzero(weights >= self.settings.min_weight)
         return LinkGraph.from_edges(
-            (ids[a], ids[b]) for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
+            (ids[a], ids[b], float(weights[a, b]))
+            for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
         )
 
     def checks(self) -> list[Check]:  # noqa: D102

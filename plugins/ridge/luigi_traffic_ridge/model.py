@@ -15,10 +15,12 @@ from pydantic import Field
 from luigi_traffic import (
     DAY_OF_WEEK,
     OBSERVED,
+    TARGET,
     TIME_OF_DAY,
     DataError,
     Model,
     ModelConfig,
+    ModelContext,
     ModelShape,
 )
 
@@ -51,10 +53,10 @@ class Ridge(Model):
 
     def channels(self, config: RidgeConfig) -> tuple[str, ...]:
         """Values, their flags, time of day, day of week."""
-        values = ("speed", *config.columns)
+        values = (TARGET, *config.columns)
         return (*values, *(name + OBSERVED for name in values), TIME_OF_DAY, DAY_OF_WEEK)
 
-    def build(self, config: RidgeConfig, shape: ModelShape) -> nn.Module:
+    def build(self, config: RidgeConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
         """`(batch, input_steps, links, channels) -> (batch, output_steps, links)`, any `links`."""
         from luigi_traffic_ridge.network import Linear
 
@@ -73,7 +75,9 @@ class Ridge(Model):
         for step in range(y.shape[1]):
             seen = mask[:, step]
             if not seen.any():
-                raise DataError(f"No training sample has an observed speed {step + 1} steps ahead.")
+                raise DataError(
+                    f"No training sample has an observed target {step + 1} steps ahead."
+                )
             found = Regression(alpha=config.alpha).fit(x[seen], y[seen, step])
             network.weight[step] = torch.from_numpy(found.coef_)
             network.bias[step] = float(found.intercept_)

@@ -1,6 +1,6 @@
 """STID: which link, which time of day, which day of the week, and an MLP.
 
-All links of a window are forecast at once, each from its own speeds: what sets one apart from
+All links of a window are forecast at once, each from its own values: what sets one apart from
 another is its learned identity. See `network` for the layers; it is imported when a network
 is built, so that listing plugins does not load torch.
 """
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, Model, ModelConfig, ModelShape
+from luigi_traffic import (
+    DAY_OF_WEEK,
+    TARGET,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    ModelContext,
+    ModelShape,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,10 +54,10 @@ class Stid(Model):
     per_link = False  # a link's identity is its place in the order of links
 
     def channels(self, config: StidConfig) -> tuple[str, ...]:
-        """Speed, time of day, day of week."""
-        return ("speed", TIME_OF_DAY, DAY_OF_WEEK)
+        """The target, time of day, day of week."""
+        return (TARGET, TIME_OF_DAY, DAY_OF_WEEK)
 
-    def build(self, config: StidConfig, shape: ModelShape) -> nn.Module:
+    def build(self, config: StidConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
         """`(batch, input_steps, links, 3) -> (batch, output_steps, links)`, for `shape.links`."""
         from luigi_traffic_stid.network import Network
 

@@ -14,7 +14,7 @@ from torch import nn
 from luigi_traffic import ModelShape
 
 #: Channels, in the order of `Stid.channels`.
-SPEED, TIME_OF_DAY, DAY_OF_WEEK = range(3)
+TARGET, TIME_OF_DAY, DAY_OF_WEEK = range(3)
 DAYS = 7
 #: Slots, by which a time of day may lie before the slot it means: float32 holds a fraction
 #: of the day to 6e-8, which is 0.005 slots where a slot is a second.
@@ -68,7 +68,7 @@ class Network(nn.Module):
         day = last[..., DAY_OF_WEEK].round().long()
         # A window goes in as the authors feed it: the day of week in [0, 1), like the time.
         scaled = torch.stack(
-            [x[..., SPEED], x[..., TIME_OF_DAY], x[..., DAY_OF_WEEK] / DAYS], dim=-1
+            [x[..., TARGET], x[..., TIME_OF_DAY], x[..., DAY_OF_WEEK] / DAYS], dim=-1
         )
         hidden = torch.cat(
             [

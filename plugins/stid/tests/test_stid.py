@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, ModelShape
+from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, ModelContext, ModelShape
 from luigi_traffic.training.batches import Tensors
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.forecaster import Forecaster
@@ -23,12 +23,13 @@ CONF = Path(__file__).parents[3] / "conf" / "models" / "stid.yml"
 
 
 def shape(t_in: int = 12, t_out: int = 12, links: int = 5, steps_per_day: int = 288) -> ModelShape:
-    return ModelShape(t_in, t_out, links, Stid().channels(StidConfig()), steps_per_day)
+    channels = ("speed", TIME_OF_DAY, DAY_OF_WEEK)
+    return ModelShape(t_in, t_out, links, channels, steps_per_day)
 
 
 def network(of: ModelShape | None = None, **changes: object) -> torch.nn.Module:
     torch.manual_seed(0)
-    return Stid().build(StidConfig(**changes), of or shape()).eval()
+    return Stid().build(StidConfig(**changes), of or shape(), ModelContext(())).eval()
 
 
 def batch(of: ModelShape, size: int = 3, last_slot: int = 20, day: int = 2) -> torch.Tensor:
@@ -209,9 +210,15 @@ def test_there_and_back_through_a_bundle(tmp_path: Path) -> None:
     of = shape(4, 2, 3, series.steps_per_day)
     torch.manual_seed(3)
     bundle = Bundle(
-        Stid(), config, of, Scaler.fit(series, slice(0, 20)), Stid().build(config, of),
-        "road", "km/h", series.interval, series.links, np.full(3, 60, dtype=np.float32),
-    )  # fmt: skip
+        Stid(),
+        config,
+        of,
+        Scaler.fit(series, slice(0, 20)),
+        Stid().build(config, of, ModelContext(())),
+        "road",
+        ModelContext(series.links, unit="km/h", interval=series.interval),
+        np.full(3, 60, dtype=np.float32),
+    )
     digest = bundle.save(tmp_path)
     loaded = Bundle.load(tmp_path, lambda name: {"stid": Stid()}[name], expected=digest)
     assert isinstance(loaded.network, Network)

@@ -22,7 +22,7 @@ def test_persistence_carries_the_last_observed_speed_of_the_window(series: Serie
     got = Persistence.of(series, T_IN, T_OUT, fallback).predict(starts)
     for w in starts:
         for n in range(5):
-            seen = [v for v in series.speed[w : w + T_IN, n] if not np.isnan(v)]
+            seen = [v for v in series.actual[w : w + T_IN, n] if not np.isnan(v)]
             assert (got[w, :, n] == (seen[-1] if seen else fallback[n])).all()
     assert (got[11, :, 2] == 3).all()
 

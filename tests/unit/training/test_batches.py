@@ -55,7 +55,7 @@ def test_pairs_and_whole_windows_equal_a_naive_loop(series: Series) -> None:
         expected = naive(series, scaler, w, n)
         np.testing.assert_allclose(x[b, :, 0], expected, atol=1e-5)
         np.testing.assert_allclose(everything[b, :, n], expected, atol=1e-5)
-        actual = series.speed[w + T_IN : w + T_IN + T_OUT, n]
+        actual = series.actual[w + T_IN : w + T_IN + T_OUT, n]
         np.testing.assert_array_equal(mask[b, :, 0], ~np.isnan(actual))
         np.testing.assert_array_equal(y[b, :, 0], np.nan_to_num(actual))
         np.testing.assert_array_equal(y_all[b, :, n], y[b, :, 0])
@@ -77,7 +77,7 @@ def test_only_samples_with_an_observed_target(series: Series, per_link: bool) ->
     got = set()
     for w, n in samples.batches(samples.drawn(0, 0, None), 7):
         got |= set(zip(w.tolist(), n.tolist(), strict=True)) if n is not None else set(w.tolist())
-    observed = ~np.isnan(series.speed)
+    observed = ~np.isnan(series.actual)
     expected = set()
     for w in range(30, 120):
         target = observed[w + T_IN : w + T_IN + T_OUT]

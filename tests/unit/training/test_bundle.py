@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_tiny import PerLink, config, get_model
+from training_tiny import PerLink, around, config, get_model
 
 from luigi_traffic.api.model import ModelShape
 from luigi_traffic.errors import DataError, PluginError
@@ -24,14 +24,24 @@ def bundle(series: Series) -> Bundle:
     flow = np.array([60, np.nan, 50, 40, 30], dtype=np.float32)
     return Bundle(
         model, settings, shape, Scaler.fit(series, slice(0, 99)), model.build(settings, shape),
-        "road", "km/h", series.interval, series.links, flow,
+        "road", around(series), flow,
     )  # fmt: skip
 
 
 def test_there_and_back(bundle: Bundle, series: Series, tmp_path: Path) -> None:
     found = bundle.save(tmp_path)
     loaded = Bundle.load(tmp_path, get_model, expected=found)
-    for field in ("config", "shape", "scaler", "dataset", "speed_unit", "interval", "links"):
+    for field in (
+        "config",
+        "shape",
+        "scaler",
+        "dataset",
+        "context",
+        "target",
+        "unit",
+        "interval",
+        "links",
+    ):
         assert getattr(loaded, field) == getattr(bundle, field), field
     np.testing.assert_array_equal(loaded.free_flow, bundle.free_flow)
     at = np.array([0, 50])

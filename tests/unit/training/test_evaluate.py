@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_tiny import AllLinks, PerLink, config
+from training_tiny import AllLinks, PerLink, around, config
 
 from luigi_traffic.errors import DataError
 from luigi_traffic.training import windows as w
@@ -22,11 +22,17 @@ from luigi_traffic.training.series import Series
 def trained(series: Series, folder: Path, model: type = PerLink, **changes: object) -> tuple:
     settings = config(**changes)
     done = fit(model(), settings, series, checkpoint_dir=folder)
-    flow = free_flow(series.speed[done.split.training_rows(settings.input_steps)])
+    flow = free_flow(series.actual[done.split.training_rows(settings.input_steps)])
     bundle = Bundle(
-        model(), settings, done.shape, done.scaler, done.network, "road", "km/h",
-        series.interval, series.links, flow,
-    )  # fmt: skip
+        model(),
+        settings,
+        done.shape,
+        done.scaler,
+        done.network,
+        "road",
+        around(series),
+        flow,
+    )
     return Forecaster(bundle, "cpu"), done
 
 
@@ -35,7 +41,7 @@ def test_scores_equal_a_plain_computation(series: Series, tmp_path: Path, model:
     forecaster, done = trained(series, tmp_path, model)
     got = evaluate(forecaster, series, done.split)
     test = np.arange(done.split.test.start, done.split.test.stop)
-    actual = w.targets(series.speed, 6, 4)[test]
+    actual = w.targets(series.actual, 6, 4)[test]
     forecast = forecaster.predict(series, test)
     mask = ~np.isnan(actual)
     error = np.abs(forecast - actual)
@@ -73,7 +79,7 @@ def test_next_steps_and_rolling_forecast_of_a_day(series: Series, tmp_path: Path
     whole = forecaster.predict(series, starts + 42)
     np.testing.assert_allclose(forecaster.predict(day, starts), whole, rtol=1e-5)
     np.testing.assert_array_equal(
-        forecaster.observed(day, starts)[5], (~np.isnan(day.speed[5 + 1 : 5 + 7])).sum(axis=0)
+        forecaster.observed(day, starts)[5], (~np.isnan(day.actual[5 + 1 : 5 + 7])).sum(axis=0)
     )
 
 
@@ -136,7 +142,7 @@ def test_compare_scores_both_on_the_same_targets(series: Series, tmp_path: Path)
     champion, _ = trained(series, tmp_path / "b", AllLinks, input_steps=9, output_steps=2)
     ours, theirs = compare(challenger, champion, series, done.split)
     issue = np.arange(done.split.test.start, done.split.test.stop) + 6
-    actual = series.speed[issue[:, None] + np.arange(2)]
+    actual = series.actual[issue[:, None] + np.arange(2)]
     assert ours == pytest.approx(
         np.nanmean(np.abs(challenger.predict(series, issue - 6)[:, :2] - actual)), rel=1e-5
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training_tiny import PerLink, config, road
+from training_tiny import PerLink, around, config, road
 
 from luigi_traffic import OBSERVED, Model, ModelShape
 from luigi_traffic.errors import DataError
@@ -71,9 +71,15 @@ def test_it_learns_is_scored_and_stored_as_any_other(tmp_path: Path) -> None:
     again = fit(model, config(), series, checkpoint_dir=tmp_path / "c")
     assert torch.equal(again.network.weight, done.network.weight)
     bundle = Bundle(
-        model, config(), done.shape, done.scaler, done.network, "tiny", "km/h", series.interval,
-        series.links, np.full(len(series.links), 60, np.float32),
-    )  # fmt: skip
+        model,
+        config(),
+        done.shape,
+        done.scaler,
+        done.network,
+        "tiny",
+        around(series),
+        np.full(len(series.links), 60, np.float32),
+    )
     bundle.save(tmp_path / "b")
     loaded = Bundle.load(tmp_path / "b", lambda _: LeastSquares())
     x = torch.randn(3, done.shape.input_steps, 2, 2)
@@ -82,7 +88,7 @@ def test_it_learns_is_scored_and_stored_as_any_other(tmp_path: Path) -> None:
 
 def _mae_of_the_mean(series: Any, done: Any) -> float:
     rows = np.asarray(done.split.validation)[:, None] + done.shape.input_steps
-    actual = series.speed[rows + np.arange(done.shape.output_steps)]
+    actual = series.actual[rows + np.arange(done.shape.output_steps)]
     return float(np.nanmean(np.abs(actual - done.scaler.target[0])))
 
 

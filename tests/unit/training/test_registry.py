@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from sqlalchemy import Engine, event
-from training_tiny import PerLink, config, get_model, road
+from training_tiny import PerLink, around, config, get_model, road
 
 import luigi_traffic
 from luigi_traffic.api.model import ModelShape
@@ -33,7 +33,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("any name")
     Bundle(
         model, settings, shape, Scaler.fit(series, slice(0, 99)), model.build(settings, shape),
-        "road", "km/h", series.interval, series.links, np.full(5, 60, np.float32),
+        "road", around(series), np.full(5, 60, np.float32),
     ).save(folder)  # fmt: skip
     return folder
 
@@ -171,7 +171,7 @@ def test_the_mlflow_model_forecasts_from_rows_of_gold(
         {
             "timestamp": np.repeat(series.timestamps[:30], 5),
             "link_id": np.tile(series.links, 30),
-            "speed": series.speed[:30].ravel().astype(float),
+            "speed": series.actual[:30].ravel().astype(float),
             "t1": series.column("t1")[:30].ravel().astype(float),
         }
     ).sample(frac=1, random_state=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_tiny import AllLinks, PerLink, config
+from training_tiny import AllLinks, PerLink, around, config
 
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import evaluate
@@ -33,9 +33,15 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     settings = config(epochs=2, samples_per_epoch=100)
     done = fit(model(), settings, series, checkpoint_dir=tmp_path)
     bundle = Bundle(
-        model(), settings, done.shape, done.scaler, done.network, "road & co", "km/h",
-        series.interval, series.links, free_flow(series.speed[done.split.training_rows(6)]),
-    )  # fmt: skip
+        model(),
+        settings,
+        done.shape,
+        done.scaler,
+        done.network,
+        "road & co",
+        around(series),
+        free_flow(series.actual[done.split.training_rows(6)]),
+    )
     forecaster = Forecaster(bundle, "cpu")
     scores = evaluate(forecaster, series, done.split)
     path = write_report(tmp_path / "deep" / "report.html", ORIGIN, done, scores, forecaster, series)
@@ -74,9 +80,15 @@ def test_a_hold_out_too_patchy_to_draw_still_gives_a_report(series: Series, tmp_
     values[done.split.test.start + 6 :: 3] = float("nan")
     series = replace(series, values=values)
     bundle = Bundle(
-        PerLink(), settings, done.shape, done.scaler, done.network, "road", "km/h",
-        series.interval, series.links, free_flow(series.speed),
-    )  # fmt: skip
+        PerLink(),
+        settings,
+        done.shape,
+        done.scaler,
+        done.network,
+        "road",
+        around(series),
+        free_flow(series.actual),
+    )
     forecaster = Forecaster(bundle, "cpu")
     scores = evaluate(forecaster, series, done.split)
     path = write_report(tmp_path / "report.html", ORIGIN, done, scores, forecaster, series)
@@ -89,9 +101,15 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
     settings = config(epochs=1)
     done = fit(PerLink(), settings, series, checkpoint_dir=tmp_path)
     bundle = Bundle(
-        PerLink(), settings, done.shape, done.scaler, done.network, "road", "km/h",
-        series.interval, series.links, free_flow(series.speed),
-    )  # fmt: skip
+        PerLink(),
+        settings,
+        done.shape,
+        done.scaler,
+        done.network,
+        "road",
+        around(series),
+        free_flow(series.actual),
+    )
     forecaster = Forecaster(bundle, "cpu")
     links, date, panels = _days_drawn(forecaster, series, done.split.test)
     windows = forecaster.rolling(series, 0)
@@ -104,13 +122,13 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
             for hour, truth, value in zip(hours, actual, drawn[label], strict=True):
                 target = np.datetime64(date, "m") + np.timedelta64(round(hour * 60), "m")
                 row = int(np.flatnonzero(series.timestamps == target)[0])
-                np.testing.assert_equal(truth, series.speed[row, at])
+                np.testing.assert_equal(truth, series.actual[row, at])
                 (w,) = np.flatnonzero(issued == target - np.timedelta64(30 * (step - 1), "m"))
                 assert value == pytest.approx(forecasts[w, step - 1, at], rel=1e-5)
         # The hold-out begins within that day, and so do the drawn lines.
         begin = np.datetime64(date, "m") + np.timedelta64(round(hours[0] * 60), "m")
         first = int(np.flatnonzero(series.timestamps == begin)[0])
         for row, value in enumerate(drawn["persistence, 2 h ahead"], start=first):
-            window = series.speed[row - 4 - 6 + 1 : row - 4 + 1, at]  # ends two hours before
+            window = series.actual[row - 4 - 6 + 1 : row - 4 + 1, at]  # ends two hours before
             seen = window[~np.isnan(window)]
             np.testing.assert_equal(value, seen[-1] if len(seen) else np.nan)

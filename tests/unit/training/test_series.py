@@ -32,7 +32,7 @@ def test_rows_in_any_order_land_in_their_cell_and_the_rest_is_missing() -> None:
     assert series.values.dtype == np.float32
     expected = np.full((6, 2), np.nan)
     expected[5, 1], expected[0, 0] = 5.0, 1.0
-    np.testing.assert_array_equal(series.speed, expected)
+    np.testing.assert_array_equal(series.actual, expected)
     np.testing.assert_array_equal(series.column("t1"), expected * 2)
 
 
@@ -68,5 +68,5 @@ def test_aligned_reorders_and_leaves_unknown_links_missing() -> None:
     series = scatter([0, 0], [0, 1], [1.0, 2.0])
     other = series.aligned(["b", "z", "a"])
     assert other.links == ("b", "z", "a")
-    np.testing.assert_array_equal(other.speed[0], [2.0, np.nan, 1.0])
-    assert np.isnan(other.speed[1:]).all()
+    np.testing.assert_array_equal(other.actual[0], [2.0, np.nan, 1.0])
+    assert np.isnan(other.actual[1:]).all()

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from luigi_traffic import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, Model, ModelConfig, ModelShape
+from luigi_traffic import (
+    DAY_OF_WEEK,
+    OBSERVED,
+    TIME_OF_DAY,
+    Model,
+    ModelConfig,
+    ModelContext,
+    ModelShape,
+)
 from luigi_traffic.training.series import Series
 
 START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
@@ -32,6 +40,10 @@ def road(days: int = 4, links: int = 5, minutes: int = 30, missing: float = 0.15
                 values[:, link, COLUMNS.index(column)] = speed[:, link - shift]
     names = tuple(f"L{i}" for i in range(links))
     return Series(START, timedelta(minutes=minutes), names, COLUMNS, values)
+
+
+def around(series: Series) -> ModelContext:
+    return ModelContext(series.links, unit="km/h", interval=series.interval, timezone="Asia/Seoul")
 
 
 CHANNELS = ("speed", "speed" + OBSERVED, "t1", "t1" + OBSERVED, TIME_OF_DAY, DAY_OF_WEEK)
