@@ -59,6 +59,27 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def file_of(url: str) -> Path:
+    """The file of a `file://` address, which is taken as it is written (blanks, `#` and `%` are a
+    name's own); if there is no such file, percent signs are those of an encoded address.
+
+    Raises `SettingsError` for a relative path.
+    """
+    path = url.removeprefix("file://").removeprefix("localhost")
+    if not path.startswith("/"):
+        raise SettingsError(
+            f"{url!r} is not a whole address: write file:// and the path from the root, for "
+            "example file:///data/its/{date}.zip"
+        )
+    written = Path(path)
+    return written if written.exists() else Path(unquote(path))
+
+
+def _path_of(url: str) -> str:
+    """The path of an address; a file's may hold `#` and `?`."""
+    return url if url.startswith("file:") else urlsplit(url).path
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, without the URL that requests puts into its messages."""
     inner = error.args[0] if error.args else None
@@ -84,7 +105,7 @@ class Http(Source):
         self.url_template = url_template
         self.timeout = timeout
         self.unknown_length = unknown_length
-        self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
+        self.packing: Packing = packing or packing_of(_path_of(url_template))
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed."""
@@ -117,7 +138,7 @@ class Http(Source):
         or no HEAD."""
         url = fill(self.url_template, day)
         if urlsplit(url).scheme == "file":
-            return [look_at(Path(unquote(urlsplit(url).path)))]
+            return [look_at(file_of(url))]
         import requests
 
         shown = without_credentials(url)
@@ -135,7 +156,7 @@ class Http(Source):
 
     @contextmanager
     def _open_file(self, url: str) -> Iterator[Stream]:
-        path = Path(unquote(urlsplit(url).path))
+        path = file_of(url)
         try:
             file = path.open("rb")
         except FileNotFoundError:

@@ -71,7 +71,7 @@ def schema_of(frame: DataFrame) -> list[dict[str, str]]:
 def read_partition(spark: SparkSession, store: ObjectStore, manifest: Manifest) -> DataFrame:
     """The Parquet files of a committed partition, and no other file that lies beside them."""
     ddl = ", ".join(f"`{column['name']}` {column['type']}" for column in manifest.schema)
-    urls = [store.spark_url(file["key"]) for file in manifest.files]
+    urls = [store.spark_pattern(file["key"]) for file in manifest.files]
     if not urls:
         return spark.createDataFrame([], ddl)
     return spark.read.schema(ddl).parquet(*urls)

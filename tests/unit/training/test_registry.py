@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import FOLDER
 from sqlalchemy import Engine, event
 from training_tiny import PerLink, config, get_model, road
 
@@ -56,7 +57,7 @@ def first_run(
 
     One for all tests of this file, since its creation takes seconds.
     """
-    uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/deep/mlflow.db"
+    uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/{FOLDER}/mlflow.db"
     cwd = tmp_path_factory.mktemp("cwd")
     root = str(Path(luigi_traffic.__file__).parents[1])
     done = subprocess.run(
