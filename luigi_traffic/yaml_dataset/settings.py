@@ -115,6 +115,10 @@ class Graph(Section):
     min_weight: float | None = Field(
         None, description="Smallest weight that makes an edge; empty: every weight but 0"
     )
+    u_turns: bool = Field(
+        False,
+        description="Whether the other direction of a two-way road is a neighbour (node_link_csv)",
+    )
     delimiter: Delimiter = Field(",", description="Delimiter between the fields")
     encoding: Encoding = Field("utf-8", description="Encoding of the file")
 
@@ -281,6 +285,8 @@ def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
         yield "graph", f"{said}; expected exactly one of {', '.join(GRAPH_FILES)}"
         return
     columns = graph.columns
+    if "u_turns" in graph.model_fields_set and graph.node_link_csv is None:
+        yield "graph.u_turns", "expected only with node_link_csv: the other files name the edges"
     if graph.min_weight is not None and graph.node_link_csv is not None:
         yield "graph.min_weight", "a node-link table has no weights; expected another kind of file"
     if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
