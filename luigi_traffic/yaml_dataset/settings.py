@@ -142,6 +142,11 @@ class Table(Section):
         stage="raw",
         description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
     )
+    members: Annotated[str, StringConstraints(min_length=1)] | None = setting(
+        None,
+        stage="raw",
+        description="Pattern of the wanted files of a ZIP, for example *.csv; empty: it has one",
+    )
     timeout: float = setting(
         60.0,
         stage=None,
@@ -152,6 +157,11 @@ class Table(Section):
         "refuse",
         stage=None,
         description="Refuse or accept a text if the server does not state its length",
+    )
+    absent_when: list[Annotated[str, StringConstraints(min_length=1)]] = setting(
+        [],
+        stage=None,
+        description="Texts of a short answer (up to 4 KiB) that mean that the day has no data",
     )
     format: Literal["csv", "parquet"] = setting(
         "csv", stage="bronze", description="Format of the file"
@@ -234,8 +244,12 @@ def problems(table: Table) -> Iterator[tuple[str, str]]:
         yield "", "neither `url_template` nor `glob` is given: one of them must name the files"
     if table.url_template is not None and table.glob is not None:
         yield "glob", "`url_template` is given too; expected only one of the two"
+    if table.absent_when and table.url_template is None:
+        yield "absent_when", "expected only with url_template"
+    if table.members is not None and table.packing not in (None, "zip"):
+        yield "members", f"the packing is {table.packing}; expected only with packing: zip"
     if table.format == "parquet":
-        for key in ("header", "delimiter", "decimal", "encoding", "packing"):
+        for key in ("header", "delimiter", "decimal", "encoding", "packing", "members"):
             if key in given:
                 yield key, "a Parquet file has none; expected only with format: csv"
     elif table.packing == "parquet":
