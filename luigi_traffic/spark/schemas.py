@@ -82,7 +82,7 @@ def read_files(
 ) -> DataFrame:
     """Parquet files of that schema, as manifests name both."""
     ddl = ", ".join(f"`{column['name']}` {column['type']}" for column in schema)
-    urls = [store.spark_url(file["key"]) for file in files]
+    urls = [store.spark_pattern(file["key"]) for file in files]
     if not urls:
         return spark.createDataFrame([], ddl)
     return spark.read.schema(ddl).parquet(*urls)

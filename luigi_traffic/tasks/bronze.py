@@ -43,7 +43,7 @@ class Bronze(DayStage):
         generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
             day=given.day,
-            paths=tuple(catalog.store.spark_url(file["key"]) for file in raw.files),
+            paths=tuple(catalog.store.spark_pattern(file["key"]) for file in raw.files),
             header=raw.details["header"],
             first_line=raw.details["first_line"],
             lines=raw.rows_out,

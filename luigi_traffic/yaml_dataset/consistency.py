@@ -20,8 +20,12 @@ def problems(table: Table) -> Iterator[Problem]:
         yield "", "neither `url_template` nor `glob` is given: one of them must name the files"
     if table.url_template is not None and table.glob is not None:
         yield "glob", "`url_template` is given too; expected only one of the two"
+    if table.absent_when and table.url_template is None:
+        yield "absent_when", "expected only with url_template"
+    if table.members is not None and table.packing not in (None, "zip"):
+        yield "members", f"the packing is {table.packing}; expected only with packing: zip"
     if table.format == "parquet":
-        for key in ("header", "delimiter", "decimal", "encoding", "packing"):
+        for key in ("header", "delimiter", "decimal", "encoding", "packing", "members"):
             if key in given:
                 yield key, "a Parquet file has none; expected only with format: csv"
     elif table.packing == "parquet":
@@ -114,6 +118,8 @@ def _graph_problems(graph: Graph) -> Iterator[Problem]:
         yield "graph", f"{said}; expected exactly one of {', '.join(GRAPH_FILES)}"
         return
     columns = graph.columns
+    if "u_turns" in graph.model_fields_set and graph.node_link_csv is None:
+        yield "graph.u_turns", "expected only with node_link_csv: the other files name the edges"
     if graph.min_weight is not None and graph.node_link_csv is not None:
         yield "graph.min_weight", "a node-link table has no weights; expected another kind of file"
     if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:

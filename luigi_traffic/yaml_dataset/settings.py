@@ -156,6 +156,10 @@ class Graph(Section):
     min_weight: float | None = Field(
         None, description="Smallest weight that makes an edge; empty: every weight but 0"
     )
+    u_turns: bool = Field(
+        False,
+        description="Whether the other direction of a two-way road is a neighbour (node_link_csv)",
+    )
     delimiter: Delimiter = Field(",", description="Delimiter between the fields")
     encoding: Encoding = Field("utf-8", description="Encoding of the file")
 
@@ -179,6 +183,11 @@ class Table(Section):
         stage="raw",
         description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
     )
+    members: Annotated[str, StringConstraints(min_length=1)] | None = setting(
+        None,
+        stage="raw",
+        description="Pattern of the wanted files of a ZIP, for example *.csv; empty: it has one",
+    )
     timeout: float = setting(
         60.0,
         stage=None,
@@ -189,6 +198,11 @@ class Table(Section):
         "refuse",
         stage=None,
         description="Refuse or accept a text if the server does not state its length",
+    )
+    absent_when: list[Annotated[str, StringConstraints(min_length=1)]] = setting(
+        [],
+        stage=None,
+        description="Texts of a short answer (up to 4 KiB) that mean that the day has no data",
     )
     format: Literal["csv", "parquet"] = setting(
         "csv", stage="bronze", description="Format of the file"

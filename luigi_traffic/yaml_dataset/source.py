@@ -35,9 +35,13 @@ class TableSource(Source):
                 packing=packing,
                 timeout=table.timeout,
                 unknown_length=table.unknown_length,
+                members=table.members,
+                absent=table.absent_when,
             )
             if table.url_template
-            else Files(table.glob or "", packing=packing, growing=table.many_days)
+            else Files(
+                table.glob or "", packing=packing, growing=table.many_days, members=table.members
+            )
         )
 
     def recipe(self) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> Non
         tmp_path / "spool",
         lambda *_: None,
     )
-    paths = tuple(store.spark_url(file.key) for file in got.files)
+    paths = tuple(store.spark_pattern(file.key) for file in got.files)
     bronze = dataset.bronze(spark, RawDay(DAY, paths, got.header, got.first_line, got.lines))
     assert [r.reject_reason for r in bronze.collect()] == [None] * 24
     rows = dataset.silver(bronze).orderBy("timestamp").collect()

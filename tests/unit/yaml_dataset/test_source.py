@@ -260,3 +260,12 @@ def test_what_makes_the_text_is_in_the_recipe_and_where_it_lies_is_not() -> None
 def test_an_address_has_the_query_and_no_password() -> None:
     address = declared(glob=None, url_template="https://me:pw@host/{date}.csv?city=A").source()
     assert address.address() == {"url": "https://host/{date}.csv?city=A"}
+
+
+def test_members_and_absent_when_reach_the_files() -> None:
+    url = "https://h/{date}.zip"
+    source = declared(glob=None, url_template=url, members="*.csv", absent_when=["NoData"]).source()
+    assert source.recipe()["members"] == "*.csv"
+    assert source.files.absent == ("NoData",)
+    assert "members" not in declared(glob=None, url_template=url).source().recipe()
+    assert declared(members="a*").source().recipe()["members"] == "a*"
