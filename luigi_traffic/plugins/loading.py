@@ -68,14 +68,14 @@ class Plugins:
         plugins = cls(manager, settings, layers)
         installed = [(_origin(point), point.load) for point in entry_points(group=PROJECT)]
         for origin, load in sorted(installed, key=lambda one: (one[0].distribution, one[0].name)):
-            plugins._register(origin, load, wanted)
+            plugins.register(origin, load)
         for folder in wanted.path:
             if not folder.is_dir():
                 raise SettingsError(f"plugins.path names {folder}, which is not a folder")
             for file in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
                 name = file.parent.name if file.name == "__init__.py" else file.stem
                 origin = Found(name, str(file), "in a folder")
-                plugins._register(origin, partial(_module, file, name), wanted)
+                plugins.register(origin, partial(_module, file, name))
         for name, values in settings.datasets.items():
             if loading.declares(values):
                 plugins._declare(name, values, wanted)
@@ -121,7 +121,9 @@ class Plugins:
             self.found.append(origin)
             self.provider[name] = origin
 
-    def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
+    def register(self, origin: Found, load: Callable[[], Any]) -> None:
+        """Load a plugin and collect what it provides; one that fails is kept with its problem."""
+        wanted = self.settings.plugins
         if {origin.name, origin.distribution} & set(wanted.disabled):
             self.found.append(replace(origin, disabled=True))
             return
