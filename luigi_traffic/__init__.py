@@ -14,6 +14,7 @@ from luigi_traffic.api.dataset import (
     setting,
 )
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.many_days import ManyDays
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
@@ -65,6 +66,7 @@ __all__ = [
     "Http",
     "HttpZip",
     "LinkGraph",
+    "ManyDays",
     "Model",
     "ModelConfig",
     "ModelShape",
