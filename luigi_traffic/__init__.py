@@ -17,6 +17,7 @@ from luigi_traffic.api.dataset import (
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
 from luigi_traffic.api.losses import masked_loss, pinball_loss
+from luigi_traffic.api.many_days import ManyDays
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
@@ -72,6 +73,7 @@ __all__ = [
     "Link",
     "LinkGraph",
     "LinkTable",
+    "ManyDays",
     "Model",
     "ModelConfig",
     "ModelContext",

@@ -8,6 +8,7 @@ from plugin_sources import HEAD, hook, one, problem
 from process_state import forget
 
 import luigi_traffic as lt
+from luigi_traffic.commands import plugins as plugins_list
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.project import current
 
@@ -170,10 +171,41 @@ def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
     assert [d.name for d in provided] == ["mine"]
 
 
-def test_a_plugin_folder_that_is_not_there(isolated) -> None:
-    isolated.set(PLUGINS__PATH="[/no/such/folder]")
-    with pytest.raises(SettingsError, match=r"plugins\.path names /no/such/folder"):
-        _ = current().plugins
+def test_a_plugin_folder_that_is_not_there_stops_nobody(tiny, caplog, monkeypatch) -> None:
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    folder = tiny.home.parent / "plugins"
+    tiny.set(PLUGINS__PATH=f"[/no/such/folder, {folder}]")
+    assert current().plugins.dataset("tiny").name == "tiny"
+    told = (
+        "plugins.path, set in environment LUIGI_TRAFFIC__PLUGINS__PATH, names /no/such/folder, "
+        "which is not a folder"
+    )
+    assert told in caplog.text
+    with pytest.raises(PluginError, match="no plugin provides the dataset 'other'") as caught:
+        current().plugins.dataset("other")
+    assert f"plugin folder (/no/such/folder) did not load: {told}" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [1\nb: 2", "- a", "links: []\nlinks: []", b"# \xbf\xef"])
+@pytest.mark.parametrize(
+    ("kind", "other"), [("datasets", "tiny_model"), ("models", "tiny"), ("datasets", "declared")]
+)
+def test_a_file_that_cannot_be_read_stops_only_who_asks_for_it(
+    tiny, caplog, monkeypatch, kind, other, text
+) -> None:
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    name = {"tiny_model": "tiny", "tiny": "tiny_model", "declared": "city"}[other]
+    file = tiny.write(f"{kind}/{name}.yml", "")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    tiny.set()
+    plugins = current().plugins
+    assert caplog.text.count(f"{kind[:-1]} {name} is left out: {file}") == 1
+    assert plugins.model("tiny_model") if kind == "datasets" else plugins.dataset("tiny")
+    with pytest.raises(SettingsError, match=f"^{file}"):
+        plugins.dataset(name) if kind == "datasets" else plugins.model_config(name, {})
+    rows = [row for row in plugins_list.rows() if row["name"] == name]
+    assert [row["state"] for row in rows][-1] == "failed"
+    assert rows[-1]["problem"].startswith(str(file)) and not rows[-1]["datasets"]
 
 
 def test_unknown_names_have_a_nearest(tiny) -> None:

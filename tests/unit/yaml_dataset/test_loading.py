@@ -240,7 +240,7 @@ def test_an_address_is_told_without_its_credentials(isolated, line: str, caplog)
 def test_a_key_given_twice(isolated) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD.replace("speed: v", "timestamp: v"))
     with pytest.raises(SettingsError) as caught:
-        _ = current().plugins
+        current().plugins.dataset("my_city")
     assert f"{file}, line 6: 'table.columns.timestamp' is already given in line 4" in str(
         caught.value
     )
