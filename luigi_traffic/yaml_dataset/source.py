@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -77,10 +77,15 @@ class TableSource(Source):
             yield self._edited(streams, day)
 
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
-        streams = (replace(s, edit=partial(self._as_long_text, s.name)) for s in streams)
+        table = self.table.long
+        if self.table.encoding != "utf-8" or self.table.wide is not None:
+            streams = (replace(s, edit=partial(self._as_long_text, s.name)) for s in streams)
+        elif self.table.many_days:
+            streams = (replace(s, edit=_checked(s.name, table)) for s in streams)
+        else:
+            return (replace(s, check=_checked(s.name, table)) for s in streams)
         if not self.table.many_days:
             return streams
-        table = self.table.long
         return cut_out(streams, day, partial(_day_reader, table), header=has_header(table))
 
     def _as_long_text(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -88,7 +93,11 @@ class TableSource(Source):
             chunks = _as_utf8(name, chunks, self.table.encoding)
         if self.table.wide is not None:
             chunks = lengthen(name, chunks, self.table)
-        return with_readable_times(name, chunks, self.table.long)
+        return _checked(name, self.table.long)(chunks)
+
+
+def _checked(name: str, table: Table) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    return partial(with_readable_times, name, table)
 
 
 def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

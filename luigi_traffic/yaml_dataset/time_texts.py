@@ -13,6 +13,8 @@ _BOM = b"\xef\xbb\xbf"
 #: So many lines say whether the time format is that of the file; fewer than a few say nothing.
 _TRIED, _FEWEST = 20, 3
 _LONGEST_SHOWN = 40
+#: Bytes in which they are looked for.
+_LOOKED_AT = 1 << 18
 
 
 def moment_text(table: Table, first_line: bytes) -> Callable[[bytes], str]:
@@ -37,19 +39,21 @@ def moment_text(table: Table, first_line: bytes) -> Callable[[bytes], str]:
     return text
 
 
-def with_readable_times(name: str, chunks: Iterator[bytes], table: Table) -> Iterator[bytes]:
+def with_readable_times(name: str, table: Table, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The chunks of the file `name` again.
 
     Raises `DataError` if none of its first times can be read: the format is then another one, and
     the day is refused before anything is committed.
     """
-    start = b""
+    begun: list[bytes] = []
+    ends, size = 0, 0
     for chunk in chunks:
-        start += chunk
-        if start.count(b"\n") > _TRIED:
+        begun.append(chunk)
+        ends, size = ends + chunk.count(b"\n"), size + len(chunk)
+        if ends > _TRIED or size > _LOOKED_AT:
             break
-    _look(name, start, table)
-    yield start
+    _look(name, b"".join(begun)[:_LOOKED_AT], table)
+    yield from begun
     yield from chunks
 
 

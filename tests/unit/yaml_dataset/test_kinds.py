@@ -28,7 +28,8 @@ def silver(spark, tmp_path: Path) -> Callable[..., tuple[list[dict], dict[str, i
         data = b""
         with dataset.source().open(day) as streams:
             for stream in streams:
-                data += b"".join(stream.edit(stream.chunks) if stream.edit else stream.chunks)
+                looked = stream.edit or stream.check
+                data += b"".join(looked(stream.chunks))
         header, *lines = data.decode().splitlines()
         assert dataset.header(header)
         piece = tmp_path / "piece"
