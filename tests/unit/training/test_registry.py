@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from sqlalchemy import Engine, event
-from training_tiny import PerLink, around, config, get_model, road
+from training_tiny import AllLinks, PerLink, around, config, get_model, road
 
 import luigi_traffic
 from luigi_traffic.api.model import ModelShape
@@ -181,6 +182,52 @@ def test_the_mlflow_model_forecasts_from_rows_of_gold(
     assert got["timestamp"].iloc[0] == pd.Timestamp("2024-01-01T15:00")
     assert got["timestamp"].iloc[-1] == pd.Timestamp("2024-01-01T16:30")
     assert got["step"].tolist() == [s for s in (1, 2, 3, 4) for _ in range(5)]
+
+
+def test_what_mlflow_answers_is_named_as_the_target(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+
+    class Installed:
+        model = staticmethod(get_model)
+
+    monkeypatch.setattr("luigi_traffic.plugins.plugins", Installed, raising=False)
+    series = replace(road(), columns=("flow", "t2", "t1", "f1", "f2"), target="flow")
+    model, settings = AllLinks(), config()
+    shape = ModelShape(6, 4, 5, ("flow",), series.steps_per_day)
+    Bundle(
+        model,
+        settings,
+        shape,
+        Scaler.fit(series, slice(0, 99)),
+        model.build(settings, shape),
+        "road",
+        replace(around(series), target="flow", unit="veh/h"),
+        np.full(5, np.nan, np.float32),
+    ).save(tmp_path / "b")
+    version = log(
+        store, tmp_path / "b", "flow", "luigi_traffic.flow", columns=["flow"], target="flow"
+    )
+    source = MlflowClient(store).get_model_version_download_uri(
+        "luigi_traffic.flow", version.version
+    )
+    loaded = mlflow.pyfunc.load_model(source)
+    rows = pd.DataFrame(
+        {
+            "timestamp": np.repeat(series.timestamps[:30], 5),
+            "link_id": np.tile(series.links, 30),
+            "flow": series.actual[:30].ravel().astype(float),
+        }
+    )
+    got = loaded.predict(rows)
+    assert list(got.columns) == ["timestamp", "link_id", "step", "flow"]
+    assert [c.name for c in loaded.metadata.signature.outputs] == list(got.columns)
+    expected = Forecaster(Bundle.load(tmp_path / "b", get_model), "cpu").predict(
+        series, np.array([24])
+    )[0]
+    np.testing.assert_allclose(got["flow"].to_numpy().reshape(4, 5), expected, rtol=1e-5)
 
 
 def test_runs_that_a_crash_left_open_are_closed_and_a_rivals_is_not(
