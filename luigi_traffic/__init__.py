@@ -4,7 +4,7 @@ What is listed here is the public API: all that a plugin may import.
 """
 
 from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
-from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.columns import exact_mean, exact_sum
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
@@ -17,6 +17,7 @@ from luigi_traffic.api.dataset import (
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
 from luigi_traffic.api.losses import masked_loss, pinball_loss
+from luigi_traffic.api.many_days import ManyDays
 from luigi_traffic.api.model import (
     DAY_OF_WEEK,
     OBSERVED,
@@ -72,6 +73,7 @@ __all__ = [
     "Link",
     "LinkGraph",
     "LinkTable",
+    "ManyDays",
     "Model",
     "ModelConfig",
     "ModelContext",
@@ -86,6 +88,7 @@ __all__ = [
     "TransientError",
     "__version__",
     "exact_mean",
+    "exact_sum",
     "home",
     "hookimpl",
     "installed_dataset",

@@ -6,7 +6,8 @@ Who is handed a `Project` needs nothing global; `current()` is that of this proc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -161,7 +162,31 @@ class Project:
                 vars(self)[name].close()
 
 
+#: What `current` is to answer when it is asked next, see `in_place_of_current`.
+_next: Project | None = None
+
+
 @cache
 def current() -> Project:
     """The project of this process, as its environment has it."""
-    return Project(home(), conf_folder(), profile(), os.environ)
+    return _next or Project(home(), conf_folder(), profile(), os.environ)
+
+
+@contextmanager
+def in_place_of_current(project: Project) -> Iterator[None]:
+    """For tests: inside, `project` is that of this process."""
+    before = current() if current.cache_info().currsize else None
+    _put(project)
+    try:
+        yield
+    finally:
+        _put(before)
+
+
+def _put(project: Project | None) -> None:
+    global _next
+    current.cache_clear()
+    _next = project
+    if project is not None:
+        current()
+    _next = None

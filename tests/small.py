@@ -2,6 +2,8 @@
 
 from luigi_traffic.crashpoints import CrashPoint
 
+#: Homes lie in a folder such as people have: blanks, Korean letters, signs of addresses.
+FOLDER = "바탕 화면 #1 [ab] 100%"
 #: A town of eight links: big enough for every stage, small enough for twenty runs.
 SMALL = {
     "LUIGI_TRAFFIC__DATASETS__ITS_SIM__LINKS_COUNT": "8",

@@ -18,7 +18,7 @@ RECORD = Path(__file__).with_name("stage_sources.json")
 _SPARK = ["spark/schemas.py", "spark/quality.py", "api/columns.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
-    "raw": ["tasks/raw.py", "ingest/*.py", "api/builtin_sources.py"],
+    "raw": ["tasks/raw.py", "ingest/*.py", "api/builtin_sources.py", "api/many_days.py"],
     "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
     "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_SPARK],
     "silver": ["tasks/silver.py", "targets/stage_input.py", *_SPARK],
@@ -38,7 +38,10 @@ SOURCES = {
         ),
     ],
     "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
-    "yaml source": ["yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py"],
+    "yaml source": [
+        "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",
+        "api/many_days.py",
+    ],
     "yaml bronze": ["yaml_dataset/rows.py", "yaml_dataset/values.py", "yaml_dataset/times.py"],
     "yaml silver": ["yaml_dataset/dataset.py"],
 }  # fmt: skip

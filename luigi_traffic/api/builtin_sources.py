@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from string import Formatter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from luigi_traffic.api.http_answer import REQUEST_HEADERS, Answer, UnknownLength, said_by
+from luigi_traffic.api.nothing import refuse_absent
 from luigi_traffic.api.open_file import file_stream, look_at
 from luigi_traffic.api.source import Packing, Source, Stream
 from luigi_traffic.errors import (
@@ -39,6 +41,12 @@ def packing_of(name: str) -> Packing:
     return _PACKINGS.get(Path(name).suffix.lower(), "none")
 
 
+def packing_terms(packing: Packing) -> dict[str, Any]:
+    """What a source's recipe says of its packing, and of how that is read."""
+    read = {"int96": "instant"} if packing == "parquet" else {}
+    return {"packing": packing} | read
+
+
 def fill(template: str, day: date) -> str:
     """The template with {year}, {month}, {day} (padded) and {date} (YYYYMMDD) filled in."""
     for _, name, _, _ in Formatter().parse(template):
@@ -59,6 +67,27 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+def file_of(url: str) -> Path:
+    """The file of a `file://` address, which is taken as it is written (blanks, `#` and `%` are a
+    name's own); if there is no such file, percent signs are those of an encoded address.
+
+    Raises `SettingsError` for a relative path.
+    """
+    path = url.removeprefix("file://").removeprefix("localhost")
+    if not path.startswith("/"):
+        raise SettingsError(
+            f"{url!r} is not a whole address: write file:// and the path from the root, for "
+            "example file:///data/its/{date}.zip"
+        )
+    written = Path(path)
+    return written if written.exists() else Path(unquote(path))
+
+
+def _path_of(url: str) -> str:
+    """The path of an address; a file's may hold `#` and `?`."""
+    return url if url.startswith("file:") else urlsplit(url).path
+
+
 def _reason(error: Exception) -> str:
     """What went wrong, without the URL that requests puts into its messages."""
     inner = error.args[0] if error.args else None
@@ -70,7 +99,10 @@ class Http(Source):
 
     `url_template` may use http, https or file, with {year}, {month}, {day}, {date}. `packing`
     is told by the end of the URL's path where it is not given. Text whose length a server
-    does not say is refused unless `unknown_length` is "accept": it could be cut.
+    does not say is refused unless `unknown_length` is "accept": it could be cut. `members` is a
+    pattern of the wanted files of a ZIP (see `Stream`). `absent`: how the source says that it has
+    nothing, though with status 200: an answer of at most 4 KiB with one of these texts is
+    `SourceAbsent`.
     """
 
     def __init__(
@@ -80,15 +112,19 @@ class Http(Source):
         packing: Packing | None = None,
         timeout: float = 60.0,
         unknown_length: UnknownLength = "refuse",
+        members: str | None = None,
+        absent: Sequence[str] = (),
     ) -> None:
         self.url_template = url_template
+        self.members = members
+        self.absent = tuple(absent)
         self.timeout = timeout
         self.unknown_length = unknown_length
-        self.packing: Packing = packing or packing_of(urlsplit(url_template).path)
+        self.packing: Packing = packing or packing_of(_path_of(url_template))
 
     def recipe(self) -> dict[str, Any]:
-        """How its files are packed."""
-        return {"packing": self.packing}
+        """How its files are packed, and which members of an archive are read."""
+        return packing_terms(self.packing) | _members(self.members)
 
     def address(self) -> dict[str, Any]:
         """The template with its query, without user and password."""
@@ -117,7 +153,7 @@ class Http(Source):
         or no HEAD."""
         url = fill(self.url_template, day)
         if urlsplit(url).scheme == "file":
-            return [look_at(Path(unquote(urlsplit(url).path)))]
+            return [look_at(file_of(url))]
         import requests
 
         shown = without_credentials(url)
@@ -135,7 +171,7 @@ class Http(Source):
 
     @contextmanager
     def _open_file(self, url: str) -> Iterator[Stream]:
-        path = Path(unquote(urlsplit(url).path))
+        path = file_of(url)
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -143,7 +179,9 @@ class Http(Source):
         except OSError as e:
             raise SourceError(f"cannot read {path}: {e.strerror}") from e
         with file:
-            yield file_stream(path, file, packing=self.packing, origin=url)
+            stream = file_stream(path, file, packing=self.packing, origin=url)
+            chunks = refuse_absent(stream.chunks, self.absent, str(path))
+            yield replace(stream, chunks=chunks, members=self.members)
 
     @contextmanager
     def _open_http(self, url: str) -> Iterator[Stream]:
@@ -164,11 +202,12 @@ class Http(Source):
             whole = not body.coded or self.packing == "gzip"
             yield Stream(
                 name,
-                body.body(self.packing, self.unknown_length),
+                refuse_absent(body.body(self.packing, self.unknown_length), self.absent, shown),
                 body.length if whole else None,
                 packing=self.packing,
                 origin=shown,
                 said=said_by(answer),
+                members=self.members,
             )
 
 
@@ -183,10 +222,20 @@ def _refuse(answer: requests.Response, shown: str) -> None:
 
 
 class HttpZip(Http):
-    """One ZIP archive a day, with one text file inside, behind a URL template (see `Http`)."""
+    """One ZIP archive a day, with one text file inside, or several `members`, behind a URL template
+    (see `Http`)."""
 
-    def __init__(self, url_template: str, *, timeout: float = 60.0) -> None:
-        super().__init__(url_template, packing="zip", timeout=timeout)
+    def __init__(
+        self,
+        url_template: str,
+        *,
+        timeout: float = 60.0,
+        members: str | None = None,
+        absent: Sequence[str] = (),
+    ) -> None:
+        super().__init__(
+            url_template, packing="zip", timeout=timeout, members=members, absent=absent
+        )
 
 
 class Files(Source):
@@ -194,17 +243,26 @@ class Files(Source):
     and `*` in its last part.
 
     A file that is changed while it is read is a `TransientError`. `growing`: text may be
-    appended to meanwhile; see `luigi_traffic.api.open_file`.
+    appended to meanwhile; see `luigi_traffic.api.open_file`. `members` is a pattern of the wanted
+    files of a ZIP (see `Stream`).
     """
 
-    def __init__(self, glob: str, *, packing: Packing | None = None, growing: bool = False) -> None:
+    def __init__(
+        self,
+        glob: str,
+        *,
+        packing: Packing | None = None,
+        growing: bool = False,
+        members: str | None = None,
+    ) -> None:
         self.glob = glob
+        self.members = members
         self.packing = packing
         self.growing = growing
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed, as they are read: by their names if nothing else is said."""
-        return {"packing": self.packing or packing_of(self.glob)}
+        return packing_terms(self.packing or packing_of(self.glob)) | _members(self.members)
 
     def address(self) -> dict[str, Any]:
         """The glob."""
@@ -230,13 +288,14 @@ class Files(Source):
             for path in paths:
                 packing = self.packing or packing_of(path.name)
                 with path.open("rb") as file:
-                    yield file_stream(
+                    stream = file_stream(
                         path,
                         file,
                         packing=packing,
                         origin=path.as_uri() if path.is_absolute() else str(path),
                         growing=self.growing and packing == "none",
                     )
+                    yield replace(stream, members=self.members)
             if more := sorted(set(_files(pattern)) - set(paths)):
                 raise TransientError(
                     f"{', '.join(p.name for p in more[:3])} appeared while the other files of the "
@@ -244,6 +303,10 @@ class Files(Source):
                 )
 
         yield streams()
+
+
+def _members(wanted: str | None) -> dict[str, str]:
+    return {"members": wanted} if wanted is not None else {}
 
 
 def _files(pattern: Path) -> list[Path]:

@@ -57,5 +57,17 @@ def exact_mean(value: Column) -> Column:
     """
     from pyspark.sql import functions as F
 
-    total = F.sum(F.round(value * _SCALE).cast("bigint"))
-    return total / F.count(value) / F.lit(float(_SCALE))
+    return _exact(value) / F.count(value) / F.lit(float(_SCALE))
+
+
+def exact_sum(value: Column) -> Column:
+    """Sum of a double column to six decimals, the same whatever the order of the rows."""
+    from pyspark.sql import functions as F
+
+    return _exact(value) / F.lit(float(_SCALE))
+
+
+def _exact(value: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.sum(F.round(value * _SCALE).cast("bigint"))

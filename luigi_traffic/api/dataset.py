@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.source import Source
+from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Stages whose recipe a setting of a dataset may belong to.
 SettingStage = Literal["raw", "bronze", "silver", "gold"]
-
-_LAKE_STAGES = ("raw", "announce", "bronze", "silver")
 
 #: A `reject_reason` of bronze for rows that say "nothing was measured". They are
 #: counted and kept like any rejected row, but not held against `max_rejected_share`.
@@ -92,7 +91,7 @@ class DatasetSettings(BaseModel):
     @field_validator("lake_prefix")
     @classmethod
     def _no_stage(cls, given: str | None) -> str | None:
-        if given and given.partition("/")[0] in _LAKE_STAGES:
+        if given and given.partition("/")[0] in LAKE_STAGES:
             raise ValueError(
                 f"{given.partition('/')[0]!r} is the folder of data without a prefix; expected "
                 "another name"

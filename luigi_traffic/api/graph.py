@@ -49,17 +49,25 @@ class LinkGraph:
         return cls(tuple(sorted(found)), tuple(known) if known else None)
 
     @classmethod
-    def from_nodes(cls, links: Iterable[tuple[str, str, str]]) -> LinkGraph:
+    def from_nodes(
+        cls, links: Iterable[tuple[str, str | None, str | None]], *, u_turns: bool = False
+    ) -> LinkGraph:
         """A graph from (link, start node, end node) rows of a node-link table.
 
-        An edge a → b exists where a ends in the node that b starts from.
+        An edge a → b exists where a ends in the node that b starts from. One that leads straight
+        back to where a starts, as the other direction of a two-way road does, is left out unless
+        `u_turns` is true. An empty node or None: no neighbours on that side.
         """
-        rows = [(str(link), str(start), str(end)) for link, start, end in links]
-        starts: dict[str, list[str]] = {}
-        for link, start, _ in rows:
-            starts.setdefault(start, []).append(link)
+        rows = [(str(link), _node(start), _node(end)) for link, start, end in links]
+        starts: dict[str, list[tuple[str, str]]] = {}
+        for link, start, end in rows:
+            if start:
+                starts.setdefault(start, []).append((link, end))
         return cls.from_edges(
-            (link, after) for link, _, end in rows for after in starts.get(end, ())
+            (link, after)
+            for link, start, end in rows
+            for after, leads_to in starts.get(end, ())
+            if u_turns or not start or leads_to != start
         )
 
     def __len__(self) -> int:
@@ -131,3 +139,7 @@ def _weight(edge: tuple[str, str], more: list[float]) -> float | None:
             "number of 0 or more."
         )
     return weight
+
+
+def _node(given: str | None) -> str:
+    return "" if given is None else str(given)

@@ -25,8 +25,9 @@ class Stream:
     chunks    the bytes, in order, each chunk at most a few MiB
     size      bytes announced by the source, None where it does not say. Other than that many
               are a `TransientError`
-    packing   "zip": an archive with exactly one text file inside; "gzip"; "parquet": a table,
-              unpacked to comma-separated lines below a header; "none": text as it is
+    packing   "zip": an archive with exactly one text file inside, see `members`; "gzip";
+              "parquet": a table, unpacked to comma-separated lines below a header; "none": text as
+              it is
     origin    where it came from (a URL without credentials): for messages and lineage
     edit      what is done to the unpacked text on its way, chunks to chunks, None: nothing.
               It cuts one day out of a file of many, or turns another encoding into UTF-8
@@ -34,6 +35,8 @@ class Stream:
               if it does not say. Young text may still be written, and is read again
     said      what tells without reading that it has changed (ETag and Last-Modified of HTTP, size
               and time of a file); see `Source.look`. Kept in the manifest: no secret
+    members   of a ZIP archive with several files: a pattern of those that are wanted, for example
+              *.csv; they are read in order of their names. None: it must hold exactly one
     """
 
     name: str
@@ -44,6 +47,7 @@ class Stream:
     edit: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
     modified: Callable[[], datetime | None] | None = None
     said: Mapping[str, str | int] = field(default_factory=dict)
+    members: str | None = None
 
 
 class Source(ABC):

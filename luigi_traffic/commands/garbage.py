@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api.stages import DATA_STAGES
 from luigi_traffic.commands.output import Row, size, table, text
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.lake.attempt import DATA_STAGES, Attempt
+from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest

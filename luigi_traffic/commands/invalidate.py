@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.commands.warehouse import is_new, nothing_yet, warehouse
 from luigi_traffic.errors import DataError, SettingsError, did_you_mean
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-LAKE = ("raw", "announce", "bronze", "silver")
 TABLES = ("gold", "forecast", "model")
 
 
@@ -32,12 +32,13 @@ def invalidate(stage: str, dataset: str, part: str, reason: str) -> Row:
     """
     if is_new():
         raise SettingsError(nothing_yet())
-    if stage in LAKE:
+    if stage in LAKE_STAGES:
         count = _lake(stage, dataset, part, reason)
     elif stage in TABLES:
         count = _ledger(stage, dataset, part, reason)
     else:
-        raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, (*LAKE, *TABLES))}")
+        known = (*LAKE_STAGES, *TABLES)
+        raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, known)}")
     return {"stage": stage, "dataset": dataset, "part": part, "reason": reason, "marked": count}
 
 

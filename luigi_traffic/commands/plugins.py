@@ -21,8 +21,11 @@ def rows() -> list[Row]:
     for plugin in found.found:
         state = "disabled" if plugin.disabled else "failed" if plugin.problem else "loaded"
 
-        def provided(names: dict[str, type], name: str = plugin.name) -> list[str]:
-            return sorted(n for n in names if found.provider[n].name == name)
+        def provided(
+            names: dict[str, type], name: str = plugin.name, state: str = state
+        ) -> list[str]:
+            mine = (n for n in names if found.provider[n].name == name)
+            return [] if state == "failed" else sorted(mine)
 
         listed.append(
             {

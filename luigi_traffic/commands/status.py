@@ -8,13 +8,14 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.settled import last_settled_day
+from luigi_traffic.api.stages import LAKE_STAGES, STAGES
 from luigi_traffic.commands.models import model_rows
 from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.trained_model import Trained
 from luigi_traffic.commands.warehouse import is_new, warehouse
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.project import current
-from luigi_traffic.targets.chain import STAGES, DayChain
+from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 #: Columns of the table.
 SHOWN = (*STAGES, "forecast")
-LAKE = ("raw", "announce", "bronze", "silver")
 DEFAULT_DAYS = 14
 DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
 
@@ -95,12 +95,12 @@ class _DatasetStatus:
 
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""
-        targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE)
+        targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE_STAGES)
         current().catalog.manifests(entry for target in targets if (entry := target.entry()))
 
     def _known(self) -> list[date]:
         catalog = current().catalog
-        days = {day for stage in LAKE for day in catalog.days(stage, self.dataset)}
+        days = {day for stage in LAKE_STAGES for day in catalog.days(stage, self.dataset)}
         return sorted(days | {date.fromisoformat(part) for part in self.gold})
 
     def _days(self, wanted: Range) -> list[date]:
@@ -134,7 +134,7 @@ class _DatasetStatus:
     def _day(self, day: date) -> Iterable[Row]:
         chain = DayChain(self.dataset, day)
         absent, reason = self._absence(chain)
-        for stage in LAKE:
+        for stage in LAKE_STAGES:
             yield self._lake(chain, stage, absent, reason)
         yield self._gold(chain, absent, reason)
         yield from self._forecasts(day)
@@ -222,8 +222,8 @@ class _DatasetStatus:
 
 
 def _noted(quality: Mapping[str, Any]) -> str | None:
-    """What the stage has noted of a partition that is done: that it is empty, that links lack."""
-    return "; ".join(quality[k] for k in ("empty", "missing_links") if k in quality) or None
+    """What the stage has noted of a partition that is done: an empty day, what lacks."""
+    return "; ".join(quality[k] for k in ("empty", "missing_links", "lost") if k in quality) or None
 
 
 def _figures(row: LedgerRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Opening the one text file inside an archive that nobody here has seen before."""
+"""Opening the text files inside an archive that nobody here has seen before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import IO
 
 from luigi_traffic.errors import SourceError
@@ -15,6 +16,8 @@ CHUNK_BYTES = 1 << 20
 #: Below this many bytes no ratio is suspicious: a small file of zeros is no bomb.
 RATIO_FLOOR = 16 << 20
 _ENCRYPTED = 0x1
+_UTF8 = 0x800
+_DEFLATE64 = 9
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,15 @@ class Limits:
 
 
 @contextmanager
-def only_member(archive: IO[bytes], name: str, limits: Limits) -> Iterator[Iterator[bytes]]:
-    """The bytes of the single file inside a ZIP archive, never written under its own name.
+def opened_members(
+    archive: IO[bytes], name: str, limits: Limits, wanted: str | None = None
+) -> Iterator[Iterator[tuple[str, Iterator[bytes]]]]:
+    """(name, bytes) of each wanted file inside a ZIP archive, in order of their names; none is
+    ever written under its own name.
 
-    Raises `SourceError` for what is no archive, holds none or several files, names a path
-    outside (zip slip), is encrypted, is damaged, or unpacks to more than `limits` (zip bomb).
+    `wanted` is a pattern of file names, for example *.csv; None: the archive must hold exactly one
+    file. Raises `SourceError` for what is no archive, holds no such file, names a path outside (zip
+    slip), is encrypted, is damaged, or unpacks to more than `limits` in all (zip bomb).
     """
     archive.seek(0)
     head = archive.read(256)
@@ -40,19 +47,36 @@ def only_member(archive: IO[bytes], name: str, limits: Limits) -> Iterator[Itera
     except zipfile.BadZipFile as e:
         raise SourceError(f"{name}: {_why_no_zip(head, e)}") from e
     with opened:
-        member = _single(opened, name)
-        if member.file_size > limits.max_bytes:
+        members = _chosen(opened, name, wanted)
+        if (said := sum(m.file_size for m in members)) > limits.max_bytes:
+            what = members[0].filename if len(members) == 1 else f"{len(members)} files"
             raise SourceError(
-                f"{name}: {member.filename} says it unpacks to {member.file_size:,} bytes; the "
+                f"{name}: {what} says it unpacks to {said:,} bytes; the "
                 f"limit is {limits.max_bytes:,} (setting ingest.max_bytes). Nothing was unpacked."
             )
-        try:
-            with opened.open(member) as file:
-                yield _limited(file, member, name, limits)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as e:
-            raise SourceError(f"{name}: {member.filename} is damaged or cut short: {e}") from e
-        except NotImplementedError as e:
-            raise SourceError(f"{name}: {member.filename} is packed in an unknown way: {e}") from e
+        yield _each(opened, members, name, limits)
+
+
+def _each(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], name: str, limits: Limits
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    left = limits.max_bytes
+    for member in members:
+        chunks = _limited(archive, member, name, Limits(left, limits.max_ratio))
+        yield member.filename, chunks
+        for _ in chunks:  # what was not asked for is checked all the same
+            pass
+        left -= member.file_size
+
+
+def _why_unreadable(member: zipfile.ZipInfo, name: str, error: Exception) -> str:
+    if member.compress_type == _DEFLATE64:
+        return (
+            "is compressed with Deflate64, as Windows does it for files over 2 GB, which cannot be "
+            f"read. Repack the archive, for example: 7z x {name} && zip new.zip "
+            f"{member.filename!r}"
+        )
+    return f"is packed in an unknown way: {error}"
 
 
 def _why_no_zip(head: bytes, error: Exception) -> str:
@@ -66,7 +90,7 @@ def _why_no_zip(head: bytes, error: Exception) -> str:
     return f"expected a ZIP archive, got data that begins with {start!r}"
 
 
-def _single(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+def _chosen(archive: zipfile.ZipFile, name: str, wanted: str | None) -> list[zipfile.ZipInfo]:
     for info in archive.infolist():
         path = info.orig_filename.replace("\\", "/")
         if path.startswith("/") or ".." in path.split("/") or path[1:2] == ":":
@@ -78,23 +102,44 @@ def _single(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         for info in archive.infolist()
         if not info.is_dir() and not info.filename.startswith("__MACOSX/")
     ]
-    if len(members) != 1:
-        shown = ", ".join(repr(m.filename) for m in members[:5]) or "none"
+    shown = ", ".join(repr(m.filename) for m in members[:5]) or "none"
+    if wanted is None and len(members) != 1:
         raise SourceError(
-            f"{name}: expected one file in the archive, found {len(members)}: {shown}"
+            f"{name}: expected one file in the archive, found {len(members)}: {shown}. If some are "
+            "wanted, name them by a pattern: members: '*.csv' (members=\"*.csv\" in Python)"
         )
-    if members[0].flag_bits & _ENCRYPTED:
-        raise SourceError(f"{name}: {members[0].filename} is encrypted; no password is known")
-    return members[0]
+    if wanted is not None:
+        members = sorted(
+            (m for m in members if _matches(m, wanted.lower())), key=lambda m: m.filename
+        )
+        if not members:
+            raise SourceError(
+                f"{name}: no file in the archive matches members: {wanted!r}; it has {shown}"
+            )
+    for member in members:
+        if member.flag_bits & _ENCRYPTED:
+            raise SourceError(f"{name}: {member.filename} is encrypted; no password is known")
+    return members
+
+
+def _matches(member: zipfile.ZipInfo, wanted: str) -> bool:
+    """Whether its path, or the last part of it, matches, in lower case."""
+    names = [member.filename]
+    if not member.flag_bits & _UTF8 and not member.filename.isascii():
+        # Korean Windows writes CP949, which zipfile reads as CP437.
+        names.append(member.filename.encode("cp437", "replace").decode("cp949", "replace"))
+    return any(
+        fnmatchcase(part, wanted) for n in names for part in (n.lower(), n.lower().split("/")[-1])
+    )
 
 
 def _limited(
-    file: IO[bytes], member: zipfile.ZipInfo, name: str, limits: Limits
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, limits: Limits
 ) -> Iterator[bytes]:
     # The sizes an archive declares may lie: count what really comes out.
     most = min(limits.max_bytes, max(RATIO_FLOOR, int(member.compress_size * limits.max_ratio)))
     seen = 0
-    while chunk := file.read(CHUNK_BYTES):
+    for chunk in _unpacked(archive, member, name):
         seen += len(chunk)
         if seen > most:
             raise SourceError(
@@ -103,3 +148,14 @@ def _limited(
                 "ingest.max_bytes)"
             )
         yield chunk
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
+    try:
+        with archive.open(member) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+        raise SourceError(f"{name}: {member.filename} is damaged or cut short: {e}") from e
+    except NotImplementedError as e:
+        raise SourceError(f"{name}: {member.filename} {_why_unreadable(member, name, e)}") from e

@@ -7,11 +7,10 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tenacity import (
     RetryCallState,
@@ -25,7 +24,7 @@ from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.source import Stream
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
-from luigi_traffic.ingest.archive import Limits, only_member
+from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.pieces import PieceWriter
@@ -189,13 +188,17 @@ def _unpack(
     """Write the text of a stream; the sha256 of what its edit left of it, None without one."""
     kept = hashlib.sha256()
 
-    def write(text: Iterator[bytes]) -> None:
+    def write(text: Iterator[bytes], name: str = stream.name) -> None:
         if stream.edit is None:
-            writer.write(stream.name, text)
+            writer.write(name, text)
             return
-        writer.write(stream.name, _hashed(stream.edit(text), kept.update))
+        writer.write(name, _hashed(stream.edit(text), kept.update))
         for _ in text:  # an edit may stop early; that the rest is whole is checked all the same
             pass
+
+    def write_unpacked(text: Iterator[bytes], name: str) -> None:
+        unpacked = Stream(f"unpacking {name}", text)
+        write(iter(_Counted(unpacked, lambda _: None, progress, limits.max_bytes)), name)
 
     caps = Limits(limits.max_bytes, limits.max_ratio)
     if stream.packing in ("zip", "parquet"):
@@ -204,22 +207,18 @@ def _unpack(
             for chunk in counted:
                 archive.write(chunk)
             crash_point(CrashPoint.RAW_DOWNLOADED)
-            with _opened(archive, stream, caps) as chunks:
-                unpacked = Stream(f"unpacking {stream.name}", chunks)
-                write(iter(_Counted(unpacked, lambda _: None, progress, limits.max_bytes)))
+            if stream.packing == "parquet":
+                write_unpacked(parquet_lines(archive, stream.name, caps), stream.name)
+            else:
+                with opened_members(archive, stream.name, caps, stream.members) as members:
+                    for member, text in members:
+                        inner = f"{stream.name}: {member}" if stream.members else stream.name
+                        write_unpacked(text, inner)
     elif stream.packing == "gzip":
         write(gunzipped(counted, stream.name, caps))
     else:
         write(iter(counted))
     return kept.hexdigest() if stream.edit else None
-
-
-def _opened(
-    archive: IO[bytes], stream: Stream, caps: Limits
-) -> AbstractContextManager[Iterator[bytes]]:
-    if stream.packing == "parquet":
-        return nullcontext(parquet_lines(archive, stream.name, caps))
-    return only_member(archive, stream.name, caps)
 
 
 def _hashed(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:

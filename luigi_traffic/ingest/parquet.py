@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from luigi_traffic.errors import SourceError
 from luigi_traffic.ingest.archive import Limits
 
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+#: Key of the footer under which Spark keeps its schema, as JSON.
+_SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 #: Rows turned into text at a time.
 _BATCH_ROWS = 50_000
 
@@ -30,12 +36,17 @@ def parquet_lines(file: IO[bytes], name: str, limits: Limits) -> Iterator[bytes]
         wanted = [f.name for f in table.schema_arrow if _fits_a_line(f.type)]
         given = 0
         options = pyarrow.csv.WriteOptions(include_header=False)
+        instants = _instants(table)
         yield _header(wanted)
         for group in range(table.num_row_groups):
             for batch in table.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted):
                 text = io.BytesIO()
                 rows = pa.record_batch(
-                    [_one_line(column) for column in batch.columns], names=batch.schema.names
+                    [
+                        _one_line(column, name in instants)
+                        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                    ],
+                    names=batch.schema.names,
                 )
                 pyarrow.csv.write_csv(rows, text, options)
                 given += text.tell()
@@ -72,12 +83,30 @@ def _fits_a_line(kind: object) -> bool:
     )  # fmt: skip
 
 
-def _one_line(column: object) -> object:
-    """The column, text without line breaks in it."""
+def _instants(table: pq.ParquetFile) -> frozenset[str]:
+    """Columns of instants that the file's types do not mark as such: INT96, in UTC.
+
+    Spark writes its TIMESTAMP so by default, and Hive; Impala alone writes wall time. Where the
+    footer has Spark's own schema, that says which it is.
+    """
+    made_by = (table.metadata.created_by or "").lower()
+    if made_by.startswith("impala"):
+        return frozenset()
+    described = (table.metadata.metadata or {}).get(_SPARK_SCHEMA)
+    fields = json.loads(described)["fields"] if described else []
+    wall = {field["name"] for field in fields if field["type"] == "timestamp_ntz"}
+    columns = [table.schema.column(n) for n in range(len(table.schema))]
+    return frozenset(c.name for c in columns if c.physical_type == "INT96") - wall
+
+
+def _one_line(column: object, instant: bool) -> object:
+    """The column, text without line breaks in it, an instant with its offset."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.types as t
 
+    if instant:
+        return pc.cast(column, pa.timestamp("us", tz="UTC"), safe=False)
     if t.is_dictionary(column.type):  # type: ignore[attr-defined]
         column = column.dictionary_decode()  # type: ignore[attr-defined]
     if t.is_string_view(column.type):  # type: ignore[attr-defined]

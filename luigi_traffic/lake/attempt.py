@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-#: Stages whose partitions have data files in the lake.
-DATA_STAGES = ("raw", "bronze", "silver")
+from luigi_traffic.api.stages import DATA_STAGES
+
 _PREFIX = re.compile(
     rf"(?:(?P<below>[^/].*)/)?(?P<stage>{'|'.join(DATA_STAGES)})/(?P<dataset>[^/]+)"
     r"/(?P<day>\d{4}-\d{2}-\d{2})/[0-9a-f]{12}/"

@@ -118,7 +118,8 @@ class LocalStore(ObjectStore):
                 path.parent.rmdir()
 
     def spark_url(self, key: str) -> str:  # noqa: D102
-        return self._path(key).absolute().as_uri()
+        # Not Path.as_uri(), which percent-encodes: Spark takes the text as it is.
+        return f"file://{self._path(key).absolute()}"
 
     def describe(self) -> str:  # noqa: D102
         return str(self.root)

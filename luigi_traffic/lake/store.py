@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -10,6 +11,8 @@ from datetime import datetime
 from typing import IO
 
 from luigi_traffic.lake.attempt import Attempt
+
+_PATTERN_SIGNS = re.compile(r"[][{}*?\\]")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,12 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def spark_url(self, key: str) -> str:
-        """The address under which Spark reads and writes that key or prefix."""
+        """The address under which Spark writes that key or prefix."""
+
+    def spark_pattern(self, key: str) -> str:
+        """The address under which Spark reads that key: it takes `[`, `{`, `*` and `?` for a
+        pattern, so those of the address are escaped."""
+        return _PATTERN_SIGNS.sub(r"\\\g<0>", self.spark_url(key))
 
     @abstractmethod
     def describe(self) -> str:

@@ -68,16 +68,25 @@ class Plugins:
         plugins = cls(manager, settings, layers)
         installed = [(_origin(point), point.load) for point in entry_points(group=PROJECT)]
         for origin, load in sorted(installed, key=lambda one: (one[0].distribution, one[0].name)):
-            plugins._register(origin, load, wanted)
+            plugins.register(origin, load)
         for folder in wanted.path:
             if not folder.is_dir():
-                raise SettingsError(f"plugins.path names {folder}, which is not a folder")
+                problem = (
+                    f"plugins.path, set in {layers.place_of('plugins.path')}, names {folder}, "
+                    "which is not a folder"
+                )
+                logger.warning("%s", problem)
+                plugins.found.append(Found(folder.name, str(folder), "in a folder", problem))
+                continue
             for file in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
                 name = file.parent.name if file.name == "__init__.py" else file.stem
                 origin = Found(name, str(file), "in a folder")
-                plugins._register(origin, partial(_module, file, name), wanted)
+                plugins.register(origin, partial(_module, file, name))
+        for (section, name), (file, error) in layers.unreadable.items():
+            logger.warning("%s %s is left out: %s", section.removesuffix("s"), name, error)
+            plugins.found.append(Found(name, str(file), "declared", str(error)))
         for name, values in settings.datasets.items():
-            if loading.declares(values):
+            if ("datasets", name) not in layers.unreadable and loading.declares(values):
                 plugins._declare(name, values, wanted)
         for stray in plugins.strays():
             logger.warning("%s", stray.told)
@@ -121,7 +130,9 @@ class Plugins:
             self.found.append(origin)
             self.provider[name] = origin
 
-    def _register(self, origin: Found, load: Callable[[], Any], wanted: PluginsSettings) -> None:
+    def register(self, origin: Found, load: Callable[[], Any]) -> None:
+        """Load a plugin and collect what it provides; one that fails is kept with its problem."""
+        wanted = self.settings.plugins
         if {origin.name, origin.distribution} & set(wanted.disabled):
             self.found.append(replace(origin, disabled=True))
             return
@@ -232,6 +243,8 @@ class Plugins:
                 f"no {kind} is given. Give --{kind} NAME or set pipeline.{kind} "
                 f"({self.layers.variable(f'pipeline.{kind}')}).{did_you_mean('', known)}"
             )
+        if unreadable := self.layers.unreadable.get((f"{kind}s", name)):
+            raise unreadable[1]
         if name in self.contested:
             by = " and by ".join(f"{p.distribution} ({p.name})" for p in self.contested[name])
             raise PluginError(

@@ -37,26 +37,18 @@ def profile() -> str:
     return os.environ.get("LUIGI_TRAFFIC_PROFILE") or "local"
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Name → file of settings, in the order of the names.
-
-    Raises SettingsError if a name has a file of either suffix: one of the two would be ignored.
-    """
-    found: dict[str, Path] = {}
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """Name → its files of settings, in the order of the names; more than one is an error."""
+    found: dict[str, list[Path]] = {}
     for file in sorted(folder.glob("*")):
         if file.suffix in _SUFFIXES and file.is_file():
-            other = found.setdefault(file.stem, file)
-            if other != file:
-                raise SettingsError(
-                    f"both {other} and {file.name} exist: put all settings of {file.stem!r} into "
-                    "one of them and remove the other"
-                )
+            found.setdefault(file.stem, []).append(file)
     return found
 
 
 def unread(folder: Path) -> list[Path]:
     """YAML files in folders of the folder of settings that nobody reads."""
-    read = {file for section in SECTIONS for file in _files(folder / section).values()}
+    read = {f for section in SECTIONS for files in _files(folder / section).values() for f in files}
     return sorted(
         file
         for file in folder.glob("*/**/*")
@@ -74,6 +66,9 @@ class Layers:
     values: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
     places: list[str] = field(default_factory=lambda: ["packaged defaults"])
+    #: (section, name) of a dataset or model whose file cannot be read → the file, and why. It
+    #: stops only what asks for that dataset or model.
+    unreadable: dict[tuple[str, str], tuple[Path, SettingsError]] = field(default_factory=dict)
 
     @staticmethod
     def variable(path: str) -> str:
@@ -85,8 +80,9 @@ class Layers:
         """All layers, in order: files of the folder of settings, then the environment."""
         found = cls()
         files = _files(folder)
-        found._file(files.get("base", folder / "base.yml"), ())
-        profile_file = files.get(profile, folder / f"{profile}.yml")
+        found._file(files.get("base", [folder / "base.yml"]), ())
+        profile_files = files.get(profile, [folder / f"{profile}.yml"])
+        profile_file = profile_files[0]
         if not profile_file.is_file() and profile != "local":
             known = {*files} - {"base"}
             raise SettingsError(
@@ -94,14 +90,23 @@ class Layers:
                 "the folder that contains conf, or set LUIGI_TRAFFIC_CONF to its path."
                 + did_you_mean(profile, known)
             )
-        found._file(profile_file, ())
+        found._file(profile_files, ())
         for section in SECTIONS:
-            for name, file in _files(folder / section).items():
-                found._file(file, (section, name))
+            for name, several in _files(folder / section).items():
+                try:
+                    found._file(several, (section, name))
+                except SettingsError as e:
+                    found.unreadable[section, name] = several[0], e
         found._environment(environ)
         return found
 
-    def _file(self, file: Path, under: tuple[str, ...]) -> None:
+    def _file(self, files: list[Path], under: tuple[str, ...]) -> None:
+        file, *others = files
+        for other in others:  # one of the two would be ignored
+            raise SettingsError(
+                f"both {file} and {other.name} exist: put all settings of {file.stem!r} into "
+                "one of them and remove the other"
+            )
         if not file.is_file():
             self.places.append(f"{file} (absent)")
             return
@@ -110,6 +115,8 @@ class Layers:
             content, lines = yaml_lines.read(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as e:
             raise SettingsError(f"{file} is not valid YAML: {e}") from e
+        except OSError as e:
+            raise SettingsError(f"{file} cannot be read: {e.strerror}") from e
         except SettingsError as e:
             raise SettingsError(f"{file}, {e}") from None
         if content is None:

@@ -1,4 +1,4 @@
-"""Gold's neighbour features: mean speeds up- and downstream, by a join over the road graph."""
+"""Gold's neighbour features: means up- and downstream, by a join over the road graph."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-def with_neighbours(spark: SparkSession, silver: DataFrame, graph: LinkGraph | None) -> DataFrame:
-    """Silver with t2, t1, f1, f2: mean speed at the same time of the links that flow into a
+def with_neighbours(
+    spark: SparkSession, silver: DataFrame, graph: LinkGraph | None, target: str
+) -> DataFrame:
+    """Silver with t2, t1, f1, f2: mean of `target` at the same time of the links that flow into a
     link (t1), one hop further (t2), and the same downstream (f1, f2); NULL where none reports.
     """
     from pyspark.sql import functions as F
@@ -25,7 +27,7 @@ def with_neighbours(spark: SparkSession, silver: DataFrame, graph: LinkGraph | N
     if not pairs:
         return silver.select("*", *[F.lit(None).cast("double").alias(f) for f in NEIGHBOURS])
     edges = spark.createDataFrame(pairs, "feature string, link_id string, near string")
-    near = silver.select("timestamp", F.col("link_id").alias("near"), F.col("speed").alias("seen"))
+    near = silver.select("timestamp", F.col("link_id").alias("near"), F.col(target).alias("seen"))
     seen = {name: F.when(F.col("feature") == name, F.col("seen")) for name in NEIGHBOURS}
     means = (
         edges.join(near, "near")

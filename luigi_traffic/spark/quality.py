@@ -42,6 +42,11 @@ class BronzeCounts:
         """All rejected rows."""
         return sum(self.rejected.values())
 
+    @property
+    def rows_bad(self) -> int:
+        """Those of them that were no rows of "no observation"."""
+        return self.rows_rejected - self.rejected.get(NO_OBSERVATION, 0)
+
 
 def observe_bronze(frame: DataFrame, reasons: Iterable[str]) -> tuple[DataFrame, Observation]:
     """The frame with its counts attached; `bronze_counts` reads them after the write."""
@@ -80,7 +85,7 @@ def judge_bronze(counts: BronzeCounts, lines: int, most_rejected: float) -> None
             f"bronze made {counts.rows:,} rows of {lines:,} lines: the dataset plugin must return "
             "exactly one row for each line"
         )
-    bad = counts.rows_rejected - counts.rejected.get(NO_OBSERVATION, 0)
+    bad = counts.rows_bad
     if lines and bad / lines > most_rejected:
         shown = "".join(
             f"\n  {n:,} x {reason}, for example: {counts.examples.get(reason, '')!r}"

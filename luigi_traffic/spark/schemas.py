@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.columns import COUNTS, MEASURES, SILVER
@@ -70,8 +71,18 @@ def schema_of(frame: DataFrame) -> list[dict[str, str]]:
 
 def read_partition(spark: SparkSession, store: ObjectStore, manifest: Manifest) -> DataFrame:
     """The Parquet files of a committed partition, and no other file that lies beside them."""
-    ddl = ", ".join(f"`{column['name']}` {column['type']}" for column in manifest.schema)
-    urls = [store.spark_url(file["key"]) for file in manifest.files]
+    return read_files(spark, store, manifest.files, manifest.schema)
+
+
+def read_files(
+    spark: SparkSession,
+    store: ObjectStore,
+    files: Sequence[Mapping[str, Any]],
+    schema: Sequence[Mapping[str, str]],
+) -> DataFrame:
+    """Parquet files of that schema, as manifests name both."""
+    ddl = ", ".join(f"`{column['name']}` {column['type']}" for column in schema)
+    urls = [store.spark_pattern(file["key"]) for file in files]
     if not urls:
         return spark.createDataFrame([], ddl)
     return spark.read.schema(ddl).parquet(*urls)

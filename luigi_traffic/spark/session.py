@@ -86,7 +86,7 @@ def sql_properties(chosen: SparkSettings) -> dict[str, str]:
 def properties(whole: Settings) -> dict[str, str]:
     """The properties of a session with a JVM of its own; `spark.conf` of the settings wins."""
     chosen = whole.spark
-    log4j = files("luigi_traffic.spark") / "log4j2.properties"
+    log4j = Path(str(files("luigi_traffic.spark") / "log4j2.properties"))
     scratch = whole.home / "tmp" / "spark"
     return {
         "spark.master": chosen.master,
@@ -94,7 +94,7 @@ def properties(whole: Settings) -> dict[str, str]:
         "spark.driver.memory": chosen.driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{log4j}",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={log4j.as_uri()}",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",

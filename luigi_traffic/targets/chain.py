@@ -10,15 +10,14 @@ from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.source import Source
+from luigi_traffic.api.stages import made_from
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.lake.entries import DayEntries, Entry
 from luigi_traffic.project import current
 from luigi_traffic.recipe import Recipe, canonical_json, short_hash
-from luigi_traffic.targets.stage_settings import dataset_for
+from luigi_traffic.targets.stage_settings import ORDER, dataset_for
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
-
-STAGES = ("raw", "announce", "bronze", "silver", "gold")
 
 
 class Lineage:
@@ -34,7 +33,8 @@ class Lineage:
     @cache  # noqa: B019 - a lineage lives as long as its process
     def dataset_for(self, stage: str) -> Dataset:
         """The dataset as that stage may read it: without the settings of later stages."""
-        return dataset_for(self.dataset, "raw" if stage == "announce" else stage)
+        # Settings are declared for some stages: one without reads what the one before it may.
+        return dataset_for(self.dataset, next(name for name in made_from(stage) if name in ORDER))
 
     @cached_property
     def source(self) -> Source:
@@ -88,13 +88,19 @@ class Lineage:
         }
         if self.dataset.extra_columns:
             terms["extra_columns"] = list(self.dataset.extra_columns)
+        needed = set(self.dataset.measures) - self.dataset.optional_measures
+        if needed != {"speed"}:
+            terms["measures"] = sorted(needed)
         return self._recipe("silver", terms)
 
     @cached_property
     def gold(self) -> Recipe:
-        """The graph; what the neighbour features mean is the core's version."""
+        """The graph, and of which measure the neighbour features are."""
         graph = self.graph.checksum if self.graph else None
-        return self._recipe("gold", {"graph": graph, **self.dataset.recipe_terms("gold")})
+        terms = {"graph": graph, **self.dataset.recipe_terms("gold")}
+        if self.dataset.target != "speed":
+            terms["target"] = self.dataset.target
+        return self._recipe("gold", terms)
 
     def _recipe(self, stage: str, terms: dict[str, object]) -> Recipe:
         return Recipe(stage, self.dataset.name, {"core": STAGE_VERSIONS[stage], **terms})
@@ -172,7 +178,7 @@ class DayChain:
         return self._entries().absences(self.lineage.raw.hash, self.lineage.address)
 
     def recipe(self, stage: str) -> Recipe:
-        """The recipe of one of `STAGES`."""
+        """The recipe of a stage of a day."""
         recipe: Recipe = getattr(self.lineage, stage)
         return recipe
 
@@ -182,10 +188,7 @@ class DayChain:
         if raw is None:
             return None
         made = current().catalog.manifest(raw).partition_id
-        if stage == "raw":
-            return made
-        if stage == "announce":
-            return self.lineage.announce.partition_id([made])
-        for name in STAGES[2 : STAGES.index(stage) + 1]:
+        _, *following = reversed(list(made_from(stage)))
+        for name in following:
             made = self.recipe(name).partition_id([made])
         return made

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.crashpoints import CrashPoint, crash_point
@@ -12,6 +14,9 @@ from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
+
+if TYPE_CHECKING:
+    from luigi_traffic.spark.quality import BronzeCounts
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -38,7 +43,7 @@ class Bronze(DayStage):
         generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
             day=given.day,
-            paths=tuple(catalog.store.spark_url(file["key"]) for file in raw.files),
+            paths=tuple(catalog.store.spark_pattern(file["key"]) for file in raw.files),
             header=raw.details["header"],
             first_line=raw.details["first_line"],
             lines=raw.rows_out,
@@ -54,10 +59,7 @@ class Bronze(DayStage):
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.BRONZE_WRITTEN)
-        notes = {}
-        if counts.rows == counts.rows_rejected:
-            notes["empty"] = quality.empty_reason(counts.rejected)
-            logger.warning("%s: %s", self.label, notes["empty"])
+        notes = self._notes(counts, given, files, schemas.schema_of(frame))
         self.commit(
             given.manifest(
                 generation,
@@ -76,3 +78,25 @@ class Bronze(DayStage):
         )
         crash_point(CrashPoint.BRONZE_COMMITTED)
         return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected"
+
+    def _notes(
+        self,
+        counts: BronzeCounts,
+        given: StageInput,
+        files: Sequence[Mapping[str, Any]],
+        schema: Sequence[Mapping[str, str]],
+    ) -> dict[str, str]:
+        """What a reader of the partition should know, told in the log as well."""
+        from luigi_traffic.spark import losses, quality, schemas
+        from luigi_traffic.spark.session import session
+
+        notes: dict[str, str] = {}
+        if counts.rows == counts.rows_rejected:
+            notes["empty"] = quality.empty_reason(counts.rejected)
+        elif counts.rows_bad:
+            written = schemas.read_files(session(), current().store, files, schema)
+            if lost := losses.lost_whole(written, given.day, given.dataset.interval):
+                notes["lost"] = lost
+        for note in notes.values():
+            logger.warning("%s: %s", self.label, note)
+        return notes

@@ -35,9 +35,8 @@ class Gold(DayStage):
 
         self.tell("joining neighbours, loading")
         silver = given.upstream
-        frame = with_neighbours(
-            session(), read_partition(session(), current().store, silver), given.graph
-        )
+        rows = read_partition(session(), current().store, silver)
+        frame = with_neighbours(session(), rows, given.graph, given.dataset.target)
         table = gold_table(given.dataset.name, frame.columns)
         with staging(current().warehouse, table, f"{given.day:%Y%m%d}") as attempt:
             copy_to(frame, current().warehouse.dsn(), attempt.name, table.columns)

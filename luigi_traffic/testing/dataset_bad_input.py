@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from luigi_traffic.errors import DataError
 from luigi_traffic.testing.sample import VERDICT, advised
@@ -11,11 +14,22 @@ from luigi_traffic.testing.sample import VERDICT, advised
 if TYPE_CHECKING:
     from luigi_traffic.testing.sample import Sample
 
+_COLUMNS = (
+    "Raise DataError in header() if the columns differ from those you read by position, and reject "
+    "rows with too few fields or with an invalid time, link or speed."
+)
+_TIMES = (
+    "Look at the length or the form of a time before you cast it, for example F.when(F.length(text)"
+    " >= 16, text).try_cast('timestamp_ntz'): a cast alone takes '2024-05-01' for midnight."
+)
 _KEYS = ("timestamp", "link_id", "speed")
 _EMPTY = (
     "Give an empty frame of the same columns: if raw.paths is empty, read nothing, for example "
     "spark.range(0).select(F.lit('').alias('value'))."
 )
+#: How a date of eight digits may begin a time.
+_DATES = ("%Y%m%d", "%d%m%Y", "%m%d%Y")
+_DATE = 8
 _ANSI = (
     "ANSI mode is on, so cast() raises on bad text: use try_cast, try_to_timestamp and "
     "F.get(cells, n), and flag what comes out as NULL."
@@ -89,6 +103,19 @@ class BadInputChecks:
         ]
         self._no_wrong_row(cut, "lines without their last fields")
 
+    def test_times_that_are_cut_short(self) -> None:
+        """A time without its minutes is rejected: a cast would take a date for midnight."""
+        sample = self.sample
+        mark, cut = sample.delimiter or ",", []
+        for line in sample.good_lines:
+            fields = sample.fields(line)
+            for n, text in enumerate(fields):
+                for size in _shorter(text, sample.suite.day):
+                    cut.append(mark.join([*fields[:n], text[:size], *fields[n + 1 :]]))
+        if not cut:
+            pytest.skip(f"no field holds a date and a time: none has {sample.suite.day} and more")
+        self._no_wrong_row(cut, "lines whose time is cut short", identity=True, advice=_TIMES)
+
     def test_garbage_lines(self) -> None:
         """Blank lines, letters, NULs, endless lines and open quotes are flagged one by one."""
         sample = self.sample
@@ -124,7 +151,12 @@ class BadInputChecks:
         return mark.join(fields[n] for n in order if n < len(fields))
 
     def _no_wrong_row(
-        self, lines: list[str], what: str, header: str | None = "", identity: bool = False
+        self,
+        lines: list[str],
+        what: str,
+        header: str | None = "",
+        identity: bool = False,
+        advice: str = _COLUMNS,
     ) -> None:
         """Each line is rejected, or says what a good line of the day says."""
         sample = self.sample
@@ -141,10 +173,20 @@ class BadInputChecks:
         wrong = [row for row in table.good if not _said(row, originals, identity)]
         assert not wrong, (
             f"bronze of {what} gives {len(wrong)} good rows with wrong content, for example "
-            f"{ {k: str(v) for k, v in wrong[0].items() if k not in VERDICT} }. Raise DataError "
-            "in header() if the columns differ from those you read by position, and reject rows "
-            "with too few fields or with an invalid time, link or speed."
+            f"{ {k: str(v) for k, v in wrong[0].items() if k not in VERDICT} }. {advice}"
         )
+
+
+def _shorter(text: str, day: date) -> list[int]:
+    """Lengths at which the text of a time ends with its date, or with its hour.
+
+    None if the text is no date of that day with a time behind it.
+    """
+    at = [n for n, sign in enumerate(text) if sign.isdigit()]
+    digits = "".join(text[n] for n in at)
+    if len(digits) <= _DATE + 2 or digits[:_DATE] not in {f"{day:{form}}" for form in _DATES}:
+        return []
+    return [at[_DATE - 1] + 1, at[_DATE + 1] + 1]
 
 
 def _said(row: dict[str, Any], originals: Iterable[dict[str, Any]], identity: bool) -> bool:

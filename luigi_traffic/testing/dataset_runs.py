@@ -16,10 +16,15 @@ from luigi_traffic.testing.pytest_plugin import SPEED
 from luigi_traffic.testing.sample import VERDICT, advised, checksum
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from luigi_traffic.testing.sample import Sample
 
 #: Session zones that a wall time must not feel: one without, one before, one behind of UTC.
 _ZONES = ("UTC", "Asia/Seoul", "America/Los_Angeles")
+
+#: Rows that stand for one of the day, to try a mean on.
+_COPIES = 7
 
 
 class RunChecks:
@@ -77,6 +82,23 @@ class RunChecks:
             "chance: first, last, monotonically_increasing_id, rand, dropDuplicates."
         )
 
+    def test_silver_in_any_order_of_rows(self) -> None:
+        """Many rows of a link and interval have the same mean, forwards and backwards."""
+        sample = self.sample
+        read = sample.silver_input(sample.raw_of(sample.good_lines))
+        rows = read.toArrow()
+        many = _several_of_each(rows)
+        sums = []
+        for one in (many, many[::-1]):
+            frame = sample.spark.createDataFrame(one, read.schema).coalesce(1)
+            sums.append(checksum(sample.dataset_for("silver").silver(frame)))
+        assert sums[0] == sums[1], (
+            "silver of the same rows in reverse order is another. Take means with "
+            "luigi_traffic.exact_mean: a sum of doubles (F.avg, F.sum) depends on its order, so "
+            "that two runs differ in the last digit; and do not use first, last or the position "
+            "of a row."
+        )
+
     def test_graph_joins_links_of_silver(self) -> None:
         """Edges between text ids, the same every time, of links that have speeds."""
         graphs = [self.sample.suite.make_dataset(self.sample.folder).graph() for _ in range(2)]
@@ -101,6 +123,15 @@ class RunChecks:
         assert joined, (
             f"none of the {len(graph):,} edges joins two links of silver: an edge is {example}, a "
             f"link of silver is {min(links)!r}. Use the same ids in graph() and in link_id."
+        )
+        wanted = set(self.sample.dataset.settings.links)
+        known = {end for edge in graph.edges for end in edge if not wanted or end in wanted}
+        unknown, most = known - links, self.sample.suite.most_unknown_links
+        assert len(unknown) <= most * len(known), (
+            f"{len(unknown):,} of the {len(known):,} links of the graph are not in silver of the "
+            f"day, for example {min(unknown)!r}: they never have a value, and their neighbours see "
+            "nothing of them. Use the same ids in graph() and in link_id; if the road net is wider "
+            f"than the sensors, set most_unknown_links of the suite (it is {most:g})."
         )
 
     def test_speed_is_reported(self, record_property: Callable[[str, object], None]) -> None:
@@ -132,6 +163,22 @@ class RunChecks:
     def _checksums(self) -> tuple[str, str]:
         sample = self.sample
         return checksum(sample.bronze_frame(sample.raw)), checksum(sample.silver_frame(sample.raw))
+
+
+def _several_of_each(rows: pa.Table) -> pa.Table:
+    """Each row several times, with other decimal numbers each time: sums that round."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    copies = []
+    for copy in range(_COPIES):
+        made = rows
+        for at, field in enumerate(rows.schema):
+            if pa.types.is_floating(field.type):
+                moved = pc.multiply(rows.column(at), pa.scalar(1 + copy / 7, field.type))
+                made = made.set_column(at, field, moved)
+        copies.append(made)
+    return pa.concat_tables(copies)
 
 
 @contextmanager

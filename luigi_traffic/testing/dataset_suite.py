@@ -12,6 +12,7 @@ from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.testing.dataset_bad_input import BadInputChecks
 from luigi_traffic.testing.dataset_bronze import BronzeChecks
 from luigi_traffic.testing.dataset_contract import ContractChecks
+from luigi_traffic.testing.dataset_pipeline import PipelineChecks
 from luigi_traffic.testing.dataset_runs import RunChecks
 from luigi_traffic.testing.dataset_silver import SilverChecks
 from luigi_traffic.testing.dataset_source import SourceChecks
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 @pytest.mark.usefixtures("luigi_traffic_sample")
 class DatasetSuite(
-    RunChecks, BadInputChecks, SilverChecks, BronzeChecks, SourceChecks, ContractChecks
+    PipelineChecks,
+    RunChecks,
+    BadInputChecks,
+    SilverChecks,
+    BronzeChecks,
+    SourceChecks,
+    ContractChecks,
 ):
     """Subclass it in a test file, name a dataset and a day that its source has.
 
@@ -38,6 +45,8 @@ class DatasetSuite(
     settings: ClassVar[dict[str, Any]] = {}
     #: Of a larger day every second, third, … line is tested.
     most_lines: ClassVar[int] = 50_000
+    #: Largest share of the graph's links that the day may lack.
+    most_unknown_links: ClassVar[float] = 0.25
     #: Rows that the speed is measured on; the day's are repeated.
     speed_lines: ClassVar[int] = 200_000
 

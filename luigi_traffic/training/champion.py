@@ -2,12 +2,14 @@
 
 The decision is written to the version's tags first and acted on after; a rerun after a
 crash in between finds it and acts. Only a strictly smaller error on the same hold-out
-takes the alias.
+takes the alias. A champion that MLflow has lost is compared by the error that is recorded of it:
+a loss makes no worse model champion.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from luigi_traffic.training.registry import CHAMPION, Registered, champion_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from luigi_traffic.warehouse.ledger import LedgerRow
 
 DECISION = "decision"
 
@@ -52,6 +56,68 @@ def decide(
             f"{champion_version} on the same hold-out"
         )
     return Decision(promoted, reason, challenger_mae, champion_mae, champion_version)
+
+
+def decide_lost(challenger_mae: float, lost: Lost) -> Decision:
+    """Compare with the recorded MAE of a champion that MLflow has lost, of another hold-out."""
+    if lost.mae is None:
+        promoted = True
+        reason = f"champion, because {lost} is lost in MLflow and no MAE of it is recorded"
+    else:
+        promoted = challenger_mae < lost.mae
+        outcome, verb = ("champion", "beats") if promoted else ("not champion", "does not beat")
+        reason = (
+            f"{outcome}: {challenger_mae:.4f} {verb} {lost.mae:.4f}, recorded on its own hold-out "
+            f"of {lost}, which is lost in MLflow"
+        )
+    return Decision(promoted, reason, challenger_mae, lost.mae, lost.holds)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A champion that MLflow has lost, in whole or its files. `mae` is what is recorded of it."""
+
+    name: str
+    version: str
+    mae: float | None
+    #: What is lost.
+    what: str
+    #: Its version if it carries the alias still, None if nobody does.
+    holds: str | None = None
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+    @property
+    def warning(self) -> str:
+        """What is lost, and what to do."""
+        return (
+            f"the champion of {self.name}, version {self.version}, is lost: {self.what}. Restore "
+            "it in MLflow, or let it be trained again (luigi-traffic verify --mark, then the same "
+            f"run), or give the alias {CHAMPION!r} to another version in MLflow. Until then a new "
+            "model becomes champion only if it beats the MAE that is recorded of it"
+        )
+
+
+def lost_holder(holder: Registered, what: object) -> Lost:
+    """The version that carries the alias, and cannot be read."""
+    decision = recorded(holder)
+    mae = decision.challenger_mae if decision else None
+    return Lost(holder.name, holder.version, mae, str(what), holder.version)
+
+
+def lost_before(rows: Iterable[LedgerRow]) -> Lost | None:
+    """The last champion by the ledger's rows of models, if no version carries the alias."""
+    promoted = [row for row in rows if row.details["promoted"]]
+    if not promoted:
+        return None
+    details = max(promoted, key=lambda row: str(row.committed_at)).details
+    return Lost(
+        details["name"],
+        details["version"],
+        details["scores"]["model"]["mean"]["mae"],
+        f"the ledger knows it, but no version in MLflow carries the alias {CHAMPION!r}",
+    )
 
 
 def recorded(version: Registered) -> Decision | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.training.bundle import CARD, WEIGHTS, intact
 from luigi_traffic.training.mlflow_store import quoted, store
 
@@ -30,7 +30,7 @@ class ModelLost(DataError):
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered version and its run."""
+    """A registered version and its run; no `experiment_id` if MLflow has lost the run."""
 
     name: str
     version: str
@@ -80,13 +80,17 @@ def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path
         if source is None:
             raise ModelLost(f"version {version} of {name}, or its files, are missing from MLflow")
         into.mkdir(parents=True, exist_ok=True)
-        return Path(
-            mlflow.artifacts.download_artifacts(
+        try:
+            found = mlflow.artifacts.download_artifacts(
                 artifact_uri=source,
                 dst_path=str(into),
                 tracking_uri=tracking_uri,
             )
-        )
+        except OSError as e:
+            raise StoreError(
+                f"the files of version {version} of {name} are not readable: {e}"
+            ) from e
+        return Path(found)
 
 
 def has_bundle(tracking_uri: str, name: str, version: str) -> bool:
@@ -129,12 +133,19 @@ def champion_of(client: MlflowClient, name: str) -> Registered | None:
 
 def registered(client: MlflowClient, version: Any) -> Registered:
     """What MLflow says of a version, and of its run."""
-    run = client.get_run(version.run_id)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        experiment_id = str(client.get_run(version.run_id).info.experiment_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        experiment_id = ""  # deleted, and `mlflow gc` ran: the version is still there
     return Registered(
         version.name,
         str(version.version),
         version.run_id,
-        run.info.experiment_id,
+        experiment_id,
         dict(version.tags),
     )
 

@@ -23,7 +23,7 @@ from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.model import Model, ModelConfig, gold_columns, resolved
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DataError, PluginError
+from luigi_traffic.errors import DataError, PluginError, StoreError
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle
@@ -171,15 +171,13 @@ class Trainer:
         holder = registry.champion(self.tracking_uri, name)
         mine = cast(float, scores.mae())  # `evaluate` refuses a hold-out with nothing to score
         if holder is None:
-            return champion.decide(mine)
+            lost = self._lost_before()
+            return self._decide_lost(mine, lost) if lost else champion.decide(mine)
         try:
-            with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
-                folder = registry.load_version(
-                    self.tracking_uri, name, holder.version, Path(scratch)
-                )
-                bundle = Bundle.load(
-                    folder, self.get_model, expected=holder.tags.get(registry.DIGEST)
-                )
+            try:
+                bundle = self._bundle_of(holder)
+            except (DataError, StoreError) as e:
+                return self._decide_lost(mine, champion.lost_holder(holder, e))
             # Both read the same rows, each the columns it was built for.
             series = self._series([*forecaster.bundle.shape.channels, *bundle.shape.channels])
             ours, theirs = compare(
@@ -193,6 +191,27 @@ class Trainer:
             logger.warning("champion %s cannot be scored: %s", holder.version, e)
             return champion.decide(mine, None, holder.version)
         return champion.decide(ours, theirs, holder.version)
+
+    def _bundle_of(self, holder: registry.Registered) -> Bundle:
+        with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
+            folder = registry.load_version(
+                self.tracking_uri, holder.name, holder.version, Path(scratch)
+            )
+            return Bundle.load(folder, self.get_model, expected=holder.tags.get(registry.DIGEST))
+
+    def _lost_before(self) -> champion.Lost | None:
+        with self.warehouse.connect() as connection:
+            rows = ledger.current(connection, "model", self.dataset.name)
+        return champion.lost_before(
+            row
+            for row in rows.values()
+            if row.part != self.partition_id and row.details["name"] == self._name
+        )
+
+    @staticmethod
+    def _decide_lost(mine: float, lost: champion.Lost) -> champion.Decision:
+        logger.warning(lost.warning)
+        return champion.decide_lost(mine, lost)
 
     def _origin(self, decision: str) -> Origin:
         return Origin(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
+from luigi_traffic.api.columns import COUNTS
 from luigi_traffic.warehouse.partitions import Bounds, Column, PartitionedTable
 
-_GOLD_TYPES = {"timestamp": "timestamp", "link_id": "text", "n_obs": "integer"}
+_GOLD_TYPES = {"timestamp": "timestamp", "link_id": "text"} | dict.fromkeys(
+    ("n_obs", *COUNTS.values()), "integer"
+)
 
 
 def gold_table(dataset: str, columns: Sequence[str]) -> PartitionedTable:

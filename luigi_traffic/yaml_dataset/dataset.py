@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.columns import COUNTS, exact_mean, exact_sum
 from luigi_traffic.api.dataset import Check, Dataset, DatasetSettings, RawDay, SettingStage
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.source import Source
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class DeclaredDataset(Dataset):
     """A table that its settings describe. `declared_class` makes a subclass a file."""
 
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     Settings: ClassVar[type[DatasetSettings]] = DeclaredSettings
 
     @property
@@ -36,7 +36,7 @@ class DeclaredDataset(Dataset):
 
     def header(self, first_line: str) -> bool:
         """Whether there is a header is declared; a column that is not there is a `DataError`."""
-        positions(self.table, first_line)
+        positions(self.table.long, first_line)
         return has_header(self.table)
 
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
@@ -44,18 +44,26 @@ class DeclaredDataset(Dataset):
         return parse(spark, raw, self.table)
 
     def silver(self, bronze: DataFrame) -> DataFrame:
-        """The means of each link and interval; `n_obs` rows are averaged."""
+        """The mean or sum of each link and interval; `n_obs` rows are in it.
+
+        If there are several measures, `n_<measure>` says how many of them had a value of it.
+        """
         from pyspark.sql import functions as F
 
         step = f"{int(self.interval.total_seconds())} seconds"
-        means = [
-            exact_mean(F.col(name)).alias(name) for name in ("speed", *self.table.columns.numbers)
+        numbers = self.table.long.columns.numbers
+        ways = {"mean": exact_mean, "sum": exact_sum}
+        values = [
+            ways[self.table.aggregate.get(name, "mean")](F.col(name)).alias(name)
+            for name in numbers
         ]
+        several = list(self.measures) if len(self.measures) > 1 else []
+        values += [F.count(name).alias(COUNTS[name]) for name in several]
         start = F.window("timestamp", step).getField("start").alias("timestamp")
         return (
             bronze.groupBy(start, "link_id")
-            .agg(*means, F.count(F.lit(1)).alias("n_obs"))
-            .select("timestamp", "link_id", *["speed", *self.table.columns.numbers], "n_obs")
+            .agg(*values, F.count(F.lit(1)).alias("n_obs"))
+            .select("timestamp", "link_id", *numbers, "n_obs", *[COUNTS[name] for name in several])
         )
 
     def graph(self) -> LinkGraph | None:
@@ -68,6 +76,8 @@ class DeclaredDataset(Dataset):
         """Speeds lie inside the plausible range, also after averaging."""
         from pyspark.sql import functions as F
 
+        if "speed" not in self.measures or self.table.aggregate.get("speed") == "sum":
+            return []
         low, high = self.table.speed_range
         return [
             Check(f"highest speed, {self.measures['speed']}", F.max("speed"), high=high),
@@ -87,6 +97,7 @@ def declared_class(name: str, table: Table) -> type[DeclaredDataset]:
         "interval": table.interval,
         "timezone": table.timezone,
         "measures": table.measures,
+        "target": table.target or "",
         "settles_after": table.settles_after,
         "reject_reasons": reasons(table),
         "extra_columns": tuple(table.columns.extra),

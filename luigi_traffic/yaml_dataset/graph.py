@@ -39,10 +39,10 @@ def read_graph(graph: Graph, links: Collection[str]) -> LinkGraph:
 def _read(kind: str, path: Path, changed: int, graph: Graph, links: tuple[str, ...]) -> LinkGraph:
     # Every day of gold asks for it.
     if kind == "node_link_csv":
-        rows = _node_links(path, graph)
-        known = {link for link, _, _ in rows}
-        wanted = _wanted(path, links, known)
-        return LinkGraph.from_nodes(row for row in rows if row[0] in wanted)
+        known: set[str] = set()
+        rows = _node_links(path, graph, frozenset(links), known)
+        _wanted(path, links, known)
+        return LinkGraph.from_nodes(rows, u_turns=graph.u_turns)
     edges = list(_edges(path, graph) if kind == "edges_csv" else _matrix(path, graph))
     wanted = _wanted(path, links, {link for edge in edges for link in edge})
     return LinkGraph.from_edges((a, b) for a, b in edges if a in wanted and b in wanted)
@@ -84,27 +84,45 @@ def _edges(path: Path, graph: Graph) -> Iterator[tuple[str, str]]:
             yield row[at["upstream"]], row[at["downstream"]]
 
 
-def _node_links(path: Path, graph: Graph) -> list[tuple[str, str, str]]:
+def _node_links(
+    path: Path, graph: Graph, links: Collection[str], known: set[str]
+) -> list[tuple[str, str, str]]:
+    """The rows of `links`, of all links if it is empty; `known` gets the ids of all.
+
+    Rows of other links matter to nobody. A node may be empty.
+    """
     rows = _rows(path, graph)
     header = next(rows)[1]
     names = ("link_id", "start", "end")
     at = [_position(path, name, getattr(graph.columns, name), header) for name in names]
     found = []
     first_line: dict[str, int] = {}
+    incomplete: list[tuple[str, int]] = []
     for number, row in rows:
+        link = row[at[0]] if len(row) > at[0] else ""
+        known.add(link)
+        if links and link not in links:
+            continue
         if len(row) <= max(at):
             raise DataError(
                 f"{path}, line {number}: {len(row)} columns, expected {len(header)} as in line 1"
             )
-        link, start, end = (row[n] for n in at)
-        if not (link and start and end):
-            raise DataError(f"{path}, line {number}: a link or node is empty: {row!r}")
-        if link in first_line:
+        if link and link in first_line:
             raise DataError(
                 f"{path}, line {number}: link {link!r} is already in line {first_line[link]}"
             )
         first_line[link] = number
-        found.append((link, start, end))
+        start, end = row[at[1]], row[at[2]]
+        if not (link and start and end):
+            incomplete.append((link, number))
+        if link:
+            found.append((link, start, end))
+    known.discard("")
+    if incomplete:
+        logger.warning(
+            "%s: in %d rows a link or node is empty (for example link %r in line %d): such a link "
+            "has no neighbours on that side", path, len(incomplete), *incomplete[0],
+        )  # fmt: skip
     return found
 
 

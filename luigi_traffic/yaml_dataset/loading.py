@@ -8,8 +8,9 @@ from typing import Any
 from luigi_traffic.api.columns import name_problem
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.reading import Layers, validated
+from luigi_traffic.yaml_dataset.consistency import problems
 from luigi_traffic.yaml_dataset.dataset import DeclaredDataset, declared_class
-from luigi_traffic.yaml_dataset.settings import DeclaredSettings, problems
+from luigi_traffic.yaml_dataset.settings import DeclaredSettings
 
 #: The key whose presence makes a dataset of a file of settings.
 KEY = "table"

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, RawDay
-from luigi_traffic.yaml_dataset import times
 from luigi_traffic.yaml_dataset.header import delimiter_of, fields, has_header, positions
 from luigi_traffic.yaml_dataset.settings import Table
+from luigi_traffic.yaml_dataset.timestamps import timestamp
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -24,6 +25,8 @@ OTHER_DAY = "other day"
 BAD_LINK = "bad link id"
 BAD_SPEED = "bad speed"
 IMPLAUSIBLE = "implausible speed"
+#: Between the texts of the columns that say which link, if there are several.
+LINK_SEPARATOR = "-"
 
 _LONGEST_LINK = 255  # characters; an index of PostgreSQL takes about 2,700 bytes
 _LARGEST = 1e9  # of flow and other numbers: sums of their millionths fit 64 bits
@@ -31,19 +34,24 @@ _LARGEST = 1e9  # of flow and other numbers: sums of their millionths fit 64 bit
 
 def reasons(table: Table) -> tuple[str, ...]:
     """All reasons, in the order in which a row is judged: the first that applies is kept."""
+    of_numbers = []
+    for name in table.long.columns.numbers:
+        of_numbers.append(f"bad {name}")
+        if name == "speed":
+            of_numbers.append(IMPLAUSIBLE)
     return (
-        BLANK, QUOTES, WIDTH, BAD_TIME, OTHER_DAY, BAD_LINK, NO_OBSERVATION, BAD_SPEED, IMPLAUSIBLE,
-        *[f"bad {name}" for name in table.columns.numbers],
+        BLANK, QUOTES, WIDTH, BAD_TIME, OTHER_DAY, BAD_LINK, NO_OBSERVATION, *of_numbers,
     )  # fmt: skip
 
 
 def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
-    """One row a line: timestamp (TIMESTAMP_NTZ, wall time), link_id (string), speed and the
-    further numbers (double, NULL where missing), raw_line (string, of rejected rows alone),
-    reject_reason (string).
+    """One row a line: timestamp (TIMESTAMP_NTZ, wall time), link_id (string), the numbers
+    (double, NULL where missing), raw_line (string, of rejected rows alone), reject_reason
+    (string). A row is one of no observation if none of its measures has a value.
     """
     from pyspark.sql import functions as F
 
+    table = table.long
     first = (raw.header or "") if has_header(table) else raw.first_line
     at, width = positions(table, first), len(fields(first, delimiter_of(table)))
     # The default line ends include a lone CR, which the core does not count as one.
@@ -56,23 +64,24 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
     def cell(role: str) -> Column:
         return F.trim(F.coalesce(F.col(f"cell.c{at[role]}"), F.lit("")))
 
-    moment = F.concat_ws(" ", *[cell(name) for name in table.columns.moment])
     numbers = table.columns.numbers
+    parts = [cell(role) for role in table.columns.link_parts]
+    # Of several columns none may be empty: the joined text would pass for another link's.
+    named = F.lit(True)
+    for part in parts:
+        named = named & (F.length(part) > 0)
     typed = cells.select(
         "line",
         "cell.malformed",
-        _timestamp(moment, table).alias("timestamp"),
-        cell("link_id").alias("link_id"),
-        _missing(cell("speed"), table).alias("no_speed"),
-        _number(cell("speed"), table).alias("speed"),
-        *[_missing(cell(name), table).alias(f"no_{name}") for name in numbers],
+        timestamp([cell(name) for name in table.columns.moment], table.moment).alias("timestamp"),
+        F.when(named, F.concat_ws(LINK_SEPARATOR, *parts)).otherwise("").alias("link_id"),
+        *[_missing(cell(name), name, table).alias(f"no_{name}") for name in numbers],
         *[_number(cell(name), table).alias(name) for name in numbers],
     )
     reason = _reason(raw.day, table)
     return typed.withColumn("reject_reason", reason).select(
         "timestamp",
         "link_id",
-        "speed",
         *[F.when(~F.col(f"no_{name}"), F.col(name)).alias(name) for name in numbers],
         F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
@@ -91,30 +100,6 @@ def _options(table: Table) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _timestamp(moment: Column, table: Table) -> Column:
-    """Wall time of the dataset, NULL for what is no time."""
-    from pyspark.sql import functions as F
-
-    def wall(instant: Column) -> Column:
-        # The session's zone is UTC.
-        utc, zone = F.lit("UTC"), F.lit(table.timezone)
-        return F.convert_timezone(utc, zone, instant.cast("timestamp_ntz"))
-
-    if table.time_format in times.UNIX:
-        scaled = moment.try_cast("double") / times.UNIX[table.time_format]
-        known = F.when(scaled.between(0, times.UNIX_MOST), scaled)
-        return wall(F.timestamp_seconds(known))
-    if table.time_format is None:
-        # Spark reads no offset behind a time without seconds. The type must be spelt out:
-        # "timestamp" is TIMESTAMP_NTZ in our sessions, which passes over an offset.
-        full = F.regexp_replace(moment, r"([T ]\d{2}:\d{2})( ?(?:Z|[+-]))", "$1:00$2")
-        return F.when(moment.rlike(times.ISO), moment.try_cast("timestamp_ntz")).when(
-            moment.rlike(times.ISO_OFFSET), wall(full.try_cast("timestamp_ltz"))
-        )
-    parsed = F.try_to_timestamp(moment, F.lit(table.time_format))
-    return parsed.cast("timestamp_ntz")
-
-
 def _number(cell: Column, table: Table) -> Column:
     from pyspark.sql import functions as F
 
@@ -123,11 +108,11 @@ def _number(cell: Column, table: Table) -> Column:
     return cell.try_cast("double")
 
 
-def _missing(cell: Column, table: Table) -> Column:
+def _missing(cell: Column, name: str, table: Table) -> Column:
     """Whether a cell says that nothing was measured: by its text, or as the same number."""
     from pyspark.sql import functions as F
 
-    texts = sorted({value.strip().lower() for value in table.missing})
+    texts = sorted({value.strip().lower() for value in table.missing_in(name)})
     numbers = []
     for text in texts:
         try:
@@ -147,12 +132,14 @@ def _reason(day: date, table: Table) -> Column:
     midnight = datetime.combine(day, time())
     first = F.lit(midnight.isoformat(sep=" ")).cast("timestamp_ntz")
     after = F.lit((midnight + timedelta(days=1)).isoformat(sep=" ")).cast("timestamp_ntz")
-    line, at, link, speed = (F.col(n) for n in ("line", "timestamp", "link_id", "speed"))
-    low, high = table.speed_range
+    line, at, link = (F.col(n) for n in ("line", "timestamp", "link_id"))
     quotes = F.length(line) - F.length(F.replace(line, F.lit('"'), F.lit("")))
     bad_link = (
         (F.length(link) == 0) | (F.length(link) > _LONGEST_LINK) | F.contains(link, F.lit("\0"))
     )
+    nothing = F.lit(True)
+    for name in table.columns.measures:
+        nothing = nothing & F.col(f"no_{name}")
     reason = (
         F.when(F.trim(line) == "", BLANK)
         .when(quotes % 2 == 1, QUOTES)
@@ -160,14 +147,17 @@ def _reason(day: date, table: Table) -> Column:
         .when(at.isNull(), BAD_TIME)
         .when((at < first) | (at >= after), OTHER_DAY)
         .when(bad_link, BAD_LINK)
-        .when(F.col("no_speed"), NO_OBSERVATION)
-        .when(speed.isNull(), BAD_SPEED)
-        # NaN is above every number in Spark, so it is implausible too.
-        .when((speed < low) | (speed > high), IMPLAUSIBLE)
+        .when(nothing, NO_OBSERVATION)
     )
     for name in table.columns.numbers:
-        value = F.col(name)
-        least = 0.0 if name in ("flow", "occupancy") else -_LARGEST
-        good = F.col(f"no_{name}") | F.coalesce(value.between(least, _LARGEST), F.lit(False))
-        reason = reason.when(~good, f"bad {name}")
+        value, given = F.col(name), ~F.col(f"no_{name}")
+        if name == "speed":
+            low, high = table.speed_range
+            reason = reason.when(given & value.isNull(), BAD_SPEED)
+            # NaN is above every number in Spark, so it is implausible too.
+            reason = reason.when(given & ((value < low) | (value > high)), IMPLAUSIBLE)
+            continue
+        least = 0.0 if name in MEASURES else -_LARGEST
+        good = F.coalesce(value.between(least, _LARGEST), F.lit(False))
+        reason = reason.when(given & ~good, f"bad {name}")
     return reason

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from luigi_traffic.api.columns import RESERVED
+from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.api.http_answer import UnknownLength
 from luigi_traffic.api.source import Packing
+from luigi_traffic.yaml_dataset.times import Moment
 from luigi_traffic.yaml_dataset.values import (
     ColumnRef,
+    ColumnRefs,
     Delimiter,
     Duration,
     Encoding,
     Interval,
+    Missing,
     SpeedRange,
     Template,
-    TimeFormat,
     TimeZone,
     UrlTemplate,
 )
 
+#: What means that nothing was measured, if the table does not say it.
+MISSING = ("", "nan")
+#: Units of measures, if the table does not say them.
+UNITS = {"flow": "veh/h", "occupancy": "%", "travel_time": "s", "density": "veh/km"}
 #: A further column of numbers; names of gold's own columns are refused.
 ExtraName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 GRAPH_FILES = ("edges_csv", "node_link_csv", "adjacency_csv")
@@ -47,22 +52,37 @@ class Columns(Section):
     time: ColumnRef = Field(
         None, description="Column of the time of day, if it is separate from the day"
     )
-    link_id: ColumnRef = Field(description="Column of the road link or sensor, text in any script")
-    speed: ColumnRef = Field(description="Column of the speed, in `speed_unit`")
-    flow: ColumnRef = Field(
-        None, description="Column of the number of vehicles; it is averaged, so give a rate"
+    link_id: ColumnRefs = Field(
+        None,
+        description="Column of the road link or sensor, text in any script; or a list of columns",
     )
+    speed: ColumnRef = Field(None, description="Column of the speed")
+    flow: ColumnRef = Field(None, description="Column of the number of vehicles")
     occupancy: ColumnRef = Field(
         None, description="Column of the share of time that a detector is occupied"
     )
+    travel_time: ColumnRef = Field(None, description="Column of the time that the link takes")
+    density: ColumnRef = Field(None, description="Column of the vehicles on a length of road")
     extra: dict[ExtraName, ColumnRef] = Field(
         {}, description="Further columns of numbers: name → column"
     )
 
     def by_role(self) -> dict[str, Any]:
         """Meaning → column, of those that are named, extra columns by their own names."""
-        named = {k: v for k, v in self if k != "extra" and v is not None}
-        return named | self.extra
+        times = {k: getattr(self, k) for k in ("timestamp", "date", "time")}
+        links = dict(zip(self.link_parts, self._links, strict=True))
+        values = {k: getattr(self, k) for k in self.measures}
+        return {k: v for k, v in times.items() if v is not None} | links | values | self.extra
+
+    @property
+    def _links(self) -> list[Any]:
+        several = isinstance(self.link_id, list)
+        return self.link_id if several else [] if self.link_id is None else [self.link_id]
+
+    @property
+    def link_parts(self) -> list[str]:
+        """The columns that say which link, in the order in which their texts are joined."""
+        return [f"link_id_{n}" if n > 1 else "link_id" for n in range(1, len(self._links) + 1)]
 
     @property
     def moment(self) -> list[str]:
@@ -70,10 +90,31 @@ class Columns(Section):
         return ["timestamp"] if self.timestamp is not None else ["date", "time"]
 
     @property
+    def measures(self) -> list[str]:
+        """What is measured, in order."""
+        return [name for name in MEASURES if getattr(self, name) is not None]
+
+    @property
     def numbers(self) -> list[str]:
-        """The numbers besides speed, in order."""
-        optional = [n for n in ("flow", "occupancy") if getattr(self, n) is not None]
-        return [*optional, *self.extra]
+        """All columns of numbers, in order."""
+        return [*self.measures, *self.extra]
+
+
+class Wide(Section):
+    """A table with a column a time of day, or a column a link, in place of a row each."""
+
+    by: Literal["time", "link"] = Field(
+        description="What the names of the columns say: the time of day, or the link"
+    )
+    measure: Literal["speed", "flow", "occupancy", "travel_time", "density"] = Field(
+        description="What the values are"
+    )
+    first: ColumnRef = Field(
+        None, description="First of these columns; empty: the first that `columns` does not name"
+    )
+    last: ColumnRef = Field(
+        None, description="Last of these columns; empty: the last that `columns` does not name"
+    )
 
 
 class GraphColumns(Section):
@@ -115,6 +156,10 @@ class Graph(Section):
     min_weight: float | None = Field(
         None, description="Smallest weight that makes an edge; empty: every weight but 0"
     )
+    u_turns: bool = Field(
+        False,
+        description="Whether the other direction of a two-way road is a neighbour (node_link_csv)",
+    )
     delimiter: Delimiter = Field(",", description="Delimiter between the fields")
     encoding: Encoding = Field("utf-8", description="Encoding of the file")
 
@@ -138,6 +183,11 @@ class Table(Section):
         stage="raw",
         description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
     )
+    members: Annotated[str, StringConstraints(min_length=1)] | None = setting(
+        None,
+        stage="raw",
+        description="Pattern of the wanted files of a ZIP, for example *.csv; empty: it has one",
+    )
     timeout: float = setting(
         60.0,
         stage=None,
@@ -148,6 +198,11 @@ class Table(Section):
         "refuse",
         stage=None,
         description="Refuse or accept a text if the server does not state its length",
+    )
+    absent_when: list[Annotated[str, StringConstraints(min_length=1)]] = setting(
+        [],
+        stage=None,
+        description="Texts of a short answer (up to 4 KiB) that mean that the day has no data",
     )
     format: Literal["csv", "parquet"] = setting(
         "csv", stage="bronze", description="Format of the file"
@@ -163,10 +218,23 @@ class Table(Section):
     )
     encoding: Encoding = setting("utf-8", stage="raw", description="Encoding of the text (csv)")
     columns: Columns = setting(..., stage="bronze", description="Meaning of each column")
-    time_format: TimeFormat | None = setting(
+    wide: Wide | None = setting(
+        None, stage="raw", description="Columns that each hold a time of day, or a link; csv"
+    )
+    time_format: str | None = setting(
         None,
         stage="bronze",
         description="Format of the time: a pattern, unix or unix_ms; empty: ISO 8601",
+    )
+    time_unit: Literal["seconds", "minutes", "hours"] | None = setting(
+        None,
+        stage="bronze",
+        description="Unit of `time` if it is a number since midnight; empty: it is a text",
+    )
+    stamp: Literal["start", "end"] = setting(
+        "start",
+        stage="bronze",
+        description="Whether a time is the start or the end of a row's interval",
     )
     interval: Interval = setting(
         ..., stage=None, description="Step of the time grid"  # silver's recipe has it by itself
@@ -185,8 +253,22 @@ class Table(Section):
         stage="bronze",
         description="Smallest and largest plausible speed, both included",
     )
-    missing: list[str] = setting(
-        ["", "nan"], stage="bronze", description="Values that mean that nothing was measured"
+    missing: Missing = setting(
+        list(MISSING),
+        stage="bronze",
+        description="Values that mean that nothing was measured: of all columns, or by column",
+    )
+    units: dict[Literal["flow", "occupancy", "travel_time", "density"], str] = setting(
+        {}, stage="bronze", description="Unit of each measure other than speed"
+    )
+    target: Literal["speed", "flow", "occupancy", "travel_time", "density"] | None = setting(
+        # No stage: gold's recipe has the target.
+        None, stage=None, description="Measure that is forecast; empty: the first of the table's"
+    )  # fmt: skip
+    aggregate: dict[str, Literal["mean", "sum"]] = setting(
+        {},
+        stage="silver",
+        description="Rows of an interval as their mean or their sum, by column; others: mean",
     )
     graph: Graph | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.
@@ -196,9 +278,43 @@ class Table(Section):
     @property
     def measures(self) -> dict[str, str]:
         """What is measured, and the unit of each."""
-        known = {"speed": self.speed_unit, "flow": "veh/h", "occupancy": "%"}
-        named = self.columns.by_role()
-        return {measure: unit for measure, unit in known.items() if measure in named}
+        units = UNITS | {"speed": self.speed_unit} | self.units
+        return {name: units[name] for name in self.long.columns.measures}
+
+    def missing_in(self, column: str) -> list[str]:
+        """What means in that column that nothing was measured."""
+        found: list[str] = (
+            self.missing.get(column, list(MISSING))
+            if isinstance(self.missing, dict)
+            else self.missing
+        )
+        return found
+
+    @property
+    def moment(self) -> Moment:
+        """How a row says when it was observed."""
+        return Moment(self.time_format, self.timezone, self.time_unit, self.stamp == "end")
+
+    @property
+    def long(self) -> Table:
+        """The table with a row a value: what `wide` is turned into, see `yaml_dataset.wide`."""
+        if self.wide is None:
+            return self
+        columns = self.columns
+        named = {role: role for role in ("timestamp", "date", "time", *columns.extra)
+                 if role in columns.by_role()}  # fmt: skip
+        extra = {name: named.pop(name) for name in columns.extra}
+        named |= {"time" if self.wide.by == "time" else "link_id": self.wide.by}
+        named |= {self.wide.measure: self.wide.measure}
+        links = {} if self.wide.by == "link" else {"link_id": columns.link_parts}
+        return self.model_copy(
+            update={
+                "wide": None,
+                "header": True,
+                "delimiter": ",",
+                "columns": Columns(**named, **links, extra=extra),
+            }
+        )
 
     @property
     def many_days(self) -> bool:
@@ -221,75 +337,3 @@ class DeclaredSettings(DatasetSettings):
     """Settings of a dataset that has no Python: `table`, and what every dataset has."""
 
     table: Table = setting(..., stage=None, description="the table, its columns, its graph")
-
-
-def problems(table: Table) -> Iterator[tuple[str, str]]:
-    """(dotted key below `table`, what is wrong and what was expected) across the keys."""
-    given = table.model_fields_set
-    if table.url_template is None and table.glob is None:
-        yield "", "neither `url_template` nor `glob` is given: one of them must name the files"
-    if table.url_template is not None and table.glob is not None:
-        yield "glob", "`url_template` is given too; expected only one of the two"
-    if table.format == "parquet":
-        for key in ("header", "delimiter", "decimal", "encoding", "packing"):
-            if key in given:
-                yield key, "a Parquet file has none; expected only with format: csv"
-    elif table.packing == "parquet":
-        yield "packing", "the format is csv; expected zip, gzip or none, or format: parquet"
-    yield from _column_problems(table)
-    if table.graph is not None:
-        yield from _graph_problems(table.graph)
-
-
-def _column_problems(table: Table) -> Iterator[tuple[str, str]]:
-    columns = table.columns
-    parts = [name for name in ("date", "time") if getattr(columns, name) is not None]
-    if columns.timestamp is not None and parts:
-        yield f"columns.{parts[0]}", "`timestamp` is given too; expected it, or `date` and `time`"
-    elif columns.timestamp is None and len(parts) == 1:
-        other = "time" if parts == ["date"] else "date"
-        yield f"columns.{parts[0]}", f"`{other}` is missing; expected `date` and `time` together"
-    elif columns.timestamp is None and not parts:
-        yield "columns", "the time is missing; expected `timestamp`, or `date` and `time`"
-    if len(parts) == 2 and table.time_format in ("unix", "unix_ms"):
-        yield "time_format", "date and time are two columns; expected a pattern for both, joined"
-    by_name = table.header or table.format == "parquet"
-    seen: dict[Any, str] = {}
-    for role, column in columns.by_role().items():
-        key = f"columns.extra.{role}" if role in columns.extra else f"columns.{role}"
-        if role in columns.extra and role in {*RESERVED, "date", "time"}:
-            yield key, "a column with that name already exists; expected another name"
-        if by_name and not isinstance(column, str):
-            yield (
-                key,
-                (
-                    f"{column} is a position, but the file names its columns; expected a name (in "
-                    "quotes if it is a number), or header: false"
-                ),
-            )
-        elif not by_name and not str(column).isdecimal():
-            yield key, f"{column!r} is a name, but header is false; expected a position from 0"
-        elif column in seen:
-            yield key, f"column {column!r} is {seen[column]} already"
-        seen.setdefault(column, role)
-
-
-def _graph_problems(graph: Graph) -> Iterator[tuple[str, str]]:
-    named = graph.named
-    if len(named) != 1:
-        said = f"it names {' and '.join(named) or 'no file'}"
-        yield "graph", f"{said}; expected exactly one of {', '.join(GRAPH_FILES)}"
-        return
-    columns = graph.columns
-    if graph.min_weight is not None and graph.node_link_csv is not None:
-        yield "graph.min_weight", "a node-link table has no weights; expected another kind of file"
-    if graph.min_weight is not None and graph.edges_csv is not None and columns.weight is None:
-        yield "graph.min_weight", "expected `weight` under `columns`, the column that contains it"
-    if graph.edges_csv is not None and not graph.header:
-        for name in ("upstream", "downstream", "weight"):
-            column = getattr(columns, name)
-            if column is not None and not str(column).isdecimal():
-                yield (
-                    f"graph.columns.{name}",
-                    f"{column!r} is a name, but header is false; expected a position from 0",
-                )

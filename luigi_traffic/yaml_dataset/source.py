@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 from luigi_traffic.api.builtin_sources import Files, Http
+from luigi_traffic.api.many_days import DayOf, cut_out, cut_recipe
 from luigi_traffic.api.source import Source, Stream
-from luigi_traffic.errors import DataError, SourceAbsent
+from luigi_traffic.errors import DataError
 from luigi_traffic.yaml_dataset.header import delimiter_of, has_header, positions
 from luigi_traffic.yaml_dataset.settings import Table
-from luigi_traffic.yaml_dataset.times import day_reader
-
-_BOM = b"\xef\xbb\xbf"
-_LONGEST_LINE = 1 << 20
-Edit = Callable[[Iterator[bytes]], Iterator[bytes]]
-Modified = Callable[[], datetime | None] | None
+from luigi_traffic.yaml_dataset.wide import lengthen
 
 
 class TableSource(Source):
@@ -35,9 +32,13 @@ class TableSource(Source):
                 packing=packing,
                 timeout=table.timeout,
                 unknown_length=table.unknown_length,
+                members=table.members,
+                absent=table.absent_when,
             )
             if table.url_template
-            else Files(table.glob or "", packing=packing, growing=table.many_days)
+            else Files(
+                table.glob or "", packing=packing, growing=table.many_days, members=table.members
+            )
         )
 
     def recipe(self) -> dict[str, Any]:
@@ -46,10 +47,19 @@ class TableSource(Source):
         terms = self.files.recipe() | {"header": has_header(self.table)}
         if self.table.encoding != "utf-8":
             terms["encoding"] = self.table.encoding
+        columns = self.table.columns.by_role()
+        if self.table.wide is not None:
+            terms["wide"] = self.table.model_dump(mode="json", include={"wide", "delimiter"}) | {
+                "columns": columns
+            }
         if self.table.many_days:
-            terms["day_of"] = self.table.model_dump(
+            moment = {role: columns.get(role) for role in self.table.columns.moment}
+            terms["day_of"] = moment | self.table.model_dump(
                 mode="json", include={"header", "delimiter", "time_format", "timezone"}
-            ) | {role: self.table.columns.by_role()[role] for role in self.table.columns.moment}
+            )
+            if self.table.time_unit or self.table.stamp == "end":
+                terms["day_of"] |= {"unit": self.table.time_unit, "stamp": self.table.stamp}
+            terms |= cut_recipe()
         return terms
 
     def look(self, day: date) -> list[Mapping[str, str | int]] | None:
@@ -67,25 +77,17 @@ class TableSource(Source):
             yield self._edited(streams, day)
 
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
-        cut = _Cut(self.table, day) if self.table.many_days else None
-        for stream in streams:
-            edit = self._edit(stream.name, cut)
-            modified = cut.modified(stream.modified) if cut else stream.modified
-            yield replace(stream, edit=edit, modified=modified)
-        if cut and cut.absent:
-            raise SourceAbsent(
-                f"no row belongs to {day}; the rows are from {cut.first} to {cut.last}"
-            )
+        if self.table.encoding != "utf-8" or self.table.wide is not None:
+            streams = (replace(s, edit=partial(self._as_long_text, s.name)) for s in streams)
+        if not self.table.many_days:
+            return streams
+        table = self.table.long
+        return cut_out(streams, day, partial(_day_reader, table), header=has_header(table))
 
-    def _edit(self, name: str, cut: _Cut | None) -> Edit | None:
-        encoding = self.table.encoding
-
-        def edit(chunks: Iterator[bytes]) -> Iterator[bytes]:
-            if encoding != "utf-8":
-                chunks = _as_utf8(name, chunks, encoding)
-            return cut.lines(chunks) if cut else chunks
-
-        return edit if cut or encoding != "utf-8" else None
+    def _as_long_text(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        if self.table.encoding != "utf-8":
+            chunks = _as_utf8(name, chunks, self.table.encoding)
+        return chunks if self.table.wide is None else lengthen(name, chunks, self.table)
 
 
 def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -102,90 +104,24 @@ def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[byte
         ) from e
 
 
-@dataclass
-class _Cut:
-    """Passes on the lines of one day, in flat memory.
+def _day_reader(table: Table, first_line: bytes) -> DayOf:
+    """A function from a line to its day, None for a line whose time cannot be read."""
+    at = positions(table, first_line.decode(errors="replace"))
+    wanted = [at[name] for name in table.columns.moment]
+    delimiter = delimiter_of(table)
+    sign, last = delimiter.encode(), max(wanted)
+    read = table.moment.day_reader()
 
-    Blank lines are dropped. A line whose time cannot be read is passed on: bronze rejects it,
-    so that it is counted, not lost; it counts for every day of the file.
-    """
+    def day_of(line: bytes) -> date | None:
+        if b'"' in line:
+            row = _quoted(line.decode(errors="replace"), delimiter)
+            parts = [row[n] for n in wanted] if len(row) > last else []
+        else:
+            cells = line.split(sign, last + 1)
+            parts = [cells[n].decode(errors="replace") for n in wanted] if len(cells) > last else []
+        return read(" ".join(part.strip() for part in parts))
 
-    table: Table
-    day: date
-    first: date | None = None
-    last: date | None = None
-    found: bool = False
-    #: Whether the file at hand had a row of a later day: then it is whole for this one, though
-    #: it may still grow.
-    over: bool = False
-
-    @property
-    def absent(self) -> bool:
-        """Whether there were rows of other days and none of this one."""
-        return self.first is not None and not self.found
-
-    def modified(self, of_file: Modified) -> Modified:
-        """When what matters to this day was last changed."""
-        return (lambda: None if self.over else of_file()) if of_file else None
-
-    def lines(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Of one file: its header where it has one, and the day's lines."""
-        day_of: Callable[[bytes], date | None] | None = None
-        self.over = False
-        for number, (block, ended) in enumerate(_whole_lines(chunks)):
-            kept, lines = [], block.split(b"\n")
-            if number == 0:
-                first = lines[0].removeprefix(_BOM).decode(errors="replace")
-                day_of = self._day_of(first)
-                if has_header(self.table):
-                    kept.append(lines.pop(0))
-                else:
-                    lines[0] = lines[0].removeprefix(_BOM)
-            assert day_of is not None
-            for line in lines:
-                if not line or line == b"\r":
-                    continue
-                day = day_of(line)
-                if day is None and not ended and self.over:
-                    continue  # what a writer has written so far of its next line
-                if day is None or day == self.day:
-                    kept.append(line)
-                if day is not None:
-                    self._note(day)
-            if kept:
-                yield b"\n".join([*kept, b""])
-
-    def _note(self, day: date) -> None:
-        if day == self.day:
-            self.found = True
-        self.over = self.over or day > self.day
-        if self.first is None or self.last is None:
-            self.first = self.last = day
-        elif day < self.first:
-            self.first = day
-        elif day > self.last:
-            self.last = day
-
-    def _day_of(self, first_line: str) -> Callable[[bytes], date | None]:
-        """A function from a line to its day, None for a line whose time cannot be read."""
-        at = positions(self.table, first_line)
-        wanted = [at[name] for name in self.table.columns.moment]
-        delimiter = delimiter_of(self.table)
-        sign, last = delimiter.encode(), max(wanted)
-        read = day_reader(self.table.time_format, self.table.timezone)
-
-        def day_of(line: bytes) -> date | None:
-            if b'"' in line:
-                row = _quoted(line.decode(errors="replace"), delimiter)
-                parts = [row[n] for n in wanted] if len(row) > last else []
-            else:
-                cells = line.split(sign, last + 1)
-                parts = (
-                    [cells[n].decode(errors="replace") for n in wanted] if len(cells) > last else []
-                )
-            return read(" ".join(part.strip() for part in parts))
-
-        return day_of
+    return day_of
 
 
 def _quoted(line: str, delimiter: str) -> list[str]:
@@ -194,23 +130,3 @@ def _quoted(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     except csv.Error:  # a line break within, a field of more than 128 KiB
         return []
-
-
-def _whole_lines(chunks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """The chunks again, each ending where a line ends, without its last line feed.
-
-    False with the last line of a file that does not end it.
-    """
-    rest = b""
-    for chunk in chunks:
-        head, newline, tail = (rest + chunk).rpartition(b"\n")
-        if newline:
-            yield head, True
-        rest = tail
-        if len(rest) > _LONGEST_LINE:
-            raise DataError(
-                f"no line end within {_LONGEST_LINE:,} bytes: expected a text table with one row "
-                "per line"
-            )
-    if rest:
-        yield rest, False

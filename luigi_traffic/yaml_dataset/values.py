@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BeforeValidator
 
 from luigi_traffic.api.builtin_sources import fill
 from luigi_traffic.errors import SettingsError, did_you_mean
-from luigi_traffic.yaml_dataset.times import pattern_problem
 
 _LARGEST_SPEED = 1_000_000
 _DAY = timedelta(days=1)
@@ -70,6 +69,26 @@ def _column(given: Any) -> Any:
     return given.strip() if isinstance(given, str) else given
 
 
+def _columns(given: Any) -> Any:
+    if not isinstance(given, list):
+        return _column(given)
+    if not given:
+        raise ValueError("expected the name of a column, or a list of at least one")
+    return [_column(one) for one in given]
+
+
+def _missing(given: Any) -> Any:
+    """A list of texts, or such a list a column."""
+    if isinstance(given, dict):
+        return {str(column): _missing(values) for column, values in given.items()}
+    if not isinstance(given, list) or not all(isinstance(v, str | int | float) for v in given):
+        raise ValueError(
+            'expected a list of values, for example ["", -1], or such a list by column, for '
+            'example {speed: ["", -1, 0], flow: ["", -1]}'
+        )
+    return [str(value) for value in given]
+
+
 def _template(given: str) -> str:
     try:
         fill(given, date(2024, 1, 1))
@@ -109,12 +128,6 @@ def _encoding(given: str) -> str:
     return "utf-8" if name == "utf-8-sig" else name
 
 
-def _time_format(given: str) -> str:
-    if problem := pattern_problem(given):
-        raise ValueError(problem)
-    return given
-
-
 def _range(given: tuple[float, float]) -> tuple[float, float]:
     low, high = given
     if not low < high:
@@ -133,11 +146,14 @@ def _bounds(given: Any) -> Any:
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 TimeZone = Annotated[str, AfterValidator(_zone)]
+#: A list of texts, or such lists by column.
+Missing = Annotated[Any, AfterValidator(_missing)]
 #: Name in the header, or position from 0.
 ColumnRef = Annotated[Any, AfterValidator(_column)]
+#: One of them, or a list.
+ColumnRefs = Annotated[Any, AfterValidator(_columns)]
 Template = Annotated[str, AfterValidator(_template)]
 UrlTemplate = Annotated[str, AfterValidator(_url), AfterValidator(_template)]
 Delimiter = Annotated[str, BeforeValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
-TimeFormat = Annotated[str, AfterValidator(_time_format)]
 SpeedRange = Annotated[tuple[float, float], BeforeValidator(_bounds), AfterValidator(_range)]

@@ -13,6 +13,7 @@ import pytest
 from homes import LocalHome
 from process_state import forget
 from psycopg2 import sql
+from small import FOLDER
 
 import luigi_traffic.run  # noqa: F401 - the module that the command line names
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
@@ -23,7 +24,7 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     homes: list[LocalHome] = []
 
     def make(name: str, **environment: str) -> LocalHome:
-        homes.append(LocalHome(tmp_path_factory.mktemp(name) / "home", environment))
+        homes.append(LocalHome(tmp_path_factory.mktemp(name) / FOLDER / "home", environment))
         return homes[-1]
 
     yield make
@@ -60,7 +61,7 @@ class LuigiHere:
     """Luigi's command line in this process, so that one Spark session serves many runs."""
 
     def __init__(self, folder: Path, monkeypatch, caplog) -> None:
-        self._folder = folder
+        self._folder = folder = folder / FOLDER
         self._monkeypatch = monkeypatch
         self._caplog = caplog
         monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(folder / "home"))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from small import FOLDER
 
 HEADER = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME\n"
 LINKS = ("1920161400", "1920161500")
@@ -127,8 +128,8 @@ def run(tmp_path, luigi_here):
     """Run silver of 2024-01-10 on these bytes: exit code and what the log said."""
 
     def go(data: bytes | None) -> tuple[int, str, Path]:
-        folder = tmp_path / "source"
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / FOLDER / "source"
+        folder.mkdir(parents=True, exist_ok=True)
         if data is not None:
             (folder / "20240110_5Min.zip").write_bytes(data)
         template = f"file://{folder}/{{date}}_5Min.zip"

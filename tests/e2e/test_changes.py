@@ -7,6 +7,7 @@ import zipfile
 from datetime import date
 
 import pytest
+from small import FOLDER
 
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.project import current
@@ -23,8 +24,8 @@ TINY = '{"epochs": 1, "samples_per_epoch": 500, "validation_samples": 200}'
 @pytest.fixture
 def archives(tmp_path, luigi_here):
     """Three days of four links; the graph is a chain of them."""
-    folder = tmp_path / "source"
-    folder.mkdir()
+    folder = tmp_path / FOLDER / "source"
+    folder.mkdir(parents=True)
     for day in range(9, 12):
         rows = "".join(
             f"202401{day:02d},{h:02d}{m:02d},{link},5,{30 + (h * 7 + m + n) % 40},30\n"

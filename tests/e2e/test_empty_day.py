@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from small import FOLDER
 
 from luigi_traffic.commands.status import Range, rows
 from luigi_traffic.project import current
 
 YAML = """\
 table:
-  glob: {folder}/{{year}}-{{month}}-{{day}}.csv
+  glob: "{folder}/{{year}}-{{month}}-{{day}}.csv"
   columns: {{timestamp: time, link_id: link, speed: speed}}
   interval: 1 h
   timezone: Asia/Seoul
@@ -24,8 +25,8 @@ DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 @pytest.fixture
 def city(tmp_path, monkeypatch, luigi_here):
     """Declares the dataset `down`, with more lines of settings."""
-    folder = tmp_path / "data"
-    folder.mkdir()
+    folder = tmp_path / FOLDER / "data"
+    folder.mkdir(parents=True)
     for day in DAYS:
         lines = [
             f"{day} {h:02d}:00,{link},{'' if day == DAYS[1] else 30 + h}\n"

@@ -72,7 +72,7 @@ class Its(Dataset):
             changed = path.stat().st_mtime_ns
         except OSError:
             changed = 0  # the reader says what is wrong with it
-        return _graph(path, changed, tuple(self.settings.links))
+        return _graph(path, changed, tuple(self.settings.links), self.settings.node_link_u_turns)
 
     def node_links(self) -> Path | None:
         """The CSV that the graph is read from."""
@@ -91,6 +91,6 @@ class Its(Dataset):
 
 
 @lru_cache(maxsize=4)
-def _graph(path: Path, changed: int, links: tuple[str, ...]) -> LinkGraph:
+def _graph(path: Path, changed: int, links: tuple[str, ...], u_turns: bool) -> LinkGraph:
     # The national table has over half a million rows, and every day of gold asks for it.
-    return node_link_graph(path, links)
+    return node_link_graph(path, links, u_turns=u_turns)

@@ -29,6 +29,13 @@ class ItsFileSettings(DatasetSettings):
         150.0, stage="bronze", gt=0, description="Speed in km/h; rows above it are rejected"
     )
 
+    node_link_u_turns: bool = setting(
+        # No stage: gold's recipe has the checksum of the graph that comes out of it.
+        False,
+        stage=None,
+        description="Whether the other direction of a two-way road is a neighbour in the graph",
+    )
+
     @model_validator(mode="after")
     def _bounds_in_order(self) -> ItsFileSettings:
         if self.min_speed >= self.max_speed:

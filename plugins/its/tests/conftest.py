@@ -47,7 +47,7 @@ def raw_day(tmp_path: Path) -> Callable[..., RawDay]:
             tmp_path / "spool",
             lambda *_: None,
         )
-        paths = tuple(store.spark_url(file.key) for file in got.files)
+        paths = tuple(store.spark_pattern(file.key) for file in got.files)
         return RawDay(day, paths, got.header, got.first_line, got.lines)
 
     return make

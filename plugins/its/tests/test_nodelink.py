@@ -70,7 +70,7 @@ def test_columns_in_any_order(table: Path) -> None:
         ("LINK_ID,FROM,T_NODE\n", "line 1: no column F_NODE;.*found LINK_ID, FROM, T_NODE"),
         (TABLE + f"{A},8,9,x,50\n", f"line 6, column LINK_ID: {A} is already in line 2"),
         (TABLE.replace(B, "1.92E+09"), "line 3, column LINK_ID: '1.92E\\+09' is not a number"),
-        (TABLE.replace(f"{C},2,4", f"{C},2,"), "line 4, column T_NODE: ''"),
+        (TABLE.replace(f"{C},2,4", f"{C},2,x"), "line 4, column T_NODE: 'x'"),
         (TABLE + "1920000005,7\n", "line 6: 2 columns, expected 5"),
     ],
 )
@@ -79,6 +79,46 @@ def test_what_is_wrong_and_where(table: Path, text: str, said: str) -> None:
     with pytest.raises(DataError, match=said) as e:
         graph(table, [])
     assert str(table) in str(e.value)
+
+
+def test_a_link_without_a_node_has_no_neighbours_on_that_side(
+    table: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table.write_text(TABLE.replace(f"{B},2,3", f"{B},2,") + ",7,8,x,50\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING, "luigi_traffic"):
+        assert graph(table, []) == LinkGraph.from_edges([(A, B), (A, C)])
+    assert f"no start or end node for 1 of 4 links (for example {B} in line 3)" in caplog.text
+    assert "1 rows without a LINK_ID (for example line 6)" in caplog.text
+
+
+@pytest.mark.parametrize("row", [
+    "1000000301,,1000000400,세종대로,50", ",,,,", "1.01E+09,1,2,x,50", "1000000302", "x,y,z,,",
+    "1000000301,1.0E+9,2,x,50", f"{D},3,5,x,50",
+])  # fmt: skip
+def test_rows_of_other_links_matter_to_nobody(table: Path, caplog, row: str) -> None:
+    table.write_text(f"{TABLE}{row}\n{row}\n", encoding="utf-8")
+    with caplog.at_level(logging.WARNING, "luigi_traffic"):
+        assert graph(table, [A, B]) == LinkGraph.from_edges([(A, B)])
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("damaged", ["1.92E+09", "1920000002.0", "1.92E9", "1.920000E+09"])
+def test_a_damaged_id_that_may_be_ours_is_refused(table: Path, damaged: str) -> None:
+    table.write_text(TABLE.replace(B, damaged), encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 3, column LINK_ID: .* is not a number in digits"):
+        graph(table, [A, B])
+
+
+def test_nodes_that_a_tool_wrote_as_decimals(table: Path) -> None:
+    table.write_text(f"LINK_ID,F_NODE,T_NODE\n{A},NaN,2.0\n{B},2.0,3.0\n", encoding="utf-8")
+    assert graph(table, []) == LinkGraph.from_edges([(A, B)])
+
+
+def test_the_other_direction_by_option(table: Path) -> None:
+    table.write_text(f"LINK_ID,F_NODE,T_NODE\n{A},1,2\n{B},2,1\n{C},2,3\n", encoding="utf-8")
+    assert graph(table, []) == LinkGraph.from_edges([(A, C)])
+    settings = Its.Settings(node_link_csv=table, links=[], node_link_u_turns=True)
+    assert Its(settings).graph() == LinkGraph.from_edges([(A, B), (A, C), (B, A)])
 
 
 def test_neither_encoding(table: Path) -> None:
@@ -93,7 +133,7 @@ def test_a_missing_file_names_the_setting(tmp_path: Path) -> None:
 
 
 def test_another_years_ids(table: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(DataError, match=r"none of the 23 links.*change between yearly"):
+    with pytest.raises(DataError, match=r"none of the 23 links.*it has 1920000001, 19.*yearly"):
         Its(Its.Settings(node_link_csv=table)).graph()
     with caplog.at_level(logging.WARNING, "luigi_traffic"):
         graph(table, [A, B, "1929999999"])

@@ -40,7 +40,7 @@ def raw_day(dataset: ItsOpenApi, tmp_path: Path) -> RawDay:
         tmp_path / "spool",
         lambda *_: None,
     )
-    paths = tuple(store.spark_url(file.key) for file in got.files)
+    paths = tuple(store.spark_pattern(file.key) for file in got.files)
     assert len(got.archives) == len(list(dataset.settings.polls_folder.glob("20240531/*.jsonl")))
     return RawDay(DAY, paths, got.header, got.first_line, got.lines)
 

@@ -68,8 +68,12 @@ class MetrLa(Dataset):
 
         fields = F.split("value", ",")
         # The default line ends include a lone CR, which the core does not count as one.
+        time = F.get(fields, F.lit(0))
         rows = spark.read.text(list(raw.paths), lineSep="\n").select(
-            F.try_to_timestamp(F.get(fields, F.lit(0))).cast("timestamp_ntz").alias("timestamp"),
+            # A cast alone would take `2012-03-01` for midnight.
+            F.when(F.length(time) >= len("2012-03-01T00:00"), time)
+            .try_cast("timestamp_ntz")
+            .alias("timestamp"),
             F.get(fields, F.lit(1)).alias("link_id"),
             F.get(fields, F.lit(2)).try_cast("double").alias("speed"),
             F.col("value").alias("raw_line"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_an_archive_by_file_url(tmp_path: Path) -> None:
     (folder / "20120308.zip").mkdir()
     with pytest.raises(SourceError, match="cannot read"):
         read(source)
+
+
+@pytest.mark.parametrize("name", ["My Data", "바탕화면", "a#b?c", "100%", "a%20b", "[a] {{b}}"])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str, encoded: bool) -> None:
+    """As it is written, or as a browser shows it."""
+    folder = tmp_path / name.format()
+    folder.mkdir()
+    (folder / "20120308.csv.gz").write_bytes(b"GZ")
+    address = f"file://{quote(str(tmp_path / name), safe='/{}') if encoded else tmp_path / name}"
+    source = Http(f"{address}/{{date}}.csv.gz")
+    assert source.recipe() == {"packing": "gzip"}
+    assert read(source) == [("20120308.csv.gz", b"GZ")]
+    assert source.look(DAY) is not None
+    assert read(Files(f"{tmp_path / name}/{{date}}*.gz")) == [("20120308.csv.gz", b"GZ")]
+
+
+@pytest.mark.parametrize("url", ["file://data/{date}.zip", "file://~/{date}.zip"])
+def test_a_relative_file_url_says_what_to_write(url: str) -> None:
+    with pytest.raises(SettingsError, match="write file:// and the path from the root"):
+        read(Http(url))
 
 
 def test_a_scheme_nobody_knows() -> None:

@@ -58,8 +58,29 @@ def test_equal_graphs_have_equal_checksums(pairs: list[tuple[str, str]], random)
     )
 )
 def test_links_that_meet_in_a_node_are_joined(rows: list[tuple[str, int, int]]) -> None:
-    expected = {(a, b) for a, _, end in rows for b, start, _ in rows if end == start and a != b}
-    assert set(LinkGraph.from_nodes(rows).edges) == expected
+    joined = {
+        (a, b): start == far
+        for a, start, end in rows for b, begin, far in rows if end == begin and a != b
+    }  # fmt: skip
+    assert set(LinkGraph.from_nodes(rows, u_turns=True).edges) == set(joined)
+    straight = {edge for edge, back in joined.items() if not back}
+    assert set(LinkGraph.from_nodes(rows).edges) == straight
+
+
+def test_the_other_direction_of_a_two_way_road_is_no_neighbour() -> None:
+    """Two links each between the nodes 1, 2 and 3."""
+    rows = [("12", "1", "2"), ("21", "2", "1"), ("23", "2", "3"), ("32", "3", "2")]
+    assert LinkGraph.from_nodes(rows).edges == (("12", "23"), ("32", "21"))
+    back = {("12", "21"), ("21", "12"), ("23", "32"), ("32", "23")}
+    assert set(LinkGraph.from_nodes(rows, u_turns=True).edges) == {
+        ("12", "23"), ("32", "21"), *back,
+    }  # fmt: skip
+
+
+def test_a_link_without_a_node_has_no_neighbours_on_that_side() -> None:
+    rows = [("a", "", "1"), ("b", "1", None), ("c", None, ""), ("d", "", "1")]
+    assert LinkGraph.from_nodes(rows).edges == (("a", "b"), ("d", "b"))
+    assert LinkGraph.from_nodes(rows, u_turns=True).edges == (("a", "b"), ("d", "b"))
 
 
 def test_the_line_of_the_road() -> None:

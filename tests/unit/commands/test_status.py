@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from rich.console import Console
 
+from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.commands import status, status_page
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.lake.local import LocalStore
@@ -139,7 +140,7 @@ def test_requests_do_not_grow_with_days(filled, monkeypatch, anew):
         assert len({r["day"] for r in rows if r["kind"] == "partition"}) == days
         counts.append(sorted(listed))
     assert counts[0] == counts[1]
-    assert len(counts[0]) == len(set(counts[0])) == len(status.LAKE)
+    assert len(counts[0]) == len(set(counts[0])) == len(LAKE_STAGES)
 
 
 def test_days(filled):
@@ -204,10 +205,10 @@ def test_one_manifest_a_partition_is_read_once(filled, anew, monkeypatch):
 
     monkeypatch.setattr(LocalStore, "read", counting)
     status.rows("tiny", DAYS)
-    assert len(read) == len(set(read)) == 2 * len(status.LAKE)
+    assert len(read) == len(set(read)) == 2 * len(LAKE_STAGES)
     anew()
     status.rows("tiny", DAYS)  # the index has them now
-    assert len(read) == 2 * len(status.LAKE)
+    assert len(read) == 2 * len(LAKE_STAGES)
 
 
 def test_the_page_says_once_who_became_champion_and_why(filled) -> None:

@@ -4,11 +4,14 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 import pytest
 
 from luigi_traffic.errors import SourceError
-from luigi_traffic.ingest.archive import Limits, only_member
+from luigi_traffic.ingest.archive import Limits, opened_members
 
 LIMITS = Limits(max_bytes=64 << 20, max_ratio=200.0)
 TEXT = b"a,b\n1,2\n" * 100
@@ -22,8 +25,14 @@ def packed(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
     return file.getvalue()
 
 
+@contextmanager
+def _one(file: IO[bytes], name: str, limits: Limits) -> Iterator[Iterator[bytes]]:
+    with opened_members(file, name, limits) as members:
+        yield next(members)[1]
+
+
 def text_of(archive: bytes, limits: Limits = LIMITS) -> bytes:
-    with only_member(io.BytesIO(archive), "day.zip", limits) as chunks:
+    with _one(io.BytesIO(archive), "day.zip", limits) as chunks:
         return b"".join(chunks)
 
 
@@ -51,7 +60,7 @@ def test_it_may_be_read_twice_from_anywhere() -> None:
     file = io.BytesIO(packed(("a", TEXT)))
     file.seek(5)
     for _ in range(2):
-        with only_member(file, "day.zip", LIMITS) as chunks:
+        with _one(file, "day.zip", LIMITS) as chunks:
             assert b"".join(chunks) == TEXT
 
 
@@ -63,7 +72,7 @@ def test_it_may_be_read_twice_from_anywhere() -> None:
         (b"a,b\n1,2\n", "data that begins with b'a,b"),
         (packed(), "found 0: none"),
         (packed(("folder/", b"")), "found 0: none"),
-        (packed(("a.csv", TEXT), ("b.csv", TEXT)), "found 2: 'a.csv', 'b.csv'"),
+        (packed(("a.csv", TEXT), ("b.csv", TEXT)), "found 2: 'a.csv', 'b.csv'.*members: "),
         (packed(("../a.csv", TEXT)), "outside itself"),
         (packed(("x/../../a.csv", TEXT)), "outside itself"),
         (packed(("/etc/passwd", TEXT)), "outside itself"),
@@ -105,6 +114,8 @@ def test_a_packing_nobody_knows() -> None:
     directory = archive.index(b"PK\x01\x02")
     archive[8:10] = archive[directory + 10 : directory + 12] = struct.pack("<H", 97)
     refused(bytes(archive), "packed in an unknown way")
+    archive[8:10] = archive[directory + 10 : directory + 12] = struct.pack("<H", 9)
+    refused(bytes(archive), "day.csv is compressed with Deflate64.*7z x day.zip && zip new.zip")
 
 
 def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
@@ -123,7 +134,7 @@ def bomb(declared: int) -> bytes:
 
 
 def test_a_bomb_is_stopped_by_its_ratio() -> None:
-    with only_member(io.BytesIO(bomb(40 << 20)), "day.zip", LIMITS) as chunks:
+    with _one(io.BytesIO(bomb(40 << 20)), "day.zip", LIMITS) as chunks:
         seen: list[int] = []
         with pytest.raises(SourceError, match="treated as a zip bomb"):
             seen.extend(map(len, chunks))
@@ -136,7 +147,7 @@ def test_a_bomb_that_lies_about_its_size_never_passes(declared: int) -> None:
 
     def unpack() -> None:
         limits = Limits(1 << 20, 200.0)
-        with only_member(io.BytesIO(bomb(declared)), "day.zip", limits) as chunks:
+        with _one(io.BytesIO(bomb(declared)), "day.zip", limits) as chunks:
             seen.extend(map(len, chunks))
 
     with pytest.raises(SourceError, match=r"zip bomb|damaged"):
@@ -146,3 +157,58 @@ def test_a_bomb_that_lies_about_its_size_never_passes(declared: int) -> None:
 
 def test_a_small_file_of_zeros_is_no_bomb() -> None:
     assert text_of(packed(("day.csv", bytes(10 << 20)))) == bytes(10 << 20)
+
+
+SEVERAL = (
+    ("data/b.CSV", b"b"), ("data/a.csv", b"a"), ("README.txt", b"about"), ("__MACOSX/c.csv", b"x"),
+    ("자료.csv", b"k"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("*.csv", [("data/a.csv", b"a"), ("data/b.CSV", b"b"), ("자료.csv", b"k")]),
+        ("data/*", [("data/a.csv", b"a"), ("data/b.CSV", b"b")]),
+        ("a.csv", [("data/a.csv", b"a")]),
+        ("자*.csv", [("자료.csv", b"k")]),
+    ],
+)
+def test_wanted_members_come_in_order_of_their_names(wanted: str, expected: list) -> None:
+    with opened_members(io.BytesIO(packed(*SEVERAL)), "day.zip", LIMITS, wanted) as members:
+        assert [(name, b"".join(chunks)) for name, chunks in members] == expected
+
+
+def test_members_named_by_korean_windows() -> None:
+    name = "울산.csv".encode("cp949")
+    archive = packed(("x" * len(name), b"k"), ("about.txt", b"")).replace(b"x" * len(name), name)
+    with opened_members(io.BytesIO(archive), "day.zip", LIMITS, "울*.csv") as members:
+        assert [b"".join(chunks) for _, chunks in members] == [b"k"]
+
+
+def test_no_member_is_as_wanted() -> None:
+    with (
+        pytest.raises(SourceError, match=r"no file .* matches .*'\*\.tsv'; it has 'data"),
+        opened_members(io.BytesIO(packed(*SEVERAL)), "day.zip", LIMITS, "*.tsv"),
+    ):
+        pass
+
+
+def test_members_are_limited_together() -> None:
+    half = bytes(LIMITS.max_bytes // 2 + 1)
+    archive = packed(("a.csv", half), ("b.csv", half), method=zipfile.ZIP_STORED)
+    with (
+        pytest.raises(SourceError, match=r"2 files says it unpacks to .* the limit is"),
+        opened_members(io.BytesIO(archive), "day.zip", LIMITS, "*.csv"),
+    ):
+        pass
+
+
+def test_a_member_that_was_not_read_is_checked_all_the_same() -> None:
+    archive = packed(("a.csv", TEXT), ("b.csv", TEXT), method=zipfile.ZIP_STORED)
+    damaged = archive.replace(b"1,2\n", b"1,3\n", 1)
+    with (
+        opened_members(io.BytesIO(damaged), "day.zip", LIMITS, "*.csv") as members,
+        pytest.raises(SourceError, match=r"a\.csv is damaged"),
+    ):
+        list(members)

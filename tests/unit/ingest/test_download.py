@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -341,3 +342,58 @@ def test_progress_is_told_with_what_is_known(
     fetch(catalog, tmp_path, of(web), told=told)
     assert told[0] == (len(packed()), len(packed()), "20120328.zip")
     assert told[-1] == (len(TEXT), None, "unpacking 20120328.zip")
+
+
+NOTHING = '{"resultCode": "03", "resultMsg": "NoData"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (NOTHING.encode(), "NoData"),
+        ("<msg>데이터 없음</msg>".encode("cp949"), "데이터 없음"),
+        ("<msg>데이터 없음</msg>".encode(), "데이터 없음"),
+        (json.dumps({"msg": "데이터 없음"}).encode(), "데이터 없음"),
+    ],
+)
+@pytest.mark.parametrize("how", ["", "chunked", "encoded gzip"])
+def test_a_source_that_says_nothing_with_status_200(
+    web, catalog, tmp_path, body: bytes, text: str, how: str
+) -> None:
+    web.answers = [(200, gzip.compress(body) if how == "encoded gzip" else body, how)]
+    url = f"http://127.0.0.1:{web.port}/{{date}}.zip"
+    as_text = lt.Http(url, packing="none", absent=[text])
+    for source in (lt.HttpZip(url, absent=["x", text]), as_text):
+        with pytest.raises(SourceAbsent, match="has nothing: it answered"):
+            fetch(catalog, tmp_path, source)
+    with pytest.raises(SourceError, match="expected a ZIP archive"):
+        fetch(catalog, tmp_path, lt.HttpZip(url, absent=["other"]))
+
+
+def test_a_long_answer_is_data_whatever_it_holds(web, catalog, tmp_path) -> None:
+    text = b"time,NoData\n" + b"00:00,1\n" * 600
+    web.answers = [(200, text, "")]
+    source = lt.Http(f"http://127.0.0.1:{web.port}/{{date}}.csv", absent=["NoData"])
+    assert fetch(catalog, tmp_path, source).lines == 600
+
+
+def test_wanted_members_of_an_archive(catalog, tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    archive = tmp_path / "in" / f"{DAY:%Y%m%d}.zip"
+    for second, said in (("time,v\n", None), ("time,w\n", "b.csv: its header 'time,w' differs")):
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("b.csv", second + "00:05,2\n")
+            file.writestr("a.csv", "time,v\n00:00,1\n")
+            file.writestr("readme.txt", "what it is")
+        os.utime(archive, (1, 1))
+        for source in (
+            lt.Files(f"{tmp_path}/in/{{date}}*.zip", members="*.csv"),
+            lt.HttpZip(f"file://{tmp_path}/in/{{date}}.zip", members="*.csv"),
+        ):
+            assert source.recipe() == {"packing": "zip", "members": "*.csv"}
+            if said:
+                with pytest.raises(DataError, match=said):
+                    fetch(catalog, tmp_path, source)
+                continue
+            got = fetch(catalog, tmp_path, source)
+            assert (got.header, got.lines, got.first_line) == ("time,v", 2, "00:00,1")

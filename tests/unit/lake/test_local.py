@@ -43,6 +43,13 @@ def put(store: LocalStore, *names: str) -> None:
         assert store.create(name, name.encode())
 
 
+def test_sparks_addresses_are_text_as_it_is_and_patterns_are_escaped(tmp_path: Path) -> None:
+    """Spark decodes nothing, and takes what it reads for a pattern."""
+    store = LocalStore(tmp_path / "바탕 화면 #1 100% [ab]")
+    assert store.spark_url("raw/x") == f"file://{tmp_path}/바탕 화면 #1 100% [ab]/raw/x"
+    assert store.spark_pattern("raw/x") == f"file://{tmp_path}/바탕 화면 #1 100% \\[ab\\]/raw/x"
+
+
 def test_of_many_processes_one_creates(store: LocalStore) -> None:
     racers, rounds = 6, 5
     barrier, answers = fork.Barrier(racers), fork.Queue()

@@ -8,6 +8,7 @@ from plugin_sources import HEAD, hook, one, problem
 from process_state import forget
 
 import luigi_traffic as lt
+from luigi_traffic.commands import plugins as plugins_list
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.project import current
 
@@ -52,6 +53,10 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
     assert list(current().plugins.datasets) == ["alone", "packed"]
 
 
+UNIT = 'speed_unit = "UTC", "km/h"'
+OTHER_TARGET = 'target = "UTC", "flow"\n    measures = {"speed": "m/s"}'
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -64,8 +69,8 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (one("x").replace("@lt.hookimpl", ""), "decorate it with @luigi_traffic.hookimpl"),
         ("raise SystemExit(3)", "import raised SystemExit: 3"),
         (hook("exit()"), "luigi_traffic_datasets() raised SystemExit"),
-        ("luigi_traffic_api = 2\n" + one("x"), "version 2 of the plugin API, and luigi-traffic"),
-        ("luigi_traffic_api = 0\n" + one("x"), "has version 1: upgrade the plugin"),
+        ("luigi_traffic_api = 3\n" + one("x"), "version 3 of the plugin API, and luigi-traffic"),
+        ("luigi_traffic_api = 0\n" + one("x"), "has version 2: upgrade the plugin"),
         ("luigi_traffic_api = '1'\n" + one("x"), "it must be a whole number"),
         (one("x").replace("name,", "extra_columns = ('speed',)\n    name,"), "has 'speed'"),
         (one("x").replace("name,", "extra_columns = 'rain'\n    name,"), "a tuple of names"),
@@ -78,7 +83,10 @@ def test_a_package_in_a_folder_imports_its_own_modules(isolated) -> None:
         (hook("[lt.Model]"), "not a Dataset class"),
         (hook("[lt.Dataset]", "models"), "not a Model class"),
         (one("not a name"), "must be an identifier"),
-        (one("x").replace("timezone, speed_unit =", "x ="), "not define timezone, speed_unit"),
+        (one("x").replace("timezone, speed_unit =", "x ="), "not define timezone"),
+        (one("x").replace("timezone, speed_unit", "timezone, x"), "not define measures"),
+        (one("x").replace(UNIT, OTHER_TARGET),
+         "target is 'flow'; it must be one of speed"),
         (one("x").replace("def bronze", "def brons"), r"Data does not define bronze()"),
         (HEAD + "@lt.hookimpl\ndef luigi_traffic_dataset():\n    return []\n", "unknown hook"),
     ],
@@ -105,7 +113,6 @@ def test_a_broken_plugin_is_named_and_stops_nobody(
 
 @pytest.mark.parametrize("stated", ["", "luigi_traffic_api = 1\n"])
 def test_the_version_before_works_with_a_warning(isolated, caplog, monkeypatch, stated) -> None:
-    monkeypatch.setattr("luigi_traffic.plugins.checks.API_VERSION", 2)
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
     isolated.plugin("older", stated + one("older"))
     assert "older" in current().plugins.datasets
@@ -164,10 +171,41 @@ def test_two_plugins_of_one_name_the_first_stays_registered(isolated) -> None:
     assert [d.name for d in provided] == ["mine"]
 
 
-def test_a_plugin_folder_that_is_not_there(isolated) -> None:
-    isolated.set(PLUGINS__PATH="[/no/such/folder]")
-    with pytest.raises(SettingsError, match=r"plugins\.path names /no/such/folder"):
-        _ = current().plugins
+def test_a_plugin_folder_that_is_not_there_stops_nobody(tiny, caplog, monkeypatch) -> None:
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    folder = tiny.home.parent / "plugins"
+    tiny.set(PLUGINS__PATH=f"[/no/such/folder, {folder}]")
+    assert current().plugins.dataset("tiny").name == "tiny"
+    told = (
+        "plugins.path, set in environment LUIGI_TRAFFIC__PLUGINS__PATH, names /no/such/folder, "
+        "which is not a folder"
+    )
+    assert told in caplog.text
+    with pytest.raises(PluginError, match="no plugin provides the dataset 'other'") as caught:
+        current().plugins.dataset("other")
+    assert f"plugin folder (/no/such/folder) did not load: {told}" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [1\nb: 2", "- a", "links: []\nlinks: []", b"# \xbf\xef"])
+@pytest.mark.parametrize(
+    ("kind", "other"), [("datasets", "tiny_model"), ("models", "tiny"), ("datasets", "declared")]
+)
+def test_a_file_that_cannot_be_read_stops_only_who_asks_for_it(
+    tiny, caplog, monkeypatch, kind, other, text
+) -> None:
+    monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+    name = {"tiny_model": "tiny", "tiny": "tiny_model", "declared": "city"}[other]
+    file = tiny.write(f"{kind}/{name}.yml", "")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    tiny.set()
+    plugins = current().plugins
+    assert caplog.text.count(f"{kind[:-1]} {name} is left out: {file}") == 1
+    assert plugins.model("tiny_model") if kind == "datasets" else plugins.dataset("tiny")
+    with pytest.raises(SettingsError, match=f"^{file}"):
+        plugins.dataset(name) if kind == "datasets" else plugins.model_config(name, {})
+    rows = [row for row in plugins_list.rows() if row["name"] == name]
+    assert [row["state"] for row in rows][-1] == "failed"
+    assert rows[-1]["problem"].startswith(str(file)) and not rows[-1]["datasets"]
 
 
 def test_unknown_names_have_a_nearest(tiny) -> None:

@@ -42,7 +42,7 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
         for link in links
         if rng.random() < 0.7
     ]
-    frame = with_neighbours(spark, spark.createDataFrame(rows, SILVER), graph)
+    frame = with_neighbours(spark, spark.createDataFrame(rows, SILVER), graph, "speed")
     assert frame.columns == ["timestamp", "link_id", "speed", "n_obs", *NEIGHBOURS]
     got = {(r.timestamp, r.link_id): tuple(r[f] for f in NEIGHBOURS) for r in frame.collect()}
     expected = naive(rows, graph)
@@ -58,11 +58,11 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
 @pytest.mark.parametrize("graph", [None, LinkGraph(())])
 def test_without_a_graph_all_are_null(spark, graph: LinkGraph | None) -> None:
     silver = spark.createDataFrame([(datetime(2012, 3, 28), "a", 50.0, 1)], SILVER)
-    (row,) = with_neighbours(spark, silver, graph).collect()
+    (row,) = with_neighbours(spark, silver, graph, "speed").collect()
     assert [row[f] for f in NEIGHBOURS] == [None] * 4
     assert row.speed == 50.0
 
 
 def test_a_day_of_nothing(spark) -> None:
     graph = LinkGraph.from_edges([("a", "b")])
-    assert with_neighbours(spark, spark.createDataFrame([], SILVER), graph).collect() == []
+    assert with_neighbours(spark, spark.createDataFrame([], SILVER), graph, "speed").collect() == []

@@ -107,8 +107,8 @@ def test_silver_of_nothing(spark, tmp_path: Path) -> None:
         ([GOOD[0], (at(5, day=29), "a", 1.0, 1)], None, "1 rows are not on the day's time grid"),
         ([GOOD[0], (None, "a", 1.0, 1)], None, "1 rows are not on the day's time grid"),
         ([GOOD[0], (at(5), None, 1.0, 1)], None, "1 rows .* have no link_id"),
-        ([GOOD[0], (at(5), "a", None, 1)], None, "1 rows have no speed"),
-        ([GOOD[0], (at(5), "a", float("nan"), 1)], None, "1 rows have no speed"),
+        ([GOOD[0], (at(5), "a", None, 1)], None, "1 rows have no value of any measure"),
+        ([GOOD[0], (at(5), "a", float("nan"), 1)], None, "1 rows have no value of any measure"),
     ],
 )
 def test_silver_that_breaks_a_promise(spark, tmp_path: Path, rows, rows_good, message) -> None:

@@ -64,6 +64,14 @@ def test_properties_keep_to_loopback_and_the_users_win(isolated) -> None:
     assert (found["spark.sql.session.timeZone"], found["spark.x"]) == ("Asia/Seoul", "1")
 
 
+def test_an_installation_may_lie_in_any_folder(tmp_path: Path, monkeypatch) -> None:
+    """Java's options are split at blanks, and log4j takes an address."""
+    monkeypatch.setattr(session, "files", lambda _: tmp_path / "My Data" / "바탕화면#")
+    options = session.properties(Settings())["spark.driver.extraJavaOptions"]
+    assert " " not in options
+    assert "file:///" in options and options.isascii() and "#" not in options
+
+
 def test_a_local_session_is_local_whatever_the_environment_says(isolated, monkeypatch) -> None:
     """A parent that has had a Connect session hands the mark of it down."""
     from pyspark.sql import SparkSession

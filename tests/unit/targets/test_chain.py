@@ -10,10 +10,11 @@ from unittest.mock import ANY
 import pytest
 
 from luigi_traffic import LinkGraph, LinkTable
+from luigi_traffic.api.stages import STAGES
 from luigi_traffic.errors import SettingsError, SourceAbsent
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.project import current
-from luigi_traffic.targets.chain import STAGES, DayChain, lineage
+from luigi_traffic.targets.chain import DayChain, lineage
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, LedgerView, ledger_view

@@ -24,12 +24,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from memory_store import MemoryStore
 from process_state import forget
 
+from luigi_traffic.api.stages import STAGES
 from luigi_traffic.errors import DamageError
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.project import current
-from luigi_traffic.targets.chain import STAGES, DayChain
+from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.warehouse import GoldPartition, LedgerView

@@ -17,7 +17,8 @@ def test_the_version_of_a_stage_was_raised_when_its_output_changed(stage: str) -
     assert now()[stage] == recorded, (
         f"The code of the stage {stage!r} changed ({', '.join(SOURCES[stage])}). Does it make "
         "another output of the same input? Then raise its number in "
-        "luigi_traffic/targets/stage_versions.py (of yaml: yaml_dataset/dataset.py): all it made "
+        "luigi_traffic/api/stages.py (model and forecast: targets/stage_versions.py; of yaml: "
+        "yaml_dataset/dataset.py): all it made "
         "is made anew. In either case record what is there now: python tests/stage_sources.py"
     )
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.api.settled import last_settled_day
+from luigi_traffic.api.stages import STAGES
 from luigi_traffic.commands import recheck
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.project import current
-from luigi_traffic.targets.chain import STAGES, DayChain
+from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.tasks.raw import Asked, IngestRaw
 from luigi_traffic.warehouse.connection import Warehouse
 

@@ -13,6 +13,8 @@ from kit_city import HEADER, DemoCity, DemoSettings, DemoSource
 
 from luigi_traffic import Check, DatasetSettings, LinkGraph, RawDay, Source, Stream, setting
 
+A_DAY = timedelta(days=1)
+
 
 class NameWithHyphen(DemoCity):
     name = "demo-city"
@@ -74,6 +76,26 @@ class LacksExtraColumn(DemoCity):
 class OtherSource(DemoSource):
     def __init__(self, token: str) -> None:
         self.token = token
+
+
+class SevenDays(DemoSource):
+    def lines(self, day: date) -> list[str]:
+        return [line for n in range(7) for line in super(SevenDays, self).lines(day + n * A_DAY)]
+
+
+class WholeWeek(DemoCity):
+    def source(self) -> Source:
+        return SevenDays()
+
+
+class EveryOther(DemoSource):
+    def lines(self, day: date) -> list[str]:
+        return [line for line in super().lines(day) if int(line[14:16]) % 10 == 0]
+
+
+class FinerGrid(DemoCity):
+    def source(self) -> Source:
+        return EveryOther()
 
 
 class RandomLines(DemoSource):
@@ -194,6 +216,11 @@ class OtherIds(DemoCity):
 class NumbersInGraph(DemoCity):
     def graph(self) -> LinkGraph | None:
         return LinkGraph(((101, 102),))  # type: ignore[arg-type]
+
+
+class WiderGraph(DemoCity):
+    def graph(self) -> LinkGraph | None:
+        return LinkGraph.from_edges([("101", "102"), ("102", "203"), ("203", "204")])
 
 
 class ImpossibleCheck(DemoCity):

@@ -41,6 +41,13 @@ class SessionTime(DemoCity):
         return F.concat(text, F.lit("Z")).try_cast("timestamp_ltz").cast("timestamp_ntz")
 
 
+class DateAsMidnight(DemoCity):
+    """No look at the length of the text."""
+
+    def time(self, text: Any) -> Any:
+        return text.try_cast("timestamp_ntz")
+
+
 class ZonedBronze(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
         from pyspark.sql import functions as F
@@ -208,6 +215,16 @@ class NanSpeeds(DemoCity):
 
 
 class PlainMean(NanSpeeds):
+    def silver(self, bronze: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        return bronze.groupBy(start, "link_id").agg(
+            F.avg("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
+        )
+
+
+class FloatingMean(DemoCity):
     def silver(self, bronze: Any) -> Any:
         from pyspark.sql import functions as F
 

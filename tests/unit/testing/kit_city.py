@@ -18,6 +18,7 @@ from luigi_traffic import (
     Source,
     Stream,
     exact_mean,
+    hookimpl,
     setting,
 )
 
@@ -133,3 +134,8 @@ class DemoCity(Dataset):
         from pyspark.sql import functions as F
 
         return [Check("highest speed", F.max("speed"), high=self.settings.max_speed)]
+
+
+@hookimpl
+def luigi_traffic_datasets() -> list[type[Dataset]]:
+    return [DemoCity]

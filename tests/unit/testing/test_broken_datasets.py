@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import broken_datasets as made
+import broken_hooks
 import broken_transforms as turned
 import pytest
 from kit_city import DemoCity, DemoSettings
@@ -29,6 +30,7 @@ DECLARED = [
     (made.MovingRecipe, "test_source_recipe_is_json", "Leave out times, random numbers"),
     (made.MovingAddress, "test_source_address_is_json", r"address\(\) differs between two"),
     (made.TextInsteadOfBytes, "test_source_yields_streams_of_bytes", "encode text as UTF-8"),
+    (broken_hooks.NotMarked, "test_the_hook_provides_it", "decorate it with @luigi_traffic.hookim"),
     (made.AnyHeader, "test_header_refuses_foreign_lines", "Compare with the exact column names"),
     (made.RowsAreHeaders, "test_header_knows_what_the_source_sends", "taken for a header is lost"),
 ]
@@ -40,8 +42,11 @@ RUN = [
     (made.OwnSession, "test_transforms_only_build_plans", r"builder\.getOrCreate: the session bel"),
     (made.OtherIds, "test_graph_joins_links_of_silver", "Use the same ids in graph"),
     (made.NumbersInGraph, "test_graph_joins_links_of_silver", r"LinkGraph\.from_edges"),
-    (made.ImpossibleCheck, "test_checks_hold", "lowest speed.*is below 100"),
-    (made.DistinctCheck, "test_checks_hold", "no DISTINCT"),
+    (made.ImpossibleCheck, "test_the_pipeline_accepts_the_day", "lowest speed.*is below 100"),
+    (made.DistinctCheck, "test_the_pipeline_accepts_the_day", "no DISTINCT"),
+    (made.WholeWeek, "test_the_pipeline_accepts_the_day", "max_rejected.*other day.*ManyDays"),
+    (made.FinerGrid, "test_interval_is_the_step_of_the_data", r"come every 0:10:00.*Set interval"),
+    (made.WiderGraph, "test_graph_joins_links_of_silver", "2 of the 4 links of the graph.*'203'"),
     (made.LacksExtraColumn, "test_silver_has_its_columns", "'truck_share'.*each of extra_columns"),
     (turned.DropsBadRows, "test_bronze_is_one_row_a_line", "Flag bad rows in reject_reason"),
     (turned.DuplicatesARow, "test_bronze_is_one_row_a_line", "869 rows of 868 lines"),
@@ -67,11 +72,13 @@ RUN = [
     (turned.LosesSlowRows, "test_silver_conserves_rows", "drop none"),
     (turned.NotUnique, "test_silver_is_unique", "Group by both and take the mean"),
     (turned.FirstOfMany, "test_same_content_in_any_partitioning", "silver.*exact_mean"),
+    (turned.FloatingMean, "test_silver_in_any_order_of_rows", "exact_mean"),
+    (turned.DateAsMidnight, "test_times_that_are_cut_short", "Look at the length or the form"),
     (turned.NumbersRows, "test_same_content_in_any_partitioning", "bronze.*monotonically_incr"),
     (turned.NanSpeeds, "test_silver_speeds_are_plausible", "silver of the day raised.*NaN is not"),
     (turned.PlainMean, "test_silver_speeds_are_plausible", r"NULL or NaN.*test it with F\.isnan"),
     (turned.KilometresAsMetres, "test_silver_speeds_are_plausible", "not the unit of the source"),
-    (turned.MphAsKilometres, "test_silver_speed_is_in_the_declared_unit", "speed_unit = 'mph'"),
+    (turned.MphAsKilometres, "test_silver_speed_is_in_the_declared_unit", "'mph' in measures"),
 ]  # fmt: skip
 
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, nullcontext
+from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import FOLDER
 from sqlalchemy import Engine, event
 from training_tiny import AllLinks, PerLink, around, config, get_model, road
 
@@ -22,6 +27,9 @@ from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle, digest
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.scaler import Scaler
+from luigi_traffic.training.trainer import Trainer
+from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.ledger import LedgerRow
 
 NAME = "luigi_traffic.road"
 
@@ -57,7 +65,7 @@ def first_run(
 
     One for all tests of this file, since its creation takes seconds.
     """
-    uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/deep/mlflow.db"
+    uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/{FOLDER}/mlflow.db"
     cwd = tmp_path_factory.mktemp("cwd")
     root = str(Path(luigi_traffic.__file__).parents[1])
     done = subprocess.run(
@@ -290,6 +298,99 @@ def test_promotion_is_recorded_repeatable_and_follows_the_decision(
     holder = registry.champion(store, name)
     assert holder is not None
     assert holder.version == three.version
+
+
+def lose_run_by_gc(store: str, version: registry.Registered, _files: Path) -> None:
+    from mlflow import MlflowClient
+
+    MlflowClient(store).delete_run(version.run_id)
+    # As `mlflow gc` does it, without the seconds that its process takes.
+    tracking = MlflowClient(store)._tracking_client.store
+    tracking._hard_delete_run(version.run_id)
+    shutil.rmtree(_files.parents[1])
+
+
+def lose_files(_store: str, _version: registry.Registered, files: Path) -> None:
+    files.rename(files.with_name("moved"))
+
+
+def alter_weights(_store: str, _version: registry.Registered, files: Path) -> None:
+    (files / "network.pt").write_bytes(b"other")
+
+
+def lose_version(store: str, version: registry.Registered, _files: Path) -> None:
+    from mlflow import MlflowClient
+
+    MlflowClient(store).delete_model_version(version.name, version.version)
+
+
+def store_fails(store: str, version: registry.Registered, files: Path) -> None:
+    """The server of the files answers with an error."""
+
+
+LOSSES = [lose_run_by_gc, lose_files, alter_weights, lose_version, store_fails]
+
+
+@pytest.mark.parametrize(
+    ("lose", "mine", "promoted"), [*((x, 6.861, False) for x in LOSSES), (lose_files, 1.5, True)]
+)
+def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
+    store: str, bundle: Path, caplog, monkeypatch, lose, mine: float, promoted: bool
+) -> None:
+    name = registry.registered_name(f"{lose.__name__}_{promoted}".lower())
+    version = log(store, bundle, "h1", name)
+    assert champion.promote(store, version, champion.decide(1.927))
+    database = Path(store.removeprefix("sqlite:///"))
+    run = database.parent / "artifacts" / name / version.run_id
+    lose(store, version, run / "artifacts" / "model" / "artifacts" / "bundle")
+    if lose is store_fails:
+
+        def fail(*_: object, **_more: object) -> Path:
+            raise StoreError("MLflow at http://x failed: 500")
+
+        monkeypatch.setattr(registry, "load_version", fail)
+    details = {
+        "promoted": True, "name": name, "version": version.version,
+        "scores": {"model": {"mean": {"mae": 1.927}}},
+    }  # fmt: skip
+    row = LedgerRow("model", "x", "h1", "h1", {}, [], 1, "", details)
+    monkeypatch.setattr(ledger, "current", lambda *_: {"h1": row})
+    nothing: Any = SimpleNamespace()
+    trainer = Trainer(
+        **dict.fromkeys((f.name for f in fields(Trainer)), nothing)
+        | {
+            "tracking_uri": store,
+            "dataset": SimpleNamespace(name=name.removeprefix("luigi_traffic."), target="speed"),
+            "target": "speed",
+            "get_model": get_model,
+            "partition_id": "h2",
+            "warehouse": SimpleNamespace(connect=lambda: nullcontext()),
+        }
+    )
+    with caplog.at_level(logging.WARNING, "luigi_traffic"):
+        monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
+        decision = trainer._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: mine)))
+    assert decision.promoted is promoted
+    assert f"version {version.version}, which is lost in MLflow" in decision.reason
+    assert "1.9270, recorded" in decision.reason
+    assert f"the champion of {name}, version {version.version}, is lost: " in caplog.text
+    assert "Restore it in MLflow" in caplog.text
+    # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
+    of_flow = replace(trainer, target="flow")
+    assert of_flow._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 99.0))).promoted
+    next_one = log(store, bundle, "h2", name)
+    assert champion.promote(store, next_one, decision) is promoted
+    holder = registry.champion(store, name)
+    assert (holder.version if holder else None) == (
+        next_one.version if promoted else decision.champion_version
+    )
+
+
+def test_a_lost_champion_without_a_record_gives_way_and_it_is_said() -> None:
+    decision = champion.decide_lost(9.0, champion.Lost("n", "3", None, "gone", "3"))
+    assert decision.promoted and decision.champion_version == "3"
+    assert "version 3 is lost in MLflow and no MAE of it is recorded" in decision.reason
+    assert champion.lost_before([]) is None
 
 
 RIVAL = {

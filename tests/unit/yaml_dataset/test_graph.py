@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -64,6 +65,26 @@ def test_a_node_link_table(file) -> None:
     assert expected.edges == (("x", "y"),)
 
 
+def test_rows_without_a_node(file, caplog) -> None:
+    """They have no neighbours on that side; rows of other links matter to nobody."""
+    path = file("LINK_ID,F_NODE,T_NODE\nx,,2\ny,2,3\nz,3,\n,3,4\n")
+    with caplog.at_level(logging.WARNING, "luigi_traffic"):
+        assert graph(path, kind="node_link_csv") == (("x", "y"), ("y", "z"))
+    assert "in 3 rows a link or node is empty (for example link 'x' in line 2)" in caplog.text
+    caplog.clear()
+    path = file("LINK_ID,F_NODE,T_NODE\nx,1,2\ny,2,3\nz,,\nz,,\nw\n")
+    os.utime(path, ns=(3, 3))
+    assert graph(path, ("x", "y"), kind="node_link_csv") == (("x", "y"),)
+    assert not caplog.records
+
+
+def test_the_other_direction_of_a_road_by_option(file) -> None:
+    path = file("LINK_ID,F_NODE,T_NODE\nx,1,2\ny,2,1\nz,2,3\n")
+    assert graph(path, kind="node_link_csv") == (("x", "z"),)
+    edges = (("x", "y"), ("x", "z"), ("y", "x"))
+    assert graph(path, kind="node_link_csv", u_turns=True) == edges
+
+
 def test_a_matrix(file) -> None:
     path = file(",a,b,c\nc,1,0,0\na,1,0.4,0\nb,0,,0.7\n")
     assert graph(path, kind="adjacency_csv") == (("a", "b"), ("b", "c"), ("c", "a"))
@@ -77,7 +98,6 @@ def test_a_matrix(file) -> None:
         ("edges_csv", "a,b\n1\n", "line 2: 1 columns, expected more"),
         ("node_link_csv", "LINK,F_NODE,T_NODE\n", "line 1: no column 'LINK_ID'"),
         ("node_link_csv", "LINK_ID,F_NODE,T_NODE\nx,1\n", "line 2: 2 columns, expected 3"),
-        ("node_link_csv", "LINK_ID,F_NODE,T_NODE\nx,,1\n", "line 2: a link or node is empty"),
         ("node_link_csv", "LINK_ID,F_NODE,T_NODE\nx,1,2\nx,2,3\n", "'x' is already in line 2"),
         ("adjacency_csv", "0,1\n1,0\n", "line 1: expected an empty field and then the link ids"),
         ("adjacency_csv", ",a,a\na,0,1\n", "line 1: expected an empty field"),

@@ -21,8 +21,8 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
     isolated.write("datasets/other.yml", "max_speed: 1\n")  # of a plugin that is not installed
     assert list(current().plugins.datasets) == ["my_city"]
     dataset = current().plugins.dataset("my_city")
-    assert (dataset.name, dataset.interval, dataset.timezone, dataset.speed_unit) == (
-        "my_city", timedelta(minutes=10), "Europe/Vienna", "mph",
+    assert (dataset.name, dataset.interval, dataset.timezone, dataset.measures) == (
+        "my_city", timedelta(minutes=10), "Europe/Vienna", {"speed": "mph"},
     )  # fmt: skip
     assert dataset.settings.links == ["a"]
     (row,) = plugins_list.rows()
@@ -113,8 +113,8 @@ def test_the_name_of_a_file_is_the_name_of_a_dataset(isolated) -> None:
 WRONG = [
     ("  interval: 10min", "  intervall: 10min", 7, "intervall", "Did you mean 'interval'?"),
     ("    speed: v", "    sped: v", 6, "columns.sped", "Did you mean 'speed'?"),
-    ("    speed: v", "", 3, "columns.speed", "is missing"),
-    ("    link_id: sensor", "", 3, "columns.link_id", "is missing"),
+    ("    speed: v", "", 3, "columns", "nothing is measured; expected one of speed, flow"),
+    ("    link_id: sensor", "", 3, "columns", "`link_id` is missing"),
     ("  timezone: Europe/Vienna", "", 1, "timezone", "is missing"),
     ("  interval: 10min", "", 1, "interval", "is missing"),
     ("  interval: 10min", "  interval: ten", 7, "interval", "for example 5 min, 10min or 1 h"),
@@ -147,8 +147,8 @@ WRONG = [
     ("  interval:", "  packing: rar\n  interval:", 7, "packing", "'zip', 'gzip'"),
     ("  interval:", "  packing: parquet\n  interval:", 7, "packing", "format: parquet"),
     ("  interval:", "  format: parquet\n  delimiter: ;\n  interval:", 8, "delimiter", "only with"),
-    ("  interval:", "  missing: none\n  interval:", 7, "missing", "valid list"),
-    ("  interval:", "  missing: ['', [1]]\n  interval:", 7, "missing.1", "valid string"),
+    ("  interval:", "  missing: none\n  interval:", 7, "missing", "a list of values"),
+    ("  interval:", "  missing: ['', [1]]\n  interval:", 7, "missing", "a list of values"),
     ("  interval:", "  time_format: yyyy-MM\n  interval:", 7, "time_format", "no day (dd)"),
     ("  interval:", "  time_format: yyyy-MM-dd hh\n  interval:", 7, "time_format", "(a) beside hh"),
     ("  interval:", "  time_format: YYYY-MM-dd HH\n  interval:", 7, "time_format", "'YYYY' is not"),
@@ -240,7 +240,7 @@ def test_an_address_is_told_without_its_credentials(isolated, line: str, caplog)
 def test_a_key_given_twice(isolated) -> None:
     file = isolated.write("datasets/my_city.yml", GOOD.replace("speed: v", "timestamp: v"))
     with pytest.raises(SettingsError) as caught:
-        _ = current().plugins
+        current().plugins.dataset("my_city")
     assert f"{file}, line 6: 'table.columns.timestamp' is already given in line 4" in str(
         caught.value
     )

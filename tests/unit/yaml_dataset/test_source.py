@@ -92,10 +92,23 @@ def test_quoted_and_positional_columns_are_cut_too(tmp_path: Path, raw) -> None:
     assert (got.header, got.first_line) == (None, lines[1])
 
 
-def test_a_line_without_a_readable_time_is_kept_to_be_rejected(tmp_path: Path, raw) -> None:
-    (tmp_path / "all.csv").write_text(HEAD + rows(1, "a") + "soon,b,50\n" + rows(2, "a") + "x\n")
-    _, text = raw(declared(glob=f"{tmp_path}/all.csv"))
-    assert text == "soon,b,50\n" + rows(2, "a") + "x\n"
+def test_a_line_without_a_readable_time_is_rejected_in_the_day_of_the_line_above(
+    tmp_path: Path, raw
+) -> None:
+    """Once, and not in every day of the file: a day is judged by its own lines."""
+    (tmp_path / "all.csv").write_text(
+        HEAD + "x1\n" + rows(1, "a") + "x2,b,50\n" + rows(2, "a") + "x3\n" + rows(3, "a")
+    )
+    dataset = declared(glob=f"{tmp_path}/all.csv")
+    texts = [raw(dataset, date(2024, 1, day))[1] for day in (1, 2, 3)]
+    assert texts == ["x1\n" + rows(1, "a") + "x2,b,50\n", rows(2, "a") + "x3\n", rows(3, "a")]
+
+
+def test_a_file_in_which_no_time_can_be_read_is_kept_to_be_refused(tmp_path: Path, raw) -> None:
+    lines = "".join(f"soon,{n},50\n" for n in range(200_000))  # more than may wait
+    for text in ("soon,b,50\n", lines):
+        (tmp_path / "all.csv").write_text(HEAD + text)
+        assert raw(declared(glob=f"{tmp_path}/all.csv"))[1] == text
 
 
 def test_lines_that_no_reader_of_csv_takes_are_kept_too(tmp_path: Path, raw) -> None:
@@ -260,3 +273,12 @@ def test_what_makes_the_text_is_in_the_recipe_and_where_it_lies_is_not() -> None
 def test_an_address_has_the_query_and_no_password() -> None:
     address = declared(glob=None, url_template="https://me:pw@host/{date}.csv?city=A").source()
     assert address.address() == {"url": "https://host/{date}.csv?city=A"}
+
+
+def test_members_and_absent_when_reach_the_files() -> None:
+    url = "https://h/{date}.zip"
+    source = declared(glob=None, url_template=url, members="*.csv", absent_when=["NoData"]).source()
+    assert source.recipe()["members"] == "*.csv"
+    assert source.files.absent == ("NoData",)
+    assert "members" not in declared(glob=None, url_template=url).source().recipe()
+    assert declared(members="a*").source().recipe()["members"] == "a*"
