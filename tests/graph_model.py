@@ -34,8 +34,9 @@ class GcnConfig(ModelConfig):
 
 
 def row_means(adjacency: np.ndarray) -> torch.Tensor:
-    """`(N, N)`: row i weighs the links that link i hears, itself among them; rows sum to 1."""
-    heard = adjacency + np.eye(len(adjacency), dtype=np.float32)
+    """`(N, N)`: row i weighs the links that link i hears, itself if there are none; sums are 1."""
+    total = adjacency.sum(axis=1, keepdims=True)
+    heard = np.where(total > 0, adjacency, np.eye(len(adjacency), dtype=np.float32))
     return torch.from_numpy(heard / heard.sum(axis=1, keepdims=True))
 
 

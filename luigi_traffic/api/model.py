@@ -193,7 +193,7 @@ class Model(ABC):
             return None
 
         def half_a_cosine(step: int) -> float:
-            return 0.5 * (1 + math.cos(math.pi * min(step, steps) / steps))
+            return 0.5 * (1 + math.cos(math.pi * (min(step, steps) / steps)))
 
         return torch.optim.lr_scheduler.LambdaLR(optimizer, half_a_cosine)
 

@@ -29,6 +29,7 @@ class NetworkChecks:
     def test_output_has_its_shape(self) -> None:
         """`(batch, input_steps, links, channels)` in, `(batch, output_steps, links)` out."""
         trial = self.trial
+        quantiles = (len(trial.model.quantiles),) if trial.model.quantiles else ()
         for links, t_in, t_out, size in _SHAPES:
             steps = {"input_steps": t_in, "output_steps": t_out}
             config = trial.changed(**{k: v for k, v in steps.items() if v is not None})
@@ -37,12 +38,13 @@ class NetworkChecks:
             shape = trial.shape(config, links)
             x = batch(shape, size, links=links)
             with torch.inference_mode():
-                got = trial.network(config, shape, links)(x)
-            wanted = (size, config.output_steps, links)
+                got = trial.answer(trial.network(config, shape, links), x)
+            wanted = (size, config.output_steps, links, *quantiles)
             assert isinstance(got, torch.Tensor) and tuple(got.shape) == wanted, (
                 f"for an input of {tuple(x.shape)} the network answers "
                 f"{tuple(got.shape) if isinstance(got, torch.Tensor) else type(got).__name__}, "
-                f"expected (batch, output_steps, links) = {wanted}. Take the sizes from `shape` in "
+                f"expected (batch, output_steps, links{', quantiles' if quantiles else ''}) = "
+                f"{wanted}. Take the sizes from `shape` in "
                 "build() and from the input in forward()"
                 + (
                     ": a per_link model is built for one link and gets any number of links."
@@ -62,7 +64,7 @@ class NetworkChecks:
             ("a window with values far from the mean", far_from_the_mean(x, shape)),
         ):
             with torch.inference_mode():
-                got = trial.stirred(given)
+                got = trial.answer(trial.stirred, given)
             assert got.dtype is torch.float32, (
                 f"the network answers {got.dtype} to float32. Make constants and buffers float32 "
                 "(torch.tensor(…, dtype=torch.float32), no numpy float64)."
@@ -78,8 +80,8 @@ class NetworkChecks:
         trial = self.trial
         x = batch(trial.shape(trial.config, 5), 6, links=5)
         with torch.inference_mode():
-            whole = trial.stirred(x)
-            alone = torch.cat([trial.stirred(x[n : n + 1]) for n in range(len(x))])
+            whole = trial.answer(trial.stirred, x)
+            alone = torch.cat([trial.answer(trial.stirred, x[n : n + 1]) for n in range(len(x))])
         assert torch.allclose(whole, alone, rtol=_NEAR, atol=_NEAR / 10), (
             "the forecast of a window depends on the rest of its batch (by up to "
             f"{float((whole - alone).abs().max()):.3g} standard deviations). Do not use "
@@ -94,8 +96,10 @@ class NetworkChecks:
             pytest.skip("per_link is False: the model may look at all links")
         x = batch(trial.shape(trial.config, 1), 3, links=6)
         with torch.inference_mode():
-            whole = trial.stirred(x)
-            alone = torch.cat([trial.stirred(x[:, :, n : n + 1]) for n in range(6)], dim=2)
+            whole = trial.answer(trial.stirred, x)
+            alone = torch.cat(
+                [trial.answer(trial.stirred, x[:, :, n : n + 1]) for n in range(6)], dim=2
+            )
         assert torch.allclose(whole, alone, rtol=_NEAR, atol=_NEAR / 10), (
             "per_link is True, but the forecast of a link depends on the other links of the batch "
             f"(by up to {float((whole - alone).abs().max()):.3g} standard deviations). Fold links "
@@ -120,8 +124,9 @@ class NetworkChecks:
         for step in range(_STEPS):
             x = batch(shape, 16, seed=step)
             made = torch.Generator().manual_seed(step)
-            got = network(x)
-            loss = (got - torch.randn(got.shape, generator=made)).square().mean()
+            answer = network(x)
+            got, more = answer if isinstance(answer, tuple) else (answer, 0.0)
+            loss = (got - torch.randn(got.shape, generator=made)).square().mean() + more
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             for name, parameter in network.named_parameters():
@@ -157,9 +162,9 @@ class NetworkChecks:
         x = batch(trial.shape(trial.config, 5), 4, links=5)
         with torch.inference_mode():
             torch.manual_seed(0)
-            first = trial.stirred(x)
+            first = trial.answer(trial.stirred, x)
             torch.manual_seed(1)
-            second = trial.stirred(x)
+            second = trial.answer(trial.stirred, x)
         assert torch.equal(first, second), (
             "in eval mode the same window is forecast differently a second time. Pass "
             "training=self.training to functional dropout, or use torch.nn.Dropout; draw nothing "
@@ -173,9 +178,9 @@ class NetworkChecks:
         trial = self.trial
         x = batch(trial.shape(trial.config, 5), 4, links=5)
         with torch.inference_mode():
-            expected = trial.stirred(x)
+            expected = trial.answer(trial.stirred, x)
             try:
-                got = trial.stirred.to("cuda")(x.to("cuda")).cpu()
+                got = trial.answer(trial.stirred.to("cuda"), x.to("cuda")).cpu()
             except RuntimeError as e:
                 raise AssertionError(
                     f"the network does not run on the GPU: {e}. Register constants as buffers, and "

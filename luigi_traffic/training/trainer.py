@@ -202,7 +202,11 @@ class Trainer:
     def _lost_before(self) -> champion.Lost | None:
         with self.warehouse.connect() as connection:
             rows = ledger.current(connection, "model", self.dataset.name)
-        return champion.lost_before(r for r in rows.values() if r.part != self.partition_id)
+        return champion.lost_before(
+            row
+            for row in rows.values()
+            if row.part != self.partition_id and row.details["name"] == self._name
+        )
 
     @staticmethod
     def _decide_lost(mine: float, lost: champion.Lost) -> champion.Decision:

@@ -169,7 +169,8 @@ def test_what_is_made_loads_and_provides_its_name(here, tiny, kind, monkeypatch)
     (found,) = current().plugins.found
     assert (found.name, found.problem) == ("demo_city", None)
     assert list(getattr(current().plugins, f"{kind}s")) == ["demo_city"]
-    assert current().plugins.manager.get_plugin("demo_city").luigi_traffic_api == 1
+    stated = current().plugins.manager.get_plugin("demo_city").luigi_traffic_api
+    assert stated == {"dataset": 1, "model": 2}[kind]
 
 
 def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:

@@ -9,11 +9,12 @@ from unittest.mock import ANY
 
 import pytest
 
+from luigi_traffic import LinkGraph, LinkTable
 from luigi_traffic.api.stages import STAGES
-from luigi_traffic.errors import SourceAbsent
+from luigi_traffic.errors import SettingsError, SourceAbsent
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.project import current
-from luigi_traffic.targets.chain import DayChain
+from luigi_traffic.targets.chain import DayChain, lineage
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, LedgerView, ledger_view
@@ -319,3 +320,32 @@ def test_absent_days_are_left_out_of_a_window_up_to_a_limit(tiny) -> None:
     record_absent(date(2012, 3, 26))
     with pytest.raises(SourceAbsent, match=r"2 of 3 days are absent \(2012-03-26, 2012-03-27\)"):
         plan(3).refuse_too_many_absent()
+
+
+def test_another_target_is_another_model_with_forecasts_of_its_own(tiny) -> None:
+    commit_raw()
+    assert plan(1).target == plan(1, target="speed").target == "speed"
+    assert plan(1, target="speed").partition_id() == plan(1).partition_id()
+    assert plan(1).series_name == "tiny_model"
+    other = plan(1, target="flow")
+    assert other.partition_id() not in {plan(1).partition_id(), None}
+    assert other.series_name == "tiny_model:flow"
+    said = r"models\.tiny_model\.target is 'sped', which tiny does not measure.*mean 'speed'"
+    with pytest.raises(SettingsError, match=f"(?s){said}"):
+        plan(1, target="sped").partition_id()
+
+
+def test_weights_and_link_table_count_for_a_model_that_sees_them(tiny, monkeypatch) -> None:
+    commit_raw()
+    known = lineage("tiny")
+    ids = []
+    for weight, length in ((1.0, 5.0), (2.0, 5.0), (2.0, 6.0)):
+        graph = LinkGraph.from_edges([("a", "b", weight)])
+        table = LinkTable.from_rows([{"link_id": "a", "length": length}])
+        monkeypatch.setitem(vars(known), "graph", graph)
+        monkeypatch.setitem(vars(known), "link_table", table)
+        for sees in (True, False):
+            monkeypatch.setattr("luigi_traffic.targets.training.takes_context", lambda _, s=sees: s)
+            ids.append((sees, plan(1).partition_id()))
+    assert len({i for sees, i in ids if sees}) == 3
+    assert len({i for sees, i in ids if not sees}) == 1

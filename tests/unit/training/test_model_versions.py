@@ -32,6 +32,7 @@ from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
 
 EDGES = [("L0", "L1", 0.5), ("L1", "L2", 1.0), ("L2", "L3", 0.25), ("L9", "L0", 1.0)]
@@ -154,6 +155,11 @@ def test_flow_is_forecast_scored_and_stored_as_speed_is(tmp_path: Path) -> None:
     assert scores.mae() < 0.7 * np.nanmean(np.abs(series.actual - mean))
     assert scores.scores["model"]["mean"]["f1"] is None  # congestion is of speeds
     assert forecaster.predict(series, np.arange(50)).min() >= 0
+    origin = Origin("id", "gold", ("2024-01-01",))
+    report = write_report(tmp_path / "r.html", origin, done, scores, forecaster, series)
+    html = report.read_text("utf-8")
+    assert "MAE, veh/h" in html and "flow, veh/h" in html
+    assert "speed" not in html.replace("free-flow", "") and "F1" not in html
     with pytest.raises(DataError, match="The model forecasts flow, but the series has speed"):
         forecaster.predict(replace(series, target="speed"), np.array([0]))
 

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,7 +18,7 @@ import pytest
 import torch
 from small import FOLDER
 from sqlalchemy import Engine, event
-from training_tiny import PerLink, around, config, get_model, road
+from training_tiny import AllLinks, PerLink, around, config, get_model, road
 
 import luigi_traffic
 from luigi_traffic.api.model import ModelShape
@@ -192,6 +192,52 @@ def test_the_mlflow_model_forecasts_from_rows_of_gold(
     assert got["step"].tolist() == [s for s in (1, 2, 3, 4) for _ in range(5)]
 
 
+def test_what_mlflow_answers_is_named_as_the_target(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+    from mlflow import MlflowClient
+
+    class Installed:
+        model = staticmethod(get_model)
+
+    monkeypatch.setattr("luigi_traffic.plugins.plugins", Installed, raising=False)
+    series = replace(road(), columns=("flow", "t2", "t1", "f1", "f2"), target="flow")
+    model, settings = AllLinks(), config()
+    shape = ModelShape(6, 4, 5, ("flow",), series.steps_per_day)
+    Bundle(
+        model,
+        settings,
+        shape,
+        Scaler.fit(series, slice(0, 99)),
+        model.build(settings, shape),
+        "road",
+        replace(around(series), target="flow", unit="veh/h"),
+        np.full(5, np.nan, np.float32),
+    ).save(tmp_path / "b")
+    version = log(
+        store, tmp_path / "b", "flow", "luigi_traffic.flow", columns=["flow"], target="flow"
+    )
+    source = MlflowClient(store).get_model_version_download_uri(
+        "luigi_traffic.flow", version.version
+    )
+    loaded = mlflow.pyfunc.load_model(source)
+    rows = pd.DataFrame(
+        {
+            "timestamp": np.repeat(series.timestamps[:30], 5),
+            "link_id": np.tile(series.links, 30),
+            "flow": series.actual[:30].ravel().astype(float),
+        }
+    )
+    got = loaded.predict(rows)
+    assert list(got.columns) == ["timestamp", "link_id", "step", "flow"]
+    assert [c.name for c in loaded.metadata.signature.outputs] == list(got.columns)
+    expected = Forecaster(Bundle.load(tmp_path / "b", get_model), "cpu").predict(
+        series, np.array([24])
+    )[0]
+    np.testing.assert_allclose(got["flow"].to_numpy().reshape(4, 5), expected, rtol=1e-5)
+
+
 def test_runs_that_a_crash_left_open_are_closed_and_a_rivals_is_not(
     store: str, bundle: Path
 ) -> None:
@@ -314,7 +360,8 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
         **dict.fromkeys((f.name for f in fields(Trainer)), nothing)
         | {
             "tracking_uri": store,
-            "dataset": SimpleNamespace(name=name.removeprefix("luigi_traffic.")),
+            "dataset": SimpleNamespace(name=name.removeprefix("luigi_traffic."), target="speed"),
+            "target": "speed",
             "get_model": get_model,
             "partition_id": "h2",
             "warehouse": SimpleNamespace(connect=lambda: nullcontext()),
@@ -328,6 +375,9 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     assert "1.9270, recorded" in decision.reason
     assert f"the champion of {name}, version {version.version}, is lost: " in caplog.text
     assert "Restore it in MLflow" in caplog.text
+    # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
+    of_flow = replace(trainer, target="flow")
+    assert of_flow._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 99.0))).promoted
     next_one = log(store, bundle, "h2", name)
     assert champion.promote(store, next_one, decision) is promoted
     holder = registry.champion(store, name)

@@ -247,3 +247,21 @@ def test_replacing_one_models_day_waits_for_no_reader_of_another(
     finally:
         reader.close()
     assert found(warehouse) == [("2012-03-28/a", 5.0), ("2012-03-28/b", 1.0)]
+
+
+def test_two_targets_have_a_column_each_and_neither_takes_the_place_of_the_other(
+    warehouse: Warehouse,
+) -> None:
+    assert commit(warehouse, DAY, "a", 50.0)
+    table = forecast_table("tiny", "flow")
+    made = rows(DAY, "a:flow", 900.0).rename_columns(
+        [c if c != "speed" else "flow" for c in rows(DAY, "a", 1.0).column_names]
+    )
+    with staging(warehouse, table, f"{DAY:%Y%m%d}") as attempt:
+        with warehouse.connect() as conn:
+            copy_in(conn, attempt.name, table.columns, made)
+        row = LedgerRow("forecast", "tiny", f"{DAY}/a:flow", "f", {}, [], 4, attempt.checksum(), {})
+        assert attempt.commit(forecast_bounds(DAY, "a:flow"), row)
+    assert found(warehouse, "model, speed, flow") == [("a", 50.0, None), ("a:flow", None, 900.0)]
+    assert commit(warehouse, DAY, "a", 60.0)
+    assert found(warehouse, "model, speed, flow") == [("a", 60.0, None), ("a:flow", None, 900.0)]
