@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from luigi_traffic.yaml_dataset.times import UNIX, day_reader, pattern_problem
@@ -32,6 +33,10 @@ _PYTHON = {"yyyy": "%Y", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d", "HH": "%H
 #: that its name says to be a time.
 _NEARLY_ALL, _MOST = 0.98, 0.5
 _MOST_VALUES = 2000
+#: Values, and columns, that are tried first.
+_FEW, _MOST_COLUMNS = 30, 4
+_DATE_LIKE = r"\d{8}|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+_TIME_LIKE = r"\d{1,6}|\d{1,2}:\d{2}(:\d{2})?( ?[AaPp][Mm])?"
 _YEARS = range(1990, 2100)
 _DAY = 86_400
 #: Seconds below which a common step of larger ones is taken for chance.
@@ -55,37 +60,57 @@ def find_moment(rows: pd.DataFrame, likely: dict[str, list[str]]) -> Moment | No
     """The best of the columns that `likely` names for timestamp, date and time, then of all."""
     stamps = [*likely["timestamp"], *likely["date"], *likely["time"]]
     known = {name for names in likely.values() for name in names}
-    others = [name for name in rows.columns if name not in known]
-    pairs = list(itertools.product(likely["date"] or others, likely["time"] or others))
-    by_name = [(name,) for name in stamps] + (pairs if likely["date"] and likely["time"] else [])
+    pairs = itertools.product(likely["date"], likely["time"])
+    by_name: list[tuple[str, ...]] = [*((name,) for name in stamps), *pairs]
     found = [_read(rows, columns, least=_MOST, unix=True) for columns in by_name]
     if best := max(filter(None, found), key=lambda moment: moment.share, default=None):
         return best
-    by_values = [*((name,) for name in others), *pairs]
-    found = [_read(rows, columns, least=_NEARLY_ALL, unix=not known) for columns in by_values]
-    return next(filter(None, found), None)
+    others = [name for name in rows.columns if name not in known]
+    for name in others:
+        if one := _read(rows, (name,), least=_NEARLY_ALL, unix=not known):
+            return one
+    # A wide table has hundreds of columns: only what looks so is tried in pairs.
+    dates = [*likely["date"], *(n for n in others if _looks(rows, n, _DATE_LIKE))]
+    times = [*likely["time"], *(n for n in others if _looks(rows, n, _TIME_LIKE))]
+    for columns in itertools.product(dates[:_MOST_COLUMNS], times[:_MOST_COLUMNS]):
+        if pair := _read(rows, columns, least=_NEARLY_ALL, unix=False):
+            return pair
+    return None
+
+
+def _looks(rows: pd.DataFrame, name: str, form: str) -> bool:
+    return bool(rows[name].head(_FEW).str.fullmatch(form).all())
+
+
+@cache
+def _reader(pattern: str | None) -> Callable[[str], date | None]:
+    return day_reader(pattern, "UTC")
 
 
 def _read(
     rows: pd.DataFrame, columns: tuple[str, ...], *, least: float, unix: bool
 ) -> Moment | None:
     """How the columns are read, if at least that share is."""
-    values = [value for value in dict.fromkeys(joined(rows, columns)) if value.strip()]
-    if not values or len(set(columns)) < len(columns):
+    if len(set(columns)) < len(columns):
         return None
+    values = [value for value in dict.fromkeys(joined(rows, columns)) if value.strip()]
     values = values[:: max(1, len(values) // _MOST_VALUES)]
     fits: dict[str | None, float] = {}
-    for pattern in _patterns(columns, unix):
-        read = day_reader(pattern, "UTC")
-        days = [read(value) for value in values]
-        good = sum(day is not None and day.year in _YEARS for day in days)
-        if good >= least * len(values):
-            fits[pattern] = good / len(values)
+    for pattern in _patterns(columns, unix) if values else ():
+        if _share(pattern, values[:: max(1, len(values) // _FEW)]) >= least - 0.1:
+            share = _share(pattern, values)
+            if share >= least:
+                fits[pattern] = share
     if not fits:
         return None
     best = max(fits, key=lambda pattern: fits[pattern])
     same = [p for p in fits if p != best and p and best and _swapped(p, best)]
     return Moment(columns, best, fits[best], tuple(same))
+
+
+def _share(pattern: str | None, values: list[str]) -> float:
+    days = map(_reader(pattern), values)
+    return sum(day is not None and day.year in _YEARS for day in days) / len(values)
 
 
 def _patterns(columns: tuple[str, ...], unix: bool) -> Iterator[str | None]:

@@ -132,7 +132,9 @@ def _table(
         keep_default_na=False, skipinitialspace=True, on_bad_lines="skip",
     ).fillna("").apply(lambda column: column.str.strip())  # fmt: skip
     first = list(cells.iloc[0])
-    header = packing == "parquet" or not any(_is_number(cell) for cell in first if cell)
+    below = cells.iloc[1:_FEW].map(_is_number).sum(axis=1).mean()
+    # Names of columns may be numbers, as in a column a time of day; but not as often as in rows.
+    header = packing == "parquet" or sum(map(_is_number, first)) <= below / 2
     names = first if header else [str(n) for n in range(cells.shape[1])]
     rows = cells.iloc[1:] if header else cells
     # A column is named by its header: a name that is there twice, or is blank, names none.
