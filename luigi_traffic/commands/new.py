@@ -52,7 +52,7 @@ def new(kind: Kind, name: str, folder: Path | None = None) -> Made:
     """
     check_name(kind, name)
     found = current().plugins
-    _refuse_what_is_taken(kind, name, found)
+    refuse_what_is_taken(kind, name, found)
     target = (folder or Path(name)).expanduser().resolve()
     run = _run(kind, name, found)
     words = {
@@ -111,7 +111,8 @@ def _why_not(name: str) -> str | None:
     return None
 
 
-def _refuse_what_is_taken(kind: Kind, name: str, found: Plugins) -> None:
+def refuse_what_is_taken(kind: Kind, name: str, found: Plugins) -> None:
+    """Raise `PluginError` or `SettingsError` if a plugin or a module has the name."""
     other = found.provider.get(name) or next((p for p in found.found if p.name == name), None)
     if other:
         raise PluginError(

@@ -100,6 +100,14 @@ class Layers:
         found._environment(environ)
         return found
 
+    def lay_file(self, file: Path, under: tuple[str, ...]) -> None:
+        """Lay what a file says over what is known, under the keys `under`."""
+        self._file([file], under)
+
+    def lay(self, values: dict[Any, Any], place: str) -> None:
+        """Lay values over what is known; `place` is named where one is wrong."""
+        self._merge(values, place)
+
     def _file(self, files: list[Path], under: tuple[str, ...]) -> None:
         file, *others = files
         for other in others:  # one of the two would be ignored

@@ -16,6 +16,7 @@ from luigi_traffic.testing.dataset_pipeline import PipelineChecks
 from luigi_traffic.testing.dataset_runs import RunChecks
 from luigi_traffic.testing.dataset_silver import SilverChecks
 from luigi_traffic.testing.dataset_source import SourceChecks
+from luigi_traffic.testing.yaml_file import dataset_of
 
 if TYPE_CHECKING:
     from luigi_traffic.testing.sample import Sample
@@ -36,12 +37,22 @@ class DatasetSuite(
     class TestDemoCity(DatasetSuite):
         dataset = DemoCity
         day = date(2024, 5, 1)
+
+    Or a file of settings that declares one:
+
+    class TestHarbour(DatasetSuite):
+        yaml = Path("conf/datasets/harbour.yml")
+        day = date(2024, 5, 1)
     """
 
+    #: The class; with `yaml` the one that the file declares.
     dataset: type[Dataset]
+    #: A file of settings with the key `table`, instead of `dataset`.
+    yaml: ClassVar[Path | None] = None
     #: A day that the source, or `text`, has.
     day: ClassVar[date]
     #: Values of the dataset's `Settings`, where the defaults do not fit a test.
+    #: With `yaml` they are laid over the file, as {"table": {"glob": "sample.csv"}}.
     settings: ClassVar[dict[str, Any]] = {}
     #: Of a larger day every second, third, … line is tested.
     most_lines: ClassVar[int] = 50_000
@@ -62,4 +73,6 @@ class DatasetSuite(
 
         Called several times; the datasets must be equal.
         """
+        if self.yaml is not None:
+            return dataset_of(self.yaml, self.settings)
         return self.dataset(self.dataset.Settings(**self.settings))

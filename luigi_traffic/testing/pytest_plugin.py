@@ -55,6 +55,8 @@ def luigi_traffic_sample(
         patch.setenv("LUIGI_TRAFFIC_HOME", str(folder / "home"))
         sample = Sample(suite(), folder, lambda: request.getfixturevalue("luigi_traffic_spark"))
         patch.setattr(suite, "sample", sample, raising=False)
+        if suite.yaml is not None:
+            patch.setattr(suite, "dataset", type(sample.declared()), raising=False)
         yield
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from luigi_traffic.api.dataset import Dataset, RawDay
 from luigi_traffic.api.source import Source, Stream
+from luigi_traffic.errors import SettingsError
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
@@ -68,6 +69,13 @@ class Sample:
     def dataset(self) -> Dataset:
         """The dataset with the suite's settings."""
         return self.suite.make_dataset(self.folder)
+
+    def declared(self) -> Dataset:
+        """The dataset of the file that `yaml` names, or a failure that says what is wrong in it."""
+        try:
+            return self.dataset
+        except SettingsError as e:
+            pytest.fail(str(e), pytrace=False)
 
     def dataset_for(self, stage: str) -> Dataset:
         """The dataset as that stage of the pipeline reads it."""

@@ -53,6 +53,8 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
 
     table = table.long
     first = (raw.header or "") if has_header(table) else raw.first_line
+    if not first and not has_header(table):  # no line at all: as many columns as are named
+        first = delimiter_of(table) * max(map(int, table.columns.by_role().values()))
     at, width = positions(table, first), len(fields(first, delimiter_of(table)))
     # The default line ends include a lone CR, which the core does not count as one.
     lines = spark.read.text(list(raw.paths), lineSep="\n")

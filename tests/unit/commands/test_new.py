@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from luigi_traffic import scaffold
+from luigi_traffic import API_VERSION, scaffold
 from luigi_traffic.cli import app
 from luigi_traffic.commands.new import check_name, new, suggested
 from luigi_traffic.errors import PluginError, SettingsError
@@ -145,7 +145,7 @@ def test_a_failure_leaves_nothing(here, monkeypatch, failing) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_is_whole_and_compiles(here, kind) -> None:
-    made = new(kind, "demo_city")
+    made = new(kind, "trial_city")
     assert len(made.files) == len(scaffold.templates(kind)) == 6
     assert {f.as_posix() for f in made.files} == {
         name for name in everything(made.folder) if (made.folder / name).is_file()
@@ -157,31 +157,31 @@ def test_every_file_is_whole_and_compiles(here, kind) -> None:
         if file.suffix == ".py":
             ast.parse(text)
     project = tomllib.loads((made.folder / "pyproject.toml").read_text())
-    assert project["project"]["name"] == "demo-city"
-    assert project["project"]["entry-points"]["luigi_traffic"] == {"demo_city": "demo_city"}
+    assert project["project"]["name"] == "trial-city"
+    assert project["project"]["entry-points"]["luigi_traffic"] == {"trial_city": "trial_city"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_made_loads_and_provides_its_name(here, tiny, kind, monkeypatch) -> None:
     """From a folder of plugins.path: an installed one is the end-to-end test's affair."""
-    made = new(kind, "demo_city")
+    made = new(kind, "trial_city")
     tiny.set(PLUGINS__PATH=f"[{made.folder}]")
     (found,) = current().plugins.found
-    assert (found.name, found.problem) == ("demo_city", None)
-    assert list(getattr(current().plugins, f"{kind}s")) == ["demo_city"]
-    stated = current().plugins.manager.get_plugin("demo_city").luigi_traffic_api
-    assert stated == {"dataset": 1, "model": 2}[kind]
+    assert (found.name, found.problem) == ("trial_city", None)
+    assert list(getattr(current().plugins, f"{kind}s")) == ["trial_city"]
+    stated = current().plugins.manager.get_plugin("trial_city").luigi_traffic_api
+    assert stated == API_VERSION
 
 
 def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
     from datetime import date
 
-    made = new("dataset", "demo_city")
+    made = new("dataset", "trial_city")
     tiny.set(PLUGINS__PATH=f"[{made.folder}]")
 
     def day(number: int, seed: int = 0) -> list[str]:
-        tiny.set(DATASETS__DEMO_CITY__SEED=str(seed))
-        dataset = current().plugins.dataset("demo_city")
+        tiny.set(DATASETS__TRIAL_CITY__SEED=str(seed))
+        dataset = current().plugins.dataset("trial_city")
         with dataset.source().open(date(2024, 5, number)) as streams:
             text = b"".join(chunk for s in streams for chunk in s.chunks).decode()
         first, *rows = text.splitlines()
@@ -226,16 +226,16 @@ def test_the_rules_of_a_package_are_those_of_this_repository(here, kind) -> None
 
 
 def test_the_next_steps_are_printed(here) -> None:
-    done = CliRunner().invoke(app, ["new", "dataset", "demo_city"])
+    done = CliRunner().invoke(app, ["new", "dataset", "trial_city"])
     assert done.exit_code == 0, done.output
     install, test, run = [line for line in done.stdout.splitlines() if line.startswith("  ")][-3:]
-    assert (install, test) == ("  pip install -e ./demo_city", "  pytest ./demo_city")
+    assert (install, test) == ("  pip install -e ./trial_city", "  pytest ./trial_city")
     assert shlex.split(run) == [
-        "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", "demo_city",
+        "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", "trial_city",
         "--model", "tiny_model", "--window-days", "3", "--training", '{"epochs": 2}',
         "--local-scheduler",
     ]  # fmt: skip
-    assert run.strip() in (here / "demo_city" / "README.md").read_text()
+    assert run.strip() in (here / "trial_city" / "README.md").read_text()
     assert "--model: tiny_model" in done.stdout
 
 
