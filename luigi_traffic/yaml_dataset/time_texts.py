@@ -63,7 +63,7 @@ def _look(name: str, start: bytes, table: Table) -> None:
         return
     text = moment_text(table, lines[0])
     times = [text(line) for line in lines[1 if has_header(table) else 0 :][:_TRIED]]
-    if len(times) >= _FEWEST and not any(table.moment.reads(time) for time in times):
+    if len(times) >= _FEWEST and not any(map(table.moment.reader(), times)):
         shown = next((time for time in times if time), "")[:_LONGEST_SHOWN]
         raise DataError(
             f"{name}: none of its first {len(times)} times can be read as {table.moment.said}, for "

@@ -63,12 +63,17 @@ class Moment:
     unit: str | None = None
     at_end: bool = False
 
-    def reads(self, text: str) -> bool:
-        """Whether that is a time: a day and a time of day, in this format."""
-        try:
-            return self._reader()(text) is not None
-        except (ValueError, OverflowError):
-            return False
+    def reader(self) -> Callable[[str], datetime | None]:
+        """A function from a text to the wall time as it is written; None for what is no time."""
+        read = self._reader()
+
+        def wall_time(text: str) -> datetime | None:
+            try:
+                return read(text)
+            except (ValueError, OverflowError):  # a month 13, a year 0
+                return None
+
+        return wall_time
 
     @property
     def said(self) -> str:
@@ -81,14 +86,11 @@ class Moment:
 
         A text with a day and no readable time of day is of that day, where it is rejected.
         """
-        read, written = self._reader(), self._day_alone()
+        read, written = self.reader(), self._day_alone()
         earlier = timedelta(microseconds=1 if self.at_end else 0)
 
         def day(text: str) -> date | None:
-            try:
-                found = read(text)
-            except (ValueError, OverflowError):  # a month 13, a year 0
-                found = None
+            found = read(text)
             return (found - earlier).date() if found else written(text)
 
         # A time stands in as many lines as there are links.

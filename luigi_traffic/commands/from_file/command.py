@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _SHOWN_ROWS = 5
+#: The end of a day, as hour 24 of it.
+_HOUR_24 = re.compile(r"(?<!\d)24(:?00){0,2}$")
 _FASTEST = {"km/h": 150, "mph": 100, "m/s": 45}
 
 
@@ -92,13 +95,14 @@ def look(found: Opened) -> Seen:
     elif not link[1]:
         seen.doubts["link_id"] = "by its values; check it"
     seen.columns |= {measure: _ref(column, found) for measure, column in measures.items()}
-    if "speed" not in measures:
-        seen.todo.append("columns.speed: which column is the speed?")
+    if not measures:
+        seen.todo.append("columns.speed (or flow, …): which column has the values?")
     if seen.todo:
         free = [n for n in found.names if _ref(n, found) not in seen.columns.values()]
         seen.doubts["columns"] = f"columns without a meaning yet: {', '.join(map(str, free))}"
     _grid(seen, times, list(rows[link[0]]) if link else [""] * len(rows))
-    _speed(seen, measures.get("speed"), rows, decimal)
+    if "speed" in measures:
+        _speed(seen, measures["speed"], rows, decimal)
     marks = roles.missing_of(rows, list(measures.values()), decimal)
     if marks:
         seen.table["missing"] = ["", "nan", *marks]
@@ -141,6 +145,9 @@ def _time(seen: Seen, moment: moments.Moment | None, found: Opened) -> list[date
         seen.doubts["time_format"] = f"or {' or '.join(moment.others)}: the rows fit both"
     texts = moments.joined(found.rows, moment.columns)
     times = [moments.moment_of(value, moment.pattern) for value in texts]
+    if any(_HOUR_24.search(text) for text in texts):
+        seen.table["stamp"] = "end"
+        seen.doubts["stamp"] = "it has an hour 24: a time is taken for the end of its interval"
     wrong = [text for text, time in zip(texts, times, strict=True) if time is None]
     if wrong or moment.share < 1:
         share = max(len(wrong) / len(texts), 1 - moment.share)
@@ -169,16 +176,14 @@ def _grid(seen: Seen, times: list[datetime | None], links: list[str]) -> None:
     )
 
 
-def _speed(seen: Seen, column: str | None, rows: pd.DataFrame, decimal: str) -> None:
-    said = (unit for unit, r in roles.UNITS.items() if column and r.search(column))
+def _speed(seen: Seen, column: str, rows: pd.DataFrame, decimal: str) -> None:
+    said = (unit for unit, r in roles.UNITS.items() if r.search(column))
     unit = next(said, None)
     seen.table["speed_unit"] = unit or "km/h"
     if unit is None:
         seen.doubts["speed_unit"] = "TODO: the file does not say it; km/h, mph or m/s"
     high = _FASTEST[unit or "km/h"]
     seen.table["speed_range"] = [0, high]
-    if column is None:
-        return
     speeds = roles.numbers(rows[column], decimal)
     above, zero = (speeds > high).mean(), (speeds == 0).mean()
     if above > 0.001:

@@ -7,11 +7,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from luigi_traffic.yaml_dataset.times import UNIX, day_reader, pattern_problem
+from luigi_traffic.yaml_dataset import times
+from luigi_traffic.yaml_dataset.times import UNIX, pattern_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +27,6 @@ _WHOLE = (
     *(f"{d}{t}" for d in ("yyyyMMdd",) for t in ("HHmmss", "HHmm")),
     *(f"{d} {t}" for d in _DATES for t in _TIMES),
 )
-#: The same in Python's words.
-_PYTHON = {"yyyy": "%Y", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d", "HH": "%H", "H": "%H",
-           "hh": "%I", "h": "%I", "mm": "%M", "ss": "%S", "a": "%p"}  # fmt: skip
 #: Least share of the values that a pattern must read: of a column by its values alone, and of one
 #: that its name says to be a time.
 _NEARLY_ALL, _MOST = 0.98, 0.5
@@ -83,8 +81,8 @@ def _looks(rows: pd.DataFrame, name: str, form: str) -> bool:
 
 
 @cache
-def _reader(pattern: str | None) -> Callable[[str], date | None]:
-    return day_reader(pattern, "UTC")
+def _reader(pattern: str | None) -> Callable[[str], datetime | None]:
+    return times.Moment(pattern, "UTC").reader()
 
 
 def _read(
@@ -109,8 +107,8 @@ def _read(
 
 
 def _share(pattern: str | None, values: list[str]) -> float:
-    days = map(_reader(pattern), values)
-    return sum(day is not None and day.year in _YEARS for day in days) / len(values)
+    found = map(_reader(pattern), values)
+    return sum(at is not None and at.year in _YEARS for at in found) / len(values)
 
 
 def _patterns(columns: tuple[str, ...], unix: bool) -> Iterator[str | None]:
@@ -139,29 +137,7 @@ def joined(rows: pd.DataFrame, columns: Iterable[str]) -> list[str]:
 
 def moment_of(text: str, pattern: str | None) -> datetime | None:
     """A moment, without a zone; None for what is none."""
-    try:
-        if pattern is None:
-            return datetime.fromisoformat(text).replace(tzinfo=None)
-        if pattern in UNIX:
-            seconds = float(text) / UNIX[pattern]
-            return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-        if pattern.endswith(" Hmm"):
-            head, _, time = text.rpartition(" ")
-            text, pattern = f"{head} {time.zfill(4)}", pattern.replace(" Hmm", " HHmm")
-        return datetime.strptime(text, _python(pattern))
-    except ValueError:
-        return None
-
-
-def _python(pattern: str) -> str:
-    found, at = "", 0
-    while at < len(pattern):
-        size = next(
-            (n for n in (4, 2, 1) if pattern[at : at + n] in _PYTHON and len(pattern) >= at + n), 0
-        )
-        found += _PYTHON[pattern[at : at + size]] if size else pattern[at]
-        at += size or 1
-    return found
+    return _reader(pattern)(text)
 
 
 def step_of(moments: list[datetime], links: list[str]) -> timedelta | None:

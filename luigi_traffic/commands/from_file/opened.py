@@ -15,7 +15,7 @@ from luigi_traffic.api.builtin_sources import packing_of
 from luigi_traffic.api.open_file import read_chunks
 from luigi_traffic.api.source import Packing
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.ingest.archive import Limits, only_member
+from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 
@@ -74,7 +74,8 @@ def opened(path: Path) -> Opened:
 def _head(file: IO[bytes], name: str, packing: Packing) -> bytes:
     """The first whole lines of the text."""
     if packing == "zip":
-        with only_member(file, name, _LIMITS) as chunks:
+        with opened_members(file, name, _LIMITS) as members:
+            _, chunks = next(members)
             return _first(chunks)
     if packing == "parquet":
         return _first(parquet_lines(file, name, _LIMITS))

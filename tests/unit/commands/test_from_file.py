@@ -86,9 +86,11 @@ def test_no_header_semicolons_a_decimal_comma(make) -> None:
     assert table["time_format"] == "dd.MM.yyyy HH:mm" and table["interval"] == "15 min"
     assert table["columns"]["date"] == 0 and table["columns"]["time"] == 1
     assert table["glob"].endswith("/{date}.txt.gz")
-    # Nothing says which column is the speed: it is asked for, and the file is written all the same.
-    assert found.problem and "columns.speed" in found.problem
-    assert "# TODO: columns.speed: which column is the speed?" in found.file.read_text()
+    # Nothing says which column has the values: it is asked for, and the file is written all the same.
+    assert found.problem and "nothing is measured" in found.problem
+    assert (
+        "# TODO: columns.speed (or flow, …): which column has the values?" in found.file.read_text()
+    )
 
 
 def test_a_zip_of_tabs_in_mph(make) -> None:
@@ -109,10 +111,19 @@ def test_day_or_month_first_is_asked(make) -> None:
     assert found.seen.doubts["time_format"] == "or MM/dd/yyyy HH:mm: the rows fit both"
 
 
+HOURS = [f"20240513,{h:02},L{k},{30 + h}" for h in range(1, 25) for k in (1, 2)]
+
+
+def test_hours_to_24_are_those_that_end(make) -> None:
+    table, found = make("all.csv", "\n".join(["date,hour,link,speed", *HOURS]))
+    assert (table["time_format"], table["stamp"]) == ("yyyyMMdd HH", "end")
+    assert "an hour 24" in found.seen.doubts["stamp"]
+
+
 def test_times_that_no_pattern_reads_are_named(make) -> None:
-    rows = [f"20240513,{h:02},L{k},{30 + h}" for h in range(1, 25) for k in (1, 2)]
-    _, found = make("all.csv", "\n".join(["date,hour,link,speed", *rows]))
-    assert "4.2% of the times do not fit, for example '20240513 24'" in found.seen.doubts["time"]
+    rows = ["date,hour,link,speed", *HOURS[:20], "20240513,x,L1,30"]
+    _, found = make("all.csv", "\n".join(rows))
+    assert "of the times do not fit, for example '20240513 x'" in found.seen.doubts["time"]
 
 
 def test_digits_of_a_link_are_no_unix_time(make) -> None:
