@@ -11,6 +11,7 @@ import os
 import luigi.configuration
 
 from luigi_traffic import logs
+from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.forecast import Forecast
@@ -66,4 +67,5 @@ def _set_defaults() -> None:
 
 
 _set_defaults()
+workers.limit()
 logs.set_up()

@@ -40,9 +40,12 @@ SOURCES = {
     "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",
+        "yaml_dataset/time_texts.py", "yaml_dataset/wide.py",
         "api/many_days.py",
     ],
-    "yaml bronze": ["yaml_dataset/rows.py", "yaml_dataset/values.py", "yaml_dataset/times.py"],
+    "yaml bronze": [
+        f"yaml_dataset/{name}.py" for name in ("rows", "values", "times", "timestamps")
+    ],
     "yaml silver": ["yaml_dataset/dataset.py"],
 }  # fmt: skip
 VERSIONS = STAGE_VERSIONS | {

@@ -31,6 +31,8 @@ class Stream:
     origin    where it came from (a URL without credentials): for messages and lineage
     edit      what is done to the unpacked text on its way, chunks to chunks, None: nothing.
               It cuts one day out of a file of many, or turns another encoding into UTF-8
+    check     looks at the unpacked text on its way and passes it on as it is, None: nobody does.
+              What it raises refuses the day before anything is committed
     modified  asked after the last byte: when the source last changed what was read (aware), None
               if it does not say. Young text may still be written, and is read again
     said      what tells without reading that it has changed (ETag and Last-Modified of HTTP, size
@@ -45,6 +47,7 @@ class Stream:
     packing: Packing = "none"
     origin: str = ""
     edit: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
+    check: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
     modified: Callable[[], datetime | None] | None = None
     said: Mapping[str, str | int] = field(default_factory=dict)
     members: str | None = None

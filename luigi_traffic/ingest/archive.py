@@ -11,13 +11,13 @@ from fnmatch import fnmatchcase
 from typing import IO
 
 from luigi_traffic.errors import SourceError
+from luigi_traffic.ingest.deflate64 import DEFLATE64, inflated
 
 CHUNK_BYTES = 1 << 20
 #: Below this many bytes no ratio is suspicious: a small file of zeros is no bomb.
 RATIO_FLOOR = 16 << 20
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
-_DEFLATE64 = 9
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,6 @@ def _each(
         for _ in chunks:  # what was not asked for is checked all the same
             pass
         left -= member.file_size
-
-
-def _why_unreadable(member: zipfile.ZipInfo, name: str, error: Exception) -> str:
-    if member.compress_type == _DEFLATE64:
-        return (
-            "is compressed with Deflate64, as Windows does it for files over 2 GB, which cannot be "
-            f"read. Repack the archive, for example: 7z x {name} && zip new.zip "
-            f"{member.filename!r}"
-        )
-    return f"is packed in an unknown way: {error}"
 
 
 def _why_no_zip(head: bytes, error: Exception) -> str:
@@ -152,10 +142,13 @@ def _limited(
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
     try:
+        if member.compress_type == DEFLATE64:
+            yield from inflated(archive, member)
+            return
         with archive.open(member) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
     except (zipfile.BadZipFile, zlib.error, EOFError) as e:
         raise SourceError(f"{name}: {member.filename} is damaged or cut short: {e}") from e
     except NotImplementedError as e:
-        raise SourceError(f"{name}: {member.filename} {_why_unreadable(member, name, e)}") from e
+        raise SourceError(f"{name}: {member.filename} is packed in an unknown way: {e}") from e

@@ -190,7 +190,7 @@ def _unpack(
 
     def write(text: Iterator[bytes], name: str = stream.name) -> None:
         if stream.edit is None:
-            writer.write(name, text)
+            writer.write(name, stream.check(text) if stream.check else text)
             return
         writer.write(name, _hashed(stream.edit(text), kept.update))
         for _ in text:  # an edit may stop early; that the rest is whole is checked all the same

@@ -93,7 +93,8 @@ class Train(ModelStage):
 
     def _progress(self, at: Progress) -> None:
         best = f", best validation MAE {at.best_validation_mae:.3f}" if at.best_epoch else ""
-        self.tell(f"epoch {at.epoch} of {at.epochs}, loss {at.loss:.3f}{best}", 100 * at.share)
+        done = f"epoch {at.epoch} of {at.epochs}, {at.share:.0%} of all"
+        self.tell(f"{done}, loss {at.loss:.3f}{best}", 100 * at.share)
 
     def _show_run(self, registered: Registered) -> None:
         """Link the MLflow run in luigid."""

@@ -108,7 +108,7 @@ def lost_holder(holder: Registered, what: object) -> Lost:
 
 def lost_before(rows: Iterable[LedgerRow]) -> Lost | None:
     """The last champion by the ledger's rows of models, if no version carries the alias."""
-    promoted = [row for row in rows if row.details["promoted"]]
+    promoted = [row for row in rows if row.details.get("promoted")]
     if not promoted:
         return None
     details = max(promoted, key=lambda row: str(row.committed_at)).details

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -15,8 +14,9 @@ from luigi_traffic.api.builtin_sources import Files, Http
 from luigi_traffic.api.many_days import DayOf, cut_out, cut_recipe
 from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.errors import DataError
-from luigi_traffic.yaml_dataset.header import delimiter_of, has_header, positions
+from luigi_traffic.yaml_dataset.header import has_header
 from luigi_traffic.yaml_dataset.settings import Table
+from luigi_traffic.yaml_dataset.time_texts import moment_text, with_readable_times
 from luigi_traffic.yaml_dataset.wide import lengthen
 
 
@@ -77,17 +77,27 @@ class TableSource(Source):
             yield self._edited(streams, day)
 
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
+        table = self.table.long
         if self.table.encoding != "utf-8" or self.table.wide is not None:
             streams = (replace(s, edit=partial(self._as_long_text, s.name)) for s in streams)
+        elif self.table.many_days:
+            streams = (replace(s, edit=_checked(s.name, table)) for s in streams)
+        else:
+            return (replace(s, check=_checked(s.name, table)) for s in streams)
         if not self.table.many_days:
             return streams
-        table = self.table.long
         return cut_out(streams, day, partial(_day_reader, table), header=has_header(table))
 
     def _as_long_text(self, name: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         if self.table.encoding != "utf-8":
             chunks = _as_utf8(name, chunks, self.table.encoding)
-        return chunks if self.table.wide is None else lengthen(name, chunks, self.table)
+        if self.table.wide is not None:
+            chunks = lengthen(name, chunks, self.table)
+        return _checked(name, self.table.long)(chunks)
+
+
+def _checked(name: str, table: Table) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
+    return partial(with_readable_times, name, table)
 
 
 def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
@@ -105,28 +115,6 @@ def _as_utf8(name: str, chunks: Iterator[bytes], encoding: str) -> Iterator[byte
 
 
 def _day_reader(table: Table, first_line: bytes) -> DayOf:
-    """A function from a line to its day, None for a line whose time cannot be read."""
-    at = positions(table, first_line.decode(errors="replace"))
-    wanted = [at[name] for name in table.columns.moment]
-    delimiter = delimiter_of(table)
-    sign, last = delimiter.encode(), max(wanted)
-    read = table.moment.day_reader()
-
-    def day_of(line: bytes) -> date | None:
-        if b'"' in line:
-            row = _quoted(line.decode(errors="replace"), delimiter)
-            parts = [row[n] for n in wanted] if len(row) > last else []
-        else:
-            cells = line.split(sign, last + 1)
-            parts = [cells[n].decode(errors="replace") for n in wanted] if len(cells) > last else []
-        return read(" ".join(part.strip() for part in parts))
-
-    return day_of
-
-
-def _quoted(line: str, delimiter: str) -> list[str]:
-    """The fields of a line with quotes in it, none where they are not RFC 4180's."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:  # a line break within, a field of more than 128 KiB
-        return []
+    """A function from a line to its day, None for a line that names none."""
+    text, read = moment_text(table, first_line), table.moment.day_reader()
+    return lambda line: read(text(line))

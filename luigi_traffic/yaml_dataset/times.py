@@ -63,6 +63,19 @@ class Moment:
     unit: str | None = None
     at_end: bool = False
 
+    def reads(self, text: str) -> bool:
+        """Whether that is a time: a day and a time of day, in this format."""
+        try:
+            return self._reader()(text) is not None
+        except (ValueError, OverflowError):
+            return False
+
+    @property
+    def said(self) -> str:
+        """The format in words, for messages."""
+        of = f" with `{self.unit}` since midnight" if self.unit else ""
+        return f"{self.time_format or 'ISO 8601'}{of}"
+
     def day_reader(self) -> Callable[[str], date | None]:
         """A function from the text of a time to its day; None for what says no day.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
+import inflate64
 import pytest
 
 from luigi_traffic.errors import SourceError
@@ -114,8 +115,31 @@ def test_a_packing_nobody_knows() -> None:
     directory = archive.index(b"PK\x01\x02")
     archive[8:10] = archive[directory + 10 : directory + 12] = struct.pack("<H", 97)
     refused(bytes(archive), "packed in an unknown way")
-    archive[8:10] = archive[directory + 10 : directory + 12] = struct.pack("<H", 9)
-    refused(bytes(archive), "day.csv is compressed with Deflate64.*7z x day.zip && zip new.zip")
+
+
+def deflate64(text: bytes, said: bytes | None = None) -> bytearray:
+    """An archive as Windows makes it of a file over 2 GB, which says that it holds `said`."""
+    packer, said = inflate64.Deflater(), text if said is None else said
+    data = packer.deflate(text) + packer.flush()
+    archive = bytearray(packed(("day.csv", data), method=zipfile.ZIP_STORED))
+    directory = archive.index(b"PK\x01\x02")
+    for at in (8, directory + 10):
+        archive[at : at + 2] = struct.pack("<H", 9)
+    for at in (14, directory + 16):
+        archive[at : at + 4] = struct.pack("<L", zlib.crc32(said))
+    for at in (22, directory + 24):
+        archive[at : at + 4] = struct.pack("<L", len(said))
+    return archive
+
+
+def test_deflate64() -> None:
+    text = b"".join(b"20240101,0005,%d,50\n" % n for n in range(50_000))
+    assert text_of(bytes(deflate64(text))) == text
+    refused(bytes(deflate64(text, text[:-1] + b"x")), r"damaged or cut short: .*\(CRC-32\)")
+    damaged = deflate64(text)
+    damaged[2000:2100] = bytes(100)
+    refused(bytes(damaged), "day.csv is damaged or cut short")
+    refused(bytes(deflate64(bytes(40 << 20), b"")), "zip bomb|damaged")
 
 
 def test_a_declared_size_over_the_limit_is_refused_unread() -> None:

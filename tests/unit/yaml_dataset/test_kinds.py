@@ -11,6 +11,7 @@ import pytest
 from declared_tables import declared
 
 from luigi_traffic.api.dataset import NO_OBSERVATION, RawDay
+from luigi_traffic.errors import DataError
 
 pytestmark = pytest.mark.spark
 DAY = date(2023, 6, 1)
@@ -27,7 +28,8 @@ def silver(spark, tmp_path: Path) -> Callable[..., tuple[list[dict], dict[str, i
         data = b""
         with dataset.source().open(day) as streams:
             for stream in streams:
-                data += b"".join(stream.edit(stream.chunks) if stream.edit else stream.chunks)
+                looked = stream.edit or stream.check
+                data += b"".join(looked(stream.chunks))
         header, *lines = data.decode().splitlines()
         assert dataset.header(header)
         piece = tmp_path / "piece"
@@ -172,7 +174,7 @@ def test_a_column_a_link(silver) -> None:
 
 
 def test_a_wide_row_of_another_width_is_named(silver) -> None:
-    with pytest.raises(Exception, match=r"line 3: 3 columns, expected 4 as in line 1"):
+    with pytest.raises(DataError, match=r"line 3: 3 columns, expected 4 as in line 1"):
         silver(
             "day,sensor,0:00,0:10\n2023-06-01,a,1,2\n2023-06-01,a,1\n",
             time_format="yyyy-MM-dd H:mm",
@@ -196,3 +198,13 @@ def test_a_link_of_several_columns_needs_them_all(silver) -> None:
     )
     assert [r["link_id"] for r in rows] == ["A7-N"]
     assert counts == {"good": 1, "bad link id": 1}
+
+
+@pytest.mark.parametrize("name", ["{date}.csv", "{year}.csv"])
+def test_a_wrong_time_format_is_told_before_anything_is_committed(silver, name: str) -> None:
+    text = "time,sensor,v\n" + "".join(f"2023-06-01 00:{m}:00,a,1\n" for m in range(10, 20))
+    told = r"2023\w*\.csv: none of its first 10 times can be read as yyyy-MM-dd HH:mm, for "
+    with pytest.raises(DataError, match=told + r"example '2023-06-01 00:10:00'\. Correct"):
+        silver(text, name=name, time_format="yyyy-MM-dd HH:mm")
+    # A few bad lines are rejected one by one.
+    assert silver(text, name=name, time_format="yyyy-MM-dd HH:mm:ss")[1] == {"good": 10}
