@@ -161,8 +161,8 @@ class Model(ABC):
 
         `output` is what the network answers, `(B, output_steps, N)` or with quantiles
         `(B, output_steps, N, Q)`; `y` `(B, output_steps, N)` is what happened. Both are standard
-        scores (multiply by nothing: one is a standard deviation of the training targets). `mask`
-        is False where nothing was observed; y is 0 there, and must not count.
+        scores: 1 is one standard deviation of the training targets. `mask` is False where nothing
+        was observed; y is 0 there, and must not count.
 
         The default is the config's `loss`, or the pinball loss of `quantiles`. The loop takes the
         default in the unit of the target, so that its curve can be read beside the MAE.

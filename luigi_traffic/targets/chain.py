@@ -11,7 +11,7 @@ from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.source import Source
 from luigi_traffic.api.stages import made_from
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.lake.entries import DayEntries, Entry
 from luigi_traffic.project import current
@@ -56,7 +56,15 @@ class Lineage:
     @cached_property
     def link_table(self) -> LinkTable | None:
         """What the dataset knows of its links, read once: only models see it."""
-        return current().plugins.call(self.dataset, "links()", self.dataset_for("gold").links)
+        said: object = current().plugins.call(
+            self.dataset, "links()", self.dataset_for("gold").links
+        )
+        if said is None or isinstance(said, LinkTable):
+            return said
+        raise PluginError(
+            f"dataset {self.dataset.name}: links() returned a {type(said).__name__}. Return a "
+            "LinkTable, as LinkTable.from_rows makes one, or None."
+        )
 
     @cached_property
     def raw(self) -> Recipe:

@@ -11,7 +11,7 @@ import pytest
 
 from luigi_traffic import LinkGraph, LinkTable
 from luigi_traffic.api.stages import STAGES
-from luigi_traffic.errors import SettingsError, SourceAbsent
+from luigi_traffic.errors import PluginError, SettingsError, SourceAbsent
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.project import current
 from luigi_traffic.targets.chain import DayChain, lineage
@@ -349,3 +349,12 @@ def test_weights_and_link_table_count_for_a_model_that_sees_them(tiny, monkeypat
             ids.append((sees, plan(1).partition_id()))
     assert len({i for sees, i in ids if sees}) == 3
     assert len({i for sees, i in ids if not sees}) == 1
+
+
+def test_a_link_table_of_another_type_is_named(tiny, monkeypatch) -> None:
+    known = lineage("tiny")
+    assert known.link_table is None
+    monkeypatch.delitem(vars(known), "link_table")
+    monkeypatch.setattr(type(known.dataset), "links", lambda _: [{"link_id": "a"}])
+    with pytest.raises(PluginError, match=r"tiny: links\(\) returned a list\. Return a LinkTable"):
+        _ = known.link_table

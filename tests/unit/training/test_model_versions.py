@@ -35,7 +35,7 @@ from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
 
-EDGES = [("L0", "L1", 0.5), ("L1", "L2", 1.0), ("L2", "L3", 0.25), ("L9", "L0", 1.0)]
+EDGES = [("L0", "L1", 0.5), ("L3", "L1", 2.0), ("L1", "L2", 1.0), ("L9", "L0", 1.0)]
 
 
 def context(series: Series) -> ModelContext:
