@@ -72,6 +72,8 @@ TINY = """
 from datetime import timedelta
 import luigi_traffic as lt
 
+luigi_traffic_api = 2
+
 
 class TinySettings(lt.DatasetSettings):
     glob: str = lt.setting("/nowhere/{date}.csv", stage="raw", description="files")
@@ -85,7 +87,7 @@ class TinyDataset(lt.Dataset):
     version = "1"
     interval = timedelta(minutes=5)
     timezone = "Asia/Seoul"
-    speed_unit = "km/h"
+    measures = {"speed": "km/h"}
     Settings = TinySettings
 
     def source(self):
@@ -114,9 +116,9 @@ class TinyModel(lt.Model):
     Config = TinyConfig
 
     def channels(self, config):
-        return ("speed",)
+        return (lt.TARGET,)
 
-    def build(self, config, shape):
+    def build(self, config, shape, context):
         raise NotImplementedError
 
 

@@ -19,6 +19,7 @@ from kafka.structs import TopicPartition
 
 import luigi_traffic as lt
 
+luigi_traffic_api = 2
 _ZONE = "Asia/Seoul"
 #: A partition is read no further than this without news; the day is then tried again.
 _SILENCE_S = 30.0
@@ -99,7 +100,7 @@ class PushedSettings(lt.DatasetSettings):
 class Pushed(lt.Dataset):
     name, version = "pushed", "1"
     interval = timedelta(minutes=10)
-    timezone, speed_unit = _ZONE, "km/h"
+    timezone, measures = _ZONE, {"speed": "km/h"}
     reject_reasons = ("bad row", "other day")
     Settings = PushedSettings
 

@@ -21,7 +21,7 @@ _DATES = (
     "yyyyMMdd", "yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "dd.MM.yyyy", "dd/MM/yyyy", "MM/dd/yyyy",
     "d.M.yyyy", "d/M/yyyy", "M/d/yyyy", "dd-MM-yyyy", "yyyy/M/d",
 )  # fmt: skip
-_TIMES = ("HH:mm:ss", "HH:mm", "H:mm:ss", "H:mm", "HHmmss", "HHmm", "Hmm", "HH", "hh:mm:ss a",
+_TIMES = ("HH:mm:ss", "HH:mm", "H:mm:ss", "H:mm", "HHmmss", "HH", "HHmm", "Hmm", "hh:mm:ss a",
           "hh:mm a", "h:mm a")  # fmt: skip
 _WHOLE = (
     *(f"{d}{t}" for d in ("yyyyMMdd",) for t in ("HHmmss", "HHmm")),

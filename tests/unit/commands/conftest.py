@@ -33,12 +33,14 @@ from datetime import timedelta
 
 import typer
 
-from luigi_traffic import Dataset, HttpZip, Model, TrafficError, hookimpl
+from luigi_traffic import TARGET, Dataset, HttpZip, Model, TrafficError, hookimpl
+
+luigi_traffic_api = 2
 
 
 class Tiny(Dataset):
     name, version, interval = "tiny", "1", timedelta(minutes=5)
-    timezone, speed_unit = "Asia/Seoul", "km/h"
+    timezone, measures = "Asia/Seoul", {"speed": "km/h"}
 
     def source(self):
         return HttpZip("https://example.org/{date}.zip")
@@ -54,9 +56,9 @@ class TinyNet(Model):
     name, version = "tinynet", "1"
 
     def channels(self, config):
-        return ("speed",)
+        return (TARGET,)
 
-    def build(self, config, shape):
+    def build(self, config, shape, context):
         raise NotImplementedError
 
 

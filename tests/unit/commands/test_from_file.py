@@ -86,7 +86,7 @@ def test_no_header_semicolons_a_decimal_comma(make) -> None:
     assert table["time_format"] == "dd.MM.yyyy HH:mm" and table["interval"] == "15 min"
     assert table["columns"]["date"] == 0 and table["columns"]["time"] == 1
     assert table["glob"].endswith("/{date}.txt.gz")
-    # Nothing says which column has the values: it is asked for, and the file is written all the same.
+    # Nothing says which column has the values: it is asked for, and the file is written anyway.
     assert found.problem and "nothing is measured" in found.problem
     assert (
         "# TODO: columns.speed (or flow, …): which column has the values?" in found.file.read_text()

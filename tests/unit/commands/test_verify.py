@@ -101,7 +101,7 @@ def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
 def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said: str) -> None:
     for day in (DAY, NEXT):
         with_gold(empty, day)
-    assert read(DAY, NEXT).speed.size
+    assert read(DAY, NEXT).actual.size
     sql(damage.format(partition_of(DAY)))
     with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made again"):
         read(DAY, NEXT)
@@ -113,7 +113,7 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
     commit_gold(DAY)  # as the next run does
     anew()
     assert GoldPartition("tiny", DAY).exists()
-    assert read(DAY).speed.size
+    assert read(DAY).actual.size
 
 
 @pytest.mark.parametrize("stage", ["raw", "bronze", "silver"])

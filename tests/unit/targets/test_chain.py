@@ -108,8 +108,8 @@ def test_a_setting_makes_exactly_its_descendants_stale(tiny, setting, first_stal
     ("old", "new", "first_stale"),
     [
         ('version = "1"\n    interval', 'version = "2"\n    interval', "bronze"),
-        ('speed_unit = "km/h"', 'speed_unit = "km/h"\n    silver_version = "2"', "silver"),
-        ('speed_unit = "km/h"', 'speed_unit = "km/h"\n    extra_columns = ("rain",)', "silver"),
+        ("Settings = ", 'silver_version = "2"\n    Settings = ', "silver"),
+        ("Settings = ", 'extra_columns = ("rain",)\n    Settings = ', "silver"),
         ('("b", "c")', '("b", "d")', "gold"),
     ],
 )
