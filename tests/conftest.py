@@ -87,7 +87,7 @@ class TinyDataset(lt.Dataset):
     version = "1"
     interval = timedelta(minutes=5)
     timezone = "Asia/Seoul"
-    measures = {"speed": "km/h"}
+    measures = {"speed": "km/h", "flow": "veh/h"}
     Settings = TinySettings
 
     def source(self):
