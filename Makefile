@@ -67,15 +67,17 @@ docs: setup  ## the documentation site: site/index.html
 # Most of Spark's JVMs live for seconds here: they compile less, and start on fewer threads.
 unit e2e test-stack: export SPARK_SUBMIT_OPTS = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 
-# Three on two cores: a third of their time they wait for other processes.
+# Three on two cores: a third of their time they wait for other processes. The longest files first,
+# so that the other processes get through the rest meanwhile.
+AT_ONCE = pytest -n 3 --dist loadfile --no-loadscope-reorder
+LONG_UNIT = plugins tests/unit/targets tests/unit/testing
 unit: setup  ## the unit tests
-	pytest -n 3 --dist loadfile tests/unit plugins
+	$(AT_ONCE) $(LONG_UNIT) \
+	  $(filter-out $(LONG_UNIT) tests/unit/__pycache__ tests/unit/conftest.py,$(wildcard tests/unit/*))
 
-# The longest file first, so that the other processes get through the rest meanwhile.
-CRASHES = tests/e2e/test_crashes.py
+LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages)
 e2e: setup  ## a user's commands, crashes, bad input
-	pytest -n 3 --dist loadfile --no-loadscope-reorder $(CRASHES) \
-	  $(filter-out $(CRASHES),$(wildcard tests/e2e/test_*.py))
+	$(AT_ONCE) $(LONG_E2E) $(filter-out $(LONG_E2E),$(wildcard tests/e2e/test_*.py))
 
 bench: setup  ## benchmarks/, one after the other
 	for file in benchmarks/*.py; do python $$file || exit 1; done

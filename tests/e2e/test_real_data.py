@@ -6,7 +6,8 @@ The data is not part of the project: LUIGI_TRAFFIC_TEST_DATA names its folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,55 +72,83 @@ CASES = [
     Case("oregon_counts", "oregon-odot", "2024-04-27", "flow", oregon_counts),
     Case("oregon_travel_times", "oregon-odot", "2022-09-12", "travel_time", oregon_travel_times),
 ]
-DAYS = 6
-TRAINING = '{"samples_per_epoch": 2000, "validation_samples": 500, "evaluation_windows": 50}'
+DAYS = 4
+#: All of them in one process: one Spark, one start of everything.
+RUN = """
+import sys
+from datetime import date
+import luigi
+from luigi_traffic.run import FullPipeline
+days, *asked = sys.argv[1:]
+training = {"samples_per_epoch": 2000, "validation_samples": 500, "evaluation_windows": 50,
+            "input_steps": 4, "output_steps": 4}
+tasks = [
+    FullPipeline(dataset=name, model="ridge", date=date.fromisoformat(last),
+                 window_days=int(days), training=training)
+    for name, _, last in (argument.partition("=") for argument in asked)
+]
+done = luigi.build(tasks, local_scheduler=True, detailed_summary=True)
+print(done.summary_text)
+sys.exit(not done.scheduling_succeeded)
+"""
+
+pytestmark = [
+    pytest.mark.skipif(not DATA.is_dir(), reason="the data is not there: LUIGI_TRAFFIC_TEST_DATA"),
+    pytest.mark.timeout(600),
+]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data is not there: LUIGI_TRAFFIC_TEST_DATA")
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_table_is_forecast_by_yaml_alone(case: Case, tmp_path: Path) -> None:
-    assert len((HERE / f"{case.name}.yml").read_text(encoding="utf-8").splitlines()) < 120
-    conf = tmp_path / "conf" / "datasets"
-    conf.mkdir(parents=True)
+def declare(case: Case, work: Path) -> None:
+    """The settings of the case, which name the files where they are."""
     text = (HERE / f"{case.name}.yml").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
     glob = text.partition("glob: ")[2].partition("\n")[0]
     text = text.replace(f"glob: {glob}", f"glob: {DATA / case.folder / glob}")
-    text = text.replace("edges_csv: ", f"edges_csv: {tmp_path}/")
-    (conf / f"{case.name}.yml").write_text(text, encoding="utf-8")
-    case.prepare(tmp_path)
-    home = LocalHome(
-        tmp_path / "home",
-        {"LUIGI_TRAFFIC_CONF": str(tmp_path / "conf"),
+    text = text.replace("edges_csv: ", f"edges_csv: {work}/")
+    (work / "conf" / "datasets" / f"{case.name}.yml").write_text(text, encoding="utf-8")
+    case.prepare(work)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHome]:
+    """A home in which all cases have run."""
+    work = tmp_path_factory.mktemp("real")
+    (work / "conf" / "datasets").mkdir(parents=True)
+    for case in CASES:
+        declare(case, work)
+    found = LocalHome(
+        work / "home",
+        {"LUIGI_TRAFFIC_CONF": str(work / "conf"),
          "LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY": "1g",
          "LUIGI_TRAFFIC__SPARK__SHUFFLE_PARTITIONS": "2"},
     )  # fmt: skip
     try:
-        code, output = home.run(
-            "luigi", "--module", "luigi_traffic.run", "FullPipeline", "--dataset", case.name,
-            "--model", "ridge", "--date", case.last, "--window-days", str(DAYS),
-            "--training", TRAINING, "--local-scheduler",
-        )  # fmt: skip
+        asked = [f"{case.name}={case.last}" for case in CASES]
+        code, output = found.run(sys.executable, "-c", RUN, str(DAYS), *asked)
         assert code == 0, output
-        last = pd.Timestamp(case.last)
-        rows = case.read()
-        rows = rows[(rows["at"] >= last - pd.Timedelta(days=DAYS - 1))
-                    & (rows["at"] < last + pd.Timedelta(days=1))]  # fmt: skip
-        days = rows.groupby(rows["at"].dt.date)["value"].agg(["size", "sum"])
-        found = home.sql(
-            f"SELECT timestamp::date, count(*), sum({case.target}) FROM gold.{case.name} "
-            "GROUP BY 1 ORDER BY 1"
-        )
-        assert [(day, count) for day, count, _ in found] == list(
-            zip(days.index, days["size"], strict=True)
-        )
-        assert [total for *_, total in found] == pytest.approx(list(days["sum"]), rel=1e-7)
-        (links, lowest), = home.sql(
-            f"SELECT count(DISTINCT link_id), min({case.target}) FROM forecast.{case.name}"
-        )  # fmt: skip
-        assert links == rows[rows["at"] >= last]["link"].nunique()  # those of the day it has seen
-        assert lowest >= 0
-        neighbours = home.sql(f"SELECT count(t1) FROM gold.{case.name}")[0][0]
-        assert (neighbours > 0) == ("graph:" in text)
+        yield found
     finally:
-        home.server.destroy()
+        found.server.destroy()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_table_is_forecast_by_yaml_alone(home: LocalHome, case: Case) -> None:
+    last = pd.Timestamp(case.last)
+    rows = case.read()
+    rows = rows[(rows["at"] >= last - pd.Timedelta(days=DAYS - 1))
+                & (rows["at"] < last + pd.Timedelta(days=1))]  # fmt: skip
+    days = rows.groupby(rows["at"].dt.date)["value"].agg(["size", "sum"])
+    assert len(days) == DAYS
+    found = home.sql(
+        f"SELECT timestamp::date, count(*), sum({case.target}) FROM gold.{case.name} "
+        "GROUP BY 1 ORDER BY 1"
+    )
+    assert [(day, n) for day, n, _ in found] == list(zip(days.index, days["size"], strict=True))
+    assert [total for *_, total in found] == pytest.approx(list(days["sum"]), rel=1e-7)
+    ((links, lowest),) = home.sql(
+        f"SELECT count(DISTINCT link_id), min({case.target}) FROM forecast.{case.name}"
+    )
+    assert links == rows[rows["at"] >= last]["link"].nunique()  # those of the day it has seen
+    assert lowest >= 0
+    ((neighbours,),) = home.sql(f"SELECT count(t1) FROM gold.{case.name}")
+    assert (neighbours > 0) == (case.name == "melbourne")

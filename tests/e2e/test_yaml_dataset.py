@@ -99,8 +99,8 @@ def test_from_yaml_to_a_forecast(declare, luigi_here) -> None:
     assert code == 0, log
     with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT link_id, count(*), min(timestamp), max(timestamp), sum(n_obs), count(t1),"
-            " min(speed), max(speed) FROM gold.seoul GROUP BY link_id"
+            "SELECT link_id, count(*), min(timestamp), max(timestamp), sum(n_obs), sum(n_speed),"
+            " count(t1), min(speed), max(speed) FROM gold.seoul GROUP BY link_id"
         )
         gold = {row[0]: row[1:] for row in cursor.fetchall()}
         cursor.execute(
@@ -110,10 +110,11 @@ def test_from_yaml_to_a_forecast(declare, luigi_here) -> None:
         (forecast,) = cursor.fetchall()
     assert set(gold) == set(LINKS)
     for number, link in enumerate(LINKS):
-        rows, first, last, observed, upstream, low, high = gold[link]
+        rows, first, last, counted, observed, upstream, low, high = gold[link]
         assert (first, last) == (datetime(2024, 1, 9), datetime(2024, 1, 10, 23, 50))
-        # Two rows an interval, but for the one in ten that was not measured.
-        assert (rows, observed) == (288, 576 - sum((n + number) % 10 == 0 for n in range(288)) * 2)
+        # Two rows an interval; one in ten has a flow and no speed.
+        assert (rows, counted) == (288, 576)
+        assert observed == 576 - sum((n + number) % 10 == 0 for n in range(288)) * 2
         assert (upstream > 0) == (number > 0)
         assert 20 < low < 35 and 65 < high < 95
     step = timedelta(minutes=10)
