@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 _HOUR = 3600
-#: The columns that are read; a dataset whose bronze has others is not looked at.
-COLUMNS = ("timestamp", "link_id", "reject_reason")
+#: Types of the columns that are read; a bronze that has others is not looked at.
+_TIMES = {"timestamp", "timestamp_ntz"}
 
 
 def lost_whole(bronze: DataFrame, day: date, interval: timedelta) -> str | None:
@@ -28,7 +28,8 @@ def lost_whole(bronze: DataFrame, day: date, interval: timedelta) -> str | None:
 
     Spark reads three columns of the frame, once for links and once for times.
     """
-    if not set(COLUMNS) <= set(bronze.columns):
+    kinds = dict(bronze.dtypes)
+    if kinds.get("timestamp") not in _TIMES or kinds.get("link_id") != "string":
         return None
     found = [*_links(bronze), *_times(bronze, day, int(interval.total_seconds()))]
     return "; ".join(found) or None

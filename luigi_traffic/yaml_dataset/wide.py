@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.yaml_dataset.header import delimiter_of, fields, positions
+from luigi_traffic.yaml_dataset.header import delimiter_of, positions
 from luigi_traffic.yaml_dataset.settings import Table
 
 #: Rows of the wide table turned at a time.
@@ -80,9 +80,7 @@ def _values(
 def _line(header: list[str], table: Table) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter_of(table), lineterminator="").writerow(header)
-    line = text.getvalue()
-    assert fields(line, delimiter_of(table)) == header
-    return line
+    return text.getvalue()
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SHOWN_ROWS = 5
 #: The end of a day, as hour 24 of it.
-_HOUR_24 = re.compile(r"(?<!\d)24(:?00){0,2}$")
+_HOUR_24 = re.compile(r"(?:^|[ T])24(:?00){0,2}$")
 _FASTEST = {"km/h": 150, "mph": 100, "m/s": 45}
 
 

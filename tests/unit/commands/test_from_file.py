@@ -120,6 +120,12 @@ def test_hours_to_24_are_those_that_end(make) -> None:
     assert "an hour 24" in found.seen.doubts["stamp"]
 
 
+def test_a_minute_24_is_no_hour_24(make) -> None:
+    rows = [f"2024-05-13 {h:02}:{m:02},L1,50" for h in range(24) for m in (0, 12, 24, 36, 48)]
+    table, _ = make("all.csv", "\n".join(["time,link,speed", *rows]))
+    assert "stamp" not in table
+
+
 def test_times_that_no_pattern_reads_are_named(make) -> None:
     rows = ["date,hour,link,speed", *HOURS[:20], "20240513,x,L1,30"]
     _, found = make("all.csv", "\n".join(rows))

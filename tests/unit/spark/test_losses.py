@@ -63,5 +63,12 @@ def test_hours_without_rows_and_a_few_bad_times_are_no_loss(spark) -> None:
 
 
 def test_a_bronze_of_other_columns_is_not_looked_at(spark) -> None:
-    frame = spark.createDataFrame([("a", "bad")], "sensor string, reject_reason string")
-    assert lost_whole(frame, DAY, FIVE) is None
+    for row, schema in (
+        (("a", "bad"), "sensor string, reject_reason string"),
+        (("soon", "a", "bad"), "timestamp string, link_id string, reject_reason string"),
+        (
+            (datetime(2024, 1, 1), 7, "bad"),
+            "timestamp timestamp, link_id int, reject_reason string",
+        ),
+    ):
+        assert lost_whole(spark.createDataFrame([row], schema), DAY, FIVE) is None
