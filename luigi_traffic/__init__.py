@@ -3,8 +3,8 @@
 What is listed here is the public API: all that a plugin may import.
 """
 
+from luigi_traffic.api import functions
 from luigi_traffic.api.builtin_sources import Files, Http, HttpZip
-from luigi_traffic.api.columns import exact_mean, exact_sum
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import (
     NO_OBSERVATION,
@@ -14,6 +14,7 @@ from luigi_traffic.api.dataset import (
     RawDay,
     setting,
 )
+from luigi_traffic.api.functions import exact_mean, exact_sum
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
 from luigi_traffic.api.losses import masked_loss, pinball_loss
@@ -89,6 +90,7 @@ __all__ = [
     "__version__",
     "exact_mean",
     "exact_sum",
+    "functions",
     "home",
     "hookimpl",
     "installed_dataset",

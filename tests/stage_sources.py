@@ -15,7 +15,7 @@ from luigi_traffic.yaml_dataset.dataset import DeclaredDataset
 
 CORE = Path(__file__).parents[1] / "luigi_traffic"
 RECORD = Path(__file__).with_name("stage_sources.json")
-_SPARK = ["spark/schemas.py", "spark/quality.py", "api/columns.py"]
+_SPARK = ["spark/schemas.py", "spark/quality.py", "api/columns.py", "api/functions.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
     "raw": ["tasks/raw.py", "ingest/*.py", "api/builtin_sources.py", "api/many_days.py"],
@@ -25,6 +25,7 @@ SOURCES = {
     "gold": [
         "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "spark/neighbours.py",
         "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "api/columns.py",
+        "api/functions.py",
     ],
     "model": [
         "api/losses.py",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import inspect
 import typing
+from operator import attrgetter
 from typing import Any
 
 import luigi_traffic
 
 
 def api(names: str) -> str:
-    """A section for each of the names, comma-separated: classes with their public members."""
+    """A section for each of the names, comma-separated: classes with their public members.
+
+    A name may be one of a module, for example `functions.lines`.
+    """
     return "\n\n".join(_section(name.strip()) for name in names.split(","))
 
 
 def _section(name: str) -> str:
-    thing = getattr(luigi_traffic, name)
+    thing = attrgetter(name)(luigi_traffic)
     shown = _signature(name, thing)
     parts = [f"### `{shown}`", _text(thing)]
     if inspect.isclass(thing):

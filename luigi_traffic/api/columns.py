@@ -1,14 +1,6 @@
-"""Names of columns, and column expressions that plugins share with the core.
-
-The expressions use the DataFrame API alone.
-"""
+"""Names and types of columns."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 #: Bytes of a table's or column's name: PostgreSQL cuts off longer ones, silently.
 MAX_NAME = 63
@@ -35,8 +27,6 @@ RESERVED = frozenset({
     "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
 })  # fmt: skip
 
-_SCALE = 1_000_000
-
 
 def name_problem(name: str) -> str:
     """What is wrong with a name that PostgreSQL would cut off; empty if nothing is."""
@@ -47,27 +37,3 @@ def name_problem(name: str) -> str:
         f"has {size} bytes, but PostgreSQL allows {MAX_NAME} for the name of a table or column: "
         f"shorten it, for example to {name.encode()[:MAX_NAME].decode(errors='ignore')!r}"
     )
-
-
-def exact_mean(value: Column) -> Column:
-    """Mean of a double column to six decimals, the same whatever the order of the rows.
-
-    A sum of doubles depends on the order in which tasks finish, so two runs would differ
-    in the last bit and their checksums with them; a sum of integers does not.
-    """
-    from pyspark.sql import functions as F
-
-    return _exact(value) / F.count(value) / F.lit(float(_SCALE))
-
-
-def exact_sum(value: Column) -> Column:
-    """Sum of a double column to six decimals, the same whatever the order of the rows."""
-    from pyspark.sql import functions as F
-
-    return _exact(value) / F.lit(float(_SCALE))
-
-
-def _exact(value: Column) -> Column:
-    from pyspark.sql import functions as F
-
-    return F.sum(F.round(value * _SCALE).cast("bigint"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luigi_traffic.api.columns import NEIGHBOURS, exact_mean
+from luigi_traffic.api.columns import NEIGHBOURS
+from luigi_traffic.api.functions import exact_mean
 from luigi_traffic.api.graph import LinkGraph
 
 if TYPE_CHECKING:

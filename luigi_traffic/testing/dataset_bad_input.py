@@ -19,20 +19,20 @@ _COLUMNS = (
     "rows with too few fields or with an invalid time, link or speed."
 )
 _TIMES = (
-    "Look at the length or the form of a time before you cast it, for example F.when(F.length(text)"
-    " >= 16, text).try_cast('timestamp_ntz'): a cast alone takes '2024-05-01' for midnight."
+    "Read times with F.wall_time(text) or F.time_of_parts(…) of luigi_traffic.functions: a cast "
+    "alone takes '2024-05-01' for midnight."
 )
 _KEYS = ("timestamp", "link_id", "speed")
 _EMPTY = (
-    "Give an empty frame of the same columns: if raw.paths is empty, read nothing, for example "
-    "spark.range(0).select(F.lit('').alias('value'))."
+    "Give an empty frame of the same columns if raw.paths is empty, as F.lines(session, raw) of "
+    "luigi_traffic.functions does."
 )
 #: How a date of eight digits may begin a time.
 _DATES = ("%Y%m%d", "%d%m%Y", "%m%d%Y")
 _DATE = 8
 _ANSI = (
-    "ANSI mode is on, so cast() raises on bad text: use try_cast, try_to_timestamp and "
-    "F.get(cells, n), and flag what comes out as NULL."
+    "ANSI mode is on, so cast() raises on bad text: use F.number, F.wall_time and F.cell of "
+    "luigi_traffic.functions, and flag what comes out as NULL."
 )
 
 
@@ -125,8 +125,8 @@ class BadInputChecks:
         rows, good = len(table.rows), len(table.good)
         assert rows == len(lines), (
             f"bronze made {rows} rows of {len(lines)} lines, {len(sample.junk)} of them garbage. "
-            "Flag garbage in reject_reason instead of dropping it; read with spark.read.text, "
-            "because a CSV reader drops blank lines and joins lines at an open quote."
+            "Flag garbage in reject_reason instead of dropping it; read with F.lines(session, "
+            "raw), because a CSV reader drops blank lines and joins lines at an open quote."
         )
         expected = 2 * len(sample.good_lines)
         assert good == expected, (

@@ -29,7 +29,7 @@ class BronzeChecks:
         zoned = [name for name, kind in types.items() if kind == "timestamp"]
         assert not zoned, (
             f"bronze's {', '.join(zoned)} is TIMESTAMP, which has a time zone and shifts with the "
-            "session's zone. Parse wall time with try_cast('timestamp_ntz')."
+            "session's zone. Parse wall time with F.wall_time(text), which is TIMESTAMP_NTZ."
         )
 
     def test_bronze_is_one_row_a_line(self) -> None:
@@ -38,7 +38,7 @@ class BronzeChecks:
         assert rows == lines, (
             f"bronze made {rows:,} rows of {lines:,} lines. Flag bad rows in reject_reason "
             "instead of dropping them (no where, no dropDuplicates, no inner join), and do not "
-            "make a row twice. Read with spark.read.text(paths, lineSep='\\n'): a CSV reader drops "
+            "make a row twice. Read with F.lines(session, raw): a CSV reader drops "
             "blank lines and joins lines at a quote."
         )
 
@@ -94,11 +94,11 @@ class BronzeChecks:
     def test_bronze_carriage_return_ends_no_line(self) -> None:
         """The core counts lines by LF; a lone CR in a field does not make two of one."""
         line = self.sample.good_lines[0]
-        with advised("bronze of a line with a lone CR", "Read with lineSep='\\n'."):
+        with advised("bronze of a line with a lone CR", "Read with F.lines(session, raw)."):
             rows = self.sample.bronze_of(self.sample.raw_of([line, f"{line}\r{line}"])).rows
         assert len(rows) == 2, (
             f"bronze made {len(rows)} rows of 2 lines, one with a carriage return inside. Read "
-            "with spark.read.text(paths, lineSep='\\n'): Spark's default ends lines at a lone CR."
+            "with F.lines(session, raw): Spark's default ends lines at a lone CR."
         )
 
 

@@ -57,8 +57,8 @@ class RunChecks:
         for zone in _ZONES[1:]:
             assert sums[zone] == sums[_ZONES[0]], (
                 f"{_which(sums[zone], sums[_ZONES[0]])} differs between session time zones UTC "
-                f"and {zone}. Parse with try_cast('timestamp_ntz') and compare with timestamp_ntz "
-                "literals; do not use from_unixtime, current_timestamp and to_utc_timestamp, "
+                f"and {zone}. Parse with F.wall_time(text) and compare with F.in_day(timestamp, "
+                "day); do not use from_unixtime, current_timestamp and to_utc_timestamp, "
                 "which use the session's zone."
             )
 
@@ -77,7 +77,7 @@ class RunChecks:
             )
         assert other == once, (
             f"{_which(other, once)} of the same lines differs between two runs with other files "
-            "and partitions. Take means with luigi_traffic.exact_mean (a sum of doubles depends "
+            "and partitions. Take means with F.exact_mean (a sum of doubles depends "
             "on its order), and use nothing that depends on the order or position of rows or on "
             "chance: first, last, monotonically_increasing_id, rand, dropDuplicates."
         )
@@ -94,7 +94,7 @@ class RunChecks:
             sums.append(checksum(sample.dataset_for("silver").silver(frame)))
         assert sums[0] == sums[1], (
             "silver of the same rows in reverse order is another. Take means with "
-            "luigi_traffic.exact_mean: a sum of doubles (F.avg, F.sum) depends on its order, so "
+            "F.exact_mean: a sum of doubles (F.avg, F.sum) depends on its order, so "
             "that two runs differ in the last digit; and do not use first, last or the position "
             "of a row."
         )

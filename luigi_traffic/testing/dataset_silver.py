@@ -69,7 +69,7 @@ class SilverChecks:
         assert not twice, (
             f"silver has {len(twice):,} pairs of (timestamp, link_id) more than once, for example "
             f"{twice[0]}. Group by both and take the mean: groupBy('timestamp', 'link_id')"
-            ".agg(exact_mean(…), F.count(…))."
+            ".agg(F.exact_mean(…), F.count(…))."
         )
 
     def test_silver_lies_on_the_grid(self) -> None:
@@ -88,8 +88,8 @@ class SilverChecks:
         off = [t for t in wall if (t - midnight) % interval]
         assert not off, (
             f"{len(off):,} rows of silver are not on the grid of {interval}, for example at "
-            f"{off[0]}. Round times down to the start of their interval: F.window('timestamp', "
-            f"'{int(interval.total_seconds())} seconds').getField('start')."
+            f"{off[0]}. Round times down to the start of their interval: "
+            "F.interval_start('timestamp', self.interval)."
         )
         assert all(row["link_id"] for row in rows), (
             "silver has rows without a link_id. Reject such rows in bronze, with a reason."

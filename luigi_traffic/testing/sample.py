@@ -190,7 +190,8 @@ class Sample:
         """Bronze of the day."""
         with advised(
             "bronze of the day",
-            "ANSI mode is on, so cast() raises on bad text: use try_cast, and flag NULL.",
+            "ANSI mode is on, so cast() raises on bad text: use F.number and other functions of "
+            "luigi_traffic.functions, and flag NULL.",
         ):
             return self.bronze_of(self.raw)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from luigi_traffic.api.columns import COUNTS, exact_mean, exact_sum
+from luigi_traffic.api import functions as F
+from luigi_traffic.api.columns import COUNTS
 from luigi_traffic.api.dataset import Check, Dataset, DatasetSettings, RawDay, SettingStage
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.source import Source
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class DeclaredDataset(Dataset):
     """A table that its settings describe. `declared_class` makes a subclass a file."""
 
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     Settings: ClassVar[type[DatasetSettings]] = DeclaredSettings
 
     @property
@@ -48,18 +49,15 @@ class DeclaredDataset(Dataset):
 
         If there are several measures, `n_<measure>` says how many of them had a value of it.
         """
-        from pyspark.sql import functions as F
-
-        step = f"{int(self.interval.total_seconds())} seconds"
         numbers = self.table.long.columns.numbers
-        ways = {"mean": exact_mean, "sum": exact_sum}
+        ways = {"mean": F.exact_mean, "sum": F.exact_sum}
         values = [
             ways[self.table.aggregate.get(name, "mean")](F.col(name)).alias(name)
             for name in numbers
         ]
         several = list(self.measures) if len(self.measures) > 1 else []
         values += [F.count(name).alias(COUNTS[name]) for name in several]
-        start = F.window("timestamp", step).getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return (
             bronze.groupBy(start, "link_id")
             .agg(*values, F.count(F.lit(1)).alias("n_obs"))
@@ -74,8 +72,6 @@ class DeclaredDataset(Dataset):
 
     def checks(self) -> list[Check]:
         """Speeds lie inside the plausible range, also after averaging."""
-        from pyspark.sql import functions as F
-
         if "speed" not in self.measures or self.table.aggregate.get("speed") == "sum":
             return []
         low, high = self.table.speed_range

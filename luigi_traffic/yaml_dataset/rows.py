@@ -1,13 +1,11 @@
-"""Rows of a declared table, typed and judged, on the DataFrame API alone.
-
-ANSI mode is on, so every cast is a `try_cast`.
-"""
+"""Rows of a declared table, typed and judged, on the DataFrame API alone."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, RawDay
 from luigi_traffic.yaml_dataset.header import delimiter_of, fields, has_header, positions
@@ -49,22 +47,15 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
     (double, NULL where missing), raw_line (string, of rejected rows alone), reject_reason
     (string). A row is one of no observation if none of its measures has a value.
     """
-    from pyspark.sql import functions as F
-
     table = table.long
     first = (raw.header or "") if has_header(table) else raw.first_line
     if not first and not has_header(table):  # no line at all: as many columns as are named
         first = delimiter_of(table) * max(map(int, table.columns.by_role().values()))
     at, width = positions(table, first), len(fields(first, delimiter_of(table)))
-    # The default line ends include a lone CR, which the core does not count as one.
-    lines = spark.read.text(list(raw.paths), lineSep="\n")
-    line = F.rtrim("value", F.lit("\r"))
-    cells = lines.select(line.alias("line")).withColumn(
-        "cell", F.from_csv("line", _schema(width), _options(table))
-    )
+    split = F.lines(spark, raw).withColumn("cells", F.cells("line", delimiter_of(table)))
 
     def cell(role: str) -> Column:
-        return F.trim(F.coalesce(F.col(f"cell.c{at[role]}"), F.lit("")))
+        return F.coalesce(F.cell("cells", at[role]), F.lit(""))
 
     numbers = table.columns.numbers
     parts = [cell(role) for role in table.columns.link_parts]
@@ -72,15 +63,15 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
     named = F.lit(True)
     for part in parts:
         named = named & (F.length(part) > 0)
-    typed = cells.select(
+    typed = split.select(
         "line",
-        "cell.malformed",
+        F.size("cells").alias("width"),
         timestamp([cell(name) for name in table.columns.moment], table.moment).alias("timestamp"),
         F.when(named, F.concat_ws(LINK_SEPARATOR, *parts)).otherwise("").alias("link_id"),
         *[_missing(cell(name), name, table).alias(f"no_{name}") for name in numbers],
         *[_number(cell(name), table).alias(name) for name in numbers],
     )
-    reason = _reason(raw.day, table)
+    reason = _reason(raw.day, width, table)
     return typed.withColumn("reject_reason", reason).select(
         "timestamp",
         "link_id",
@@ -90,30 +81,14 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
     )
 
 
-def _schema(width: int) -> str:
-    return ", ".join([*[f"c{n} string" for n in range(width)], "malformed string"])
-
-
-def _options(table: Table) -> dict[str, str]:
-    return {
-        "sep": delimiter_of(table), "quote": '"', "escape": '"', "mode": "PERMISSIVE",
-        "columnNameOfCorruptRecord": "malformed", "maxCharsPerColumn": "-1",
-        "ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true",
-    }  # fmt: skip
-
-
 def _number(cell: Column, table: Table) -> Column:
-    from pyspark.sql import functions as F
-
     if table.decimal == "," and table.format == "csv":
         cell = F.translate(cell, ",", ".")
-    return cell.try_cast("double")
+    return F.number(cell)
 
 
 def _missing(cell: Column, name: str, table: Table) -> Column:
     """Whether a cell says that nothing was measured: by its text, or as the same number."""
-    from pyspark.sql import functions as F
-
     texts = sorted({value.strip().lower() for value in table.missing_in(name)})
     numbers = []
     for text in texts:
@@ -128,13 +103,8 @@ def _missing(cell: Column, name: str, table: Table) -> Column:
     return said
 
 
-def _reason(day: date, table: Table) -> Column:
-    from pyspark.sql import functions as F
-
-    midnight = datetime.combine(day, time())
-    first = F.lit(midnight.isoformat(sep=" ")).cast("timestamp_ntz")
-    after = F.lit((midnight + timedelta(days=1)).isoformat(sep=" ")).cast("timestamp_ntz")
-    line, at, link = (F.col(n) for n in ("line", "timestamp", "link_id"))
+def _reason(day: date, width: int, table: Table) -> Column:
+    line, link = F.col("line"), F.col("link_id")
     quotes = F.length(line) - F.length(F.replace(line, F.lit('"'), F.lit("")))
     bad_link = (
         (F.length(link) == 0) | (F.length(link) > _LONGEST_LINK) | F.contains(link, F.lit("\0"))
@@ -145,9 +115,9 @@ def _reason(day: date, table: Table) -> Column:
     reason = (
         F.when(F.trim(line) == "", BLANK)
         .when(quotes % 2 == 1, QUOTES)
-        .when(F.col("malformed").isNotNull(), WIDTH)
-        .when(at.isNull(), BAD_TIME)
-        .when((at < first) | (at >= after), OTHER_DAY)
+        .when(F.col("width") != width, WIDTH)
+        .when(F.col("timestamp").isNull(), BAD_TIME)
+        .when(~F.in_day("timestamp", day), OTHER_DAY)
         .when(bad_link, BAD_LINK)
         .when(nothing, NO_OBSERVATION)
     )
@@ -156,7 +126,6 @@ def _reason(day: date, table: Table) -> Column:
         if name == "speed":
             low, high = table.speed_range
             reason = reason.when(given & value.isNull(), BAD_SPEED)
-            # NaN is above every number in Spark, so it is implausible too.
             reason = reason.when(given & ((value < low) | (value > high)), IMPLAUSIBLE)
             continue
         least = 0.0 if name in MEASURES else -_LARGEST

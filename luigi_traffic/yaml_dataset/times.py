@@ -14,13 +14,12 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from luigi_traffic.api import functions
+
 UNIX = {"unix": 1, "unix_ms": 1000}
-#: Wall time, and wall time with an offset; the same expressions for Spark and for Python.
-ISO = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?$"
+#: As `functions.ISO`, with an offset; the same expressions for Spark and for Python.
 ISO_OFFSET = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)$"
 ISO_DAY = r"^\d{4}-\d{1,2}-\d{1,2}$"
-#: The end of a day, written as its 24th hour: midnight of the next day (ISO 8601:2004, 4.2.3).
-HOUR_24 = r"[T ]24:00?(:00?(\.0+)?)?$"
 #: Seconds since 1970 up to the year 2100: what is outside is no time of ours.
 UNIX_MOST = 4_102_444_800
 #: What a number since midnight counts, in seconds.
@@ -204,7 +203,7 @@ def _unix(scale: int, zone: ZoneInfo) -> Callable[[str], datetime | None]:
 
 
 def _iso(zone: ZoneInfo) -> Callable[[str], datetime | None]:
-    wall, instant = re.compile(ISO, re.ASCII), re.compile(ISO_OFFSET, re.ASCII)
+    wall, instant = re.compile(functions.ISO, re.ASCII), re.compile(ISO_OFFSET, re.ASCII)
 
     def read(text: str) -> datetime | None:
         if wall.fullmatch(text):

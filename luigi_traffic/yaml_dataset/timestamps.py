@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.yaml_dataset import times
 from luigi_traffic.yaml_dataset.times import Moment
 
@@ -16,47 +17,31 @@ def timestamp(parts: list[Column], moment: Moment) -> Column:
 
     ANSI mode is on, so every cast is a `try_cast`.
     """
-    from pyspark.sql import functions as F
-
     text = F.concat_ws(" ", *parts)
     if moment.unit is not None:
         found = _since_midnight(parts[0], parts[1], moment)
     elif moment.time_format in times.UNIX:
-        scaled = text.try_cast("double") / times.UNIX[moment.time_format]
+        scaled = F.number(text) / times.UNIX[moment.time_format]
         known = F.when(scaled.between(0, times.UNIX_MOST), scaled)
         found = _wall(F.timestamp_seconds(known), moment)
     elif moment.time_format is None:
         # Spark reads no offset behind a time without seconds. The type must be spelt out:
         # "timestamp" is TIMESTAMP_NTZ in our sessions, which passes over an offset.
         full = F.regexp_replace(text, r"([T ]\d{2}:\d{2})( ?(?:Z|[+-]))", "$1:00$2")
-        found = F.when(text.rlike(times.ISO), _clock(text)).when(
-            text.rlike(times.ISO_OFFSET), _wall(full.try_cast("timestamp_ltz"), moment)
-        )
+        instant = F.when(text.rlike(times.ISO_OFFSET), full.try_cast("timestamp_ltz"))
+        found = F.coalesce(F.wall_time(text), _wall(instant, moment))
     else:
         found = _by_pattern(text, moment.time_format)
     return found - F.expr("INTERVAL '0.000001' SECOND") if moment.at_end else found
 
 
 def _wall(instant: Column, moment: Moment) -> Column:
-    from pyspark.sql import functions as F
-
     # The session's zone is UTC.
     utc, zone = F.lit("UTC"), F.lit(moment.timezone)
     return F.convert_timezone(utc, zone, instant.cast("timestamp_ntz"))
 
 
-def _clock(text: Column) -> Column:
-    """`2024-1-1 24:00` and all that Spark casts by itself."""
-    from pyspark.sql import functions as F
-
-    midnight = F.regexp_replace(text, "([T ])24:", "$100:")
-    ends = midnight.try_cast("timestamp_ntz") + F.expr("INTERVAL 1 DAY")
-    return F.when(text.rlike(times.HOUR_24), ends).otherwise(text.try_cast("timestamp_ntz"))
-
-
 def _by_pattern(text: Column, pattern: str) -> Column:
-    from pyspark.sql import functions as F
-
     expression = times.expression(pattern)
     if "a" in expression.groupindex:
         return F.try_to_timestamp(text, F.lit(pattern)).cast("timestamp_ntz")
@@ -64,7 +49,7 @@ def _by_pattern(text: Column, pattern: str) -> Column:
     whole = F.regexp_replace(text, matching, canonical)
     if "0$" in canonical:  # a number without the zeros in front: one too many is taken off
         whole = F.regexp_replace(whole, r"(?<=[ :])0(\d\d)", "$1")
-    return F.when(text.rlike(matching), _clock(whole))
+    return F.when(text.rlike(matching), F.cast_time(whole))
 
 
 def _java(pattern: str) -> tuple[str, str]:
@@ -82,12 +67,10 @@ def _java(pattern: str) -> tuple[str, str]:
 
 
 def _since_midnight(day: Column, number: Column, moment: Moment) -> Column:
-    from pyspark.sql import functions as F
-
     matching, canonical = times.ISO_DAY, "$0"
     if moment.time_format is not None:
         matching, canonical = _java(moment.time_format)
     midnight = F.regexp_replace(day, matching, canonical).try_cast("timestamp_ntz")
-    seconds = number.try_cast("double") * times.UNITS[moment.unit or "seconds"]
+    seconds = F.number(number) * times.UNITS[moment.unit or "seconds"]
     known = F.when(day.rlike(matching) & seconds.between(0, times.DAY_SECONDS), seconds)
     return midnight + F.make_dt_interval(secs=F.round(known, 6).cast("decimal(18,6)"))

@@ -18,6 +18,7 @@ from kafka.errors import KafkaError
 from kafka.structs import TopicPartition
 
 import luigi_traffic as lt
+from luigi_traffic import functions as F
 
 luigi_traffic_api = 2
 _ZONE = "Asia/Seoul"
@@ -108,25 +109,21 @@ class Pushed(lt.Dataset):
         return Topic(self.settings.servers, self.settings.topic)
 
     def bronze(self, spark: Any, raw: lt.RawDay) -> Any:
-        from pyspark.sql import functions as F
-
-        row = F.from_json("value", "at timestamp_ntz, link string, speed double")
-        rows = spark.read.text(list(raw.paths), lineSep="\n").select(
-            row["at"].alias("timestamp"), row["link"].alias("link_id"),
-            row["speed"].alias("speed"), F.col("value").alias("raw_line"),
+        row = F.json_members("line", ("at", "link", "speed"))
+        rows = F.lines(spark, raw).select(
+            F.wall_time(row["at"]).alias("timestamp"), row["link"].alias("link_id"),
+            F.number(row["speed"]).alias("speed"), F.col("line").alias("raw_line"),
         )  # fmt: skip
         whole = F.col("timestamp").isNotNull() & F.col("link_id").isNotNull() & (F.col("speed") > 0)
         reason = F.when(~F.coalesce(whole, F.lit(False)), "bad row").when(
-            F.to_date("timestamp") != F.lit(raw.day), "other day"
+            ~F.in_day("timestamp", raw.day), "other day"
         )
         return rows.withColumn("reject_reason", reason)
 
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "10 minutes").getField("start")
+        start = F.interval_start("timestamp", self.interval)
         return bronze.groupBy(start.alias("timestamp"), "link_id").agg(
-            lt.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
+            F.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )
 
 

@@ -8,8 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from luigi_traffic import Check, Dataset, DatasetSettings, HttpZip, LinkGraph, RawDay, Source
+from luigi_traffic import (
+    Check,
+    Dataset,
+    DatasetSettings,
+    HttpZip,
+    LinkGraph,
+    LinkTable,
+    RawDay,
+    Source,
+)
+from luigi_traffic import functions as F
 from luigi_traffic_its.header import is_header
+from luigi_traffic_its.link_table import node_link_table
 from luigi_traffic_its.nodelink import node_link_graph
 from luigi_traffic_its.rows import REASONS, parse
 from luigi_traffic_its.settings import ItsSettings
@@ -27,7 +38,7 @@ class Its(Dataset):
     """
 
     name: ClassVar[str] = "its"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     silver_version: ClassVar[str] = "1"
     interval: ClassVar[timedelta] = timedelta(minutes=5)
     timezone: ClassVar[str] = "Asia/Seoul"
@@ -49,17 +60,10 @@ class Its(Dataset):
 
     def silver(self, bronze: DataFrame) -> DataFrame:
         """The mean speed of each link and interval; `n_obs` rows are averaged."""
-        from pyspark.sql import functions as F
-
-        from luigi_traffic import exact_mean
-
-        minutes = int(self.interval.total_seconds()) // 60
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return (
-            bronze.groupBy(
-                F.window("timestamp", f"{minutes} minutes").getField("start").alias("timestamp"),
-                "link_id",
-            )
-            .agg(exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs"))
+            bronze.groupBy(start, "link_id")
+            .agg(F.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs"))
             .select("timestamp", "link_id", "speed", "n_obs")
         )
 
@@ -68,11 +72,15 @@ class Its(Dataset):
         path = self.node_links()
         if path is None:
             return None
-        try:
-            changed = path.stat().st_mtime_ns
-        except OSError:
-            changed = 0  # the reader says what is wrong with it
-        return _graph(path, changed, tuple(self.settings.links), self.settings.node_link_u_turns)
+        return _graph(
+            path, _changed(path), tuple(self.settings.links), self.settings.node_link_u_turns
+        )
+
+    def links(self) -> LinkTable | None:
+        """Name, length, limit, lanes and class of the links in `node_link_csv`, as far as it has
+        them; None without one."""
+        path = self.node_links()
+        return None if path is None else node_link_table(path, self.settings.links)
 
     def node_links(self) -> Path | None:
         """The CSV that the graph is read from."""
@@ -81,13 +89,18 @@ class Its(Dataset):
 
     def checks(self) -> list[Check]:
         """Speeds lie inside the plausible bounds, also after averaging."""
-        from pyspark.sql import functions as F
-
         return [
             Check("highest speed, km/h", F.max("speed"), high=self.settings.max_speed),
             Check("lowest speed, km/h", F.min("speed"), low=self.settings.min_speed),
             Check("rows averaged into one, at least", F.min("n_obs"), low=1),
         ]
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0  # the reader says what is wrong with it
 
 
 @lru_cache(maxsize=4)

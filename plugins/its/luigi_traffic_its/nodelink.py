@@ -6,7 +6,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,11 @@ COLUMNS = ("LINK_ID", "F_NODE", "T_NODE")
 _NO_NODE = {"", "null", "none", "nan"}
 
 
-def read_node_links(path: Path, links: Collection[str] = ()) -> list[tuple[str, str, str]]:
-    """(link, start node, end node) of every row, of `links` alone where there are any.
+def read_node_links(
+    path: Path, links: Collection[str] = (), more: Sequence[str] = ()
+) -> list[tuple[str, ...]]:
+    """(link, start node, end node) of every row, of `links` alone where there are any, and the
+    texts of the columns `more`, empty if the table has no such column.
 
     A node is empty if the row has none: that is logged. Rows of other links and other columns are
     passed over. UTF-8 (with or without a byte-order mark) or CP949, as the ministry's tools export
@@ -36,8 +39,9 @@ def read_node_links(path: Path, links: Collection[str] = ()) -> list[tuple[str, 
             f"{', '.join(COLUMNS)}, found {', '.join(names)[:200] or 'an empty file'}"
         )
     where = [names.index(name) for name in COLUMNS]
+    others = [names.index(name) if name in names else None for name in more]
     ours = _Ours(path, frozenset(links))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     first_line: dict[str, int] = {}
     incomplete: list[str] = []
     for row in table:
@@ -62,7 +66,8 @@ def read_node_links(path: Path, links: Collection[str] = ()) -> list[tuple[str, 
         first_line[link] = table.line_num
         if not (start and end):
             incomplete.append(f"{link} in line {table.line_num}")
-        rows.append((link, start, end))
+        texts = ("" if at is None or at >= len(cells) else cells[at] for at in others)
+        rows.append((link, start, end, *texts))
     if incomplete:
         logger.warning(
             "%s has no start or end node for %d of %d links (for example %s): they have no "
@@ -151,7 +156,7 @@ def node_link_graph(path: Path, links: Collection[str], *, u_turns: bool = False
                 "%s does not contain %d of %d links (%s …): they have no neighbours",
                 path, len(unknown), len(wanted), ", ".join(sorted(unknown)[:3]),
             )  # fmt: skip
-    return LinkGraph.from_nodes(rows, u_turns=u_turns)
+    return LinkGraph.from_nodes(((row[0], row[1], row[2]) for row in rows), u_turns=u_turns)
 
 
 def _some_links(path: Path) -> str:

@@ -1,15 +1,16 @@
 """Rows of an ITS file, typed and judged, on the DataFrame API alone.
 
 A national day has 170 million rows: each line is split once, and no regular expression
-or date pattern is evaluated a row. ANSI mode is on, so every cast is a `try_cast`.
+or date pattern is evaluated for a row of the six columns.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from luigi_traffic import RawDay
+from luigi_traffic import functions as F
 from luigi_traffic_its.header import Layout, fields, layout_of_row
 
 if TYPE_CHECKING:
@@ -36,33 +37,28 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
     The layout and the number of columns are those of the header, or of the first line where
     there is none. A speed is plausible above `min_speed` and up to `max_speed`.
     """
-    from pyspark.sql import functions as F
-
     layout = Layout.SIX
     if raw.header is None:
         layout = layout_of_row(raw.first_line) or Layout.SIX
     width = max(len(fields(raw.header or raw.first_line)), layout.value)
 
-    lines = _lines(spark, raw)
-    # Quotes and the CR of a CRLF go at once for the whole line; blanks are each field's affair.
-    cells = lines.withColumn("cell", F.split(F.translate("value", '"\r', ""), ","))
+    split = F.lines(spark, raw).withColumn("cells", F.cells("line"))
 
     def cell(number: int) -> Column:
-        return F.trim(F.get("cell", F.lit(number)))
+        return F.cell("cells", number)
 
     if layout is Layout.SIX:
-        moment, link = _moment(cell(0), cell(1)), cell(2)
-        speed, travel_time = cell(4), cell(5).try_cast("double")
+        timestamp, link = _timestamp(cell(0), cell(1)), cell(2)
+        speed, travel_time = cell(4), F.number(cell(5))
     else:
-        # A cast alone would take `2020-01-01` for midnight.
-        moment, link = F.when(F.length(cell(0)) >= 16, cell(0)), cell(1)
+        timestamp, link = F.wall_time(cell(0)), cell(1)
         speed, travel_time = cell(2), F.lit(None).cast("double")
-    typed = cells.select(
-        "value",
-        F.size("cell").alias("width"),
-        moment.try_cast("timestamp_ntz").alias("timestamp"),
+    typed = split.select(
+        "line",
+        F.size("cells").alias("width"),
+        timestamp.alias("timestamp"),
         link.alias("link_id"),
-        speed.try_cast("double").alias("speed"),
+        F.number(speed).alias("speed"),
         travel_time.alias("travel_time"),
     )
     reason = _reason(raw.day, width, min_speed, max_speed)
@@ -71,51 +67,35 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         "link_id",
         "speed",
         "travel_time",
-        F.when(F.col("reject_reason").isNotNull(), F.rtrim("value", F.lit("\r"))).alias("raw_line"),
+        F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
     )
 
 
-def _lines(spark: SparkSession, raw: RawDay) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    if not raw.paths:
-        return spark.range(0).select(F.lit("").alias("value"))
-    # The default line ends include a lone CR, which the core does not count as one.
-    return spark.read.text(list(raw.paths), lineSep="\n")
-
-
-def _moment(day: Column, minute: Column) -> Column:
-    """`20240101` and `5`, `005` or `0005` as text that casts to a timestamp."""
-    from pyspark.sql import functions as F
-
+def _timestamp(day: Column, minute: Column) -> Column:
+    """Of `20240101` and `5`, `005` or `0005`."""
     padded = F.lpad(minute, 4, "0")  # cuts what is longer: hence the check of the lengths
-    text = F.concat(
-        F.substring(day, 1, 4), F.lit("-"), F.substring(day, 5, 2), F.lit("-"),
-        F.substring(day, 7, 2), F.lit(" "),
-        F.substring(padded, 1, 2), F.lit(":"), F.substring(padded, 3, 2),
+    made = F.time_of_parts(
+        F.substring(day, 1, 4), F.substring(day, 5, 2), F.substring(day, 7, 2),
+        F.substring(padded, 1, 2), F.substring(padded, 3, 2),
     )  # fmt: skip
-    return F.when((F.length(day) == 8) & F.length(minute).between(1, 4), text)
+    digits = (F.whole_number(day) > 0) & (F.whole_number(minute) >= 0)
+    return F.when((F.length(day) == 8) & F.length(minute).between(1, 4) & digits, made)
 
 
 def _reason(day: date, width: int, min_speed: float, max_speed: float) -> Column:
-    from pyspark.sql import functions as F
-
-    midnight = datetime.combine(day, time())
-    first = F.lit(midnight.isoformat(sep=" ")).cast("timestamp_ntz")
-    after = F.lit((midnight + timedelta(days=1)).isoformat(sep=" ")).cast("timestamp_ntz")
-    at, link, speed = F.col("timestamp"), F.col("link_id"), F.col("speed")
-    number = link.try_cast("bigint")
-    # Ten characters and ten digits' worth: no room is left for a sign, a point or a blank.
-    good_link = F.coalesce((F.length(link) == 10) & (number >= _SMALLEST_LINK), F.lit(False))
+    link, speed = F.col("link_id"), F.col("speed")
+    # Ten characters and ten digits' worth: no room is left for a sign.
+    good_link = F.coalesce(
+        (F.length(link) == 10) & (F.whole_number(link) >= _SMALLEST_LINK), F.lit(False)
+    )
     return (
-        F.when((F.col("width") < width) & (F.trim("value", F.lit(' \t\r"')) == ""), BLANK)
+        F.when((F.col("width") < width) & (F.translate("line", ' \t\r"', "") == ""), BLANK)
         .when(F.col("width") < width, TOO_FEW)
         .when(F.col("width") > width, TOO_MANY)
-        .when(at.isNull(), BAD_TIME)
-        .when((at < first) | (at >= after), OTHER_DAY)
+        .when(F.col("timestamp").isNull(), BAD_TIME)
+        .when(~F.in_day("timestamp", day), OTHER_DAY)
         .when(~good_link, BAD_LINK)
         .when(speed.isNull(), BAD_SPEED)
-        # NaN is above every number in Spark, so it is implausible too.
         .when((speed <= min_speed) | (speed > max_speed), IMPLAUSIBLE)
     )

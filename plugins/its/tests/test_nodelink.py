@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luigi_traffic import DataError, LinkGraph, SettingsError
+from luigi_traffic import DataError, Link, LinkGraph, SettingsError
 from luigi_traffic_its import Its, read_node_links
 
 #: a → b → d and a → c, b ← → back.
@@ -48,6 +48,18 @@ def test_a_table_that_changed_is_read_again(table: Path) -> None:
     os.utime(table, ns=(1, 1))
     assert graph(table, []) != before
     assert len(graph(table, [])) == 2
+
+
+def test_the_link_table_has_what_the_file_says(table: Path) -> None:
+    text = TABLE.replace("MAX_SPD", "MAX_SPD,LENGTH,LANES").replace(",80\n", ",80,350.5,2\n")
+    table.write_text(text.replace(",60\n", ",0,,x\n"), encoding="utf-8")
+    first, *_, last = Its(Its.Settings(node_link_csv=table, links=[])).links()
+    assert first == Link(
+        A, name="산업로", length=350.5, speed_limit=80, lanes=2, start_node="1", end_node="2"
+    )
+    assert last == Link(D, name="번영로", start_node="3", end_node="5")  # 0 is "not known"
+    assert len(Its(Its.Settings(node_link_csv=table, links=[A])).links()) == 1
+    assert Its(Its.Settings()).links() is None
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949"])

@@ -25,7 +25,7 @@ class ItsOpenApi(Its):
     """
 
     name: ClassVar[str] = "its_openapi"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     settles_after: ClassVar[timedelta] = LATE
     reject_reasons: ClassVar[tuple[str, ...]] = REASONS
     Settings: ClassVar[type[DatasetSettings]] = ItsOpenApiSettings

@@ -75,7 +75,7 @@ class Polls:
 
     def _learn(self, items: Sequence[Item]) -> None:
         path = self.folder / NODES
-        known = {link: (start, end) for link, start, end in read_node_links(path)} \
+        known = {link: (start, end) for link, start, end, *_ in read_node_links(path)} \
             if path.exists() else {}  # fmt: skip
         before = dict(known)
         for item in items:

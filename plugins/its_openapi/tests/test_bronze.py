@@ -98,7 +98,7 @@ def test_what_is_wrong_is_kept_with_its_reason(spark, service, dataset, tmp_path
         item(speed="fast"): "bad speed",
         item(speed="0"): "implausible speed",
         item(speed="150.1"): "implausible speed",
-        item(speed="NaN"): "implausible speed",
+        item(speed="NaN"): "bad speed",
     }
     (folder / "20240531T100530.000000.jsonl").write_text("".join(f"{line}\n" for line in lines))
     raw = raw_day(dataset, tmp_path)

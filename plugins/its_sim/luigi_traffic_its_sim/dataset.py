@@ -92,7 +92,7 @@ class ItsSim(Its):
     """ITS in every respect but the roads: a made-up town whose traffic obeys a flow model."""
 
     name: ClassVar[str] = "its_sim"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     Settings: ClassVar[type[DatasetSettings]] = ItsSimSettings
 
     def source(self) -> Source:

@@ -18,9 +18,9 @@ from luigi_traffic import (
     DatasetSettings,
     LinkGraph,
     RawDay,
-    exact_mean,
     setting,
 )
+from luigi_traffic import functions as F
 from luigi_traffic_metr_la.source import HEADER, MetrLaSource, read
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class MetrLa(Dataset):
     """METR-LA (Li et al. 2018, DCRNN): 207 sensors, 5 minutes, mph, zeros = not measured."""
 
     name = "metr_la"
-    version = "1"
+    version = "2"
     interval = timedelta(minutes=5)
     timezone = "America/Los_Angeles"
     measures: ClassVar[Mapping[str, str]] = {"speed": "mph"}
@@ -64,25 +64,18 @@ class MetrLa(Dataset):
         return True
 
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:  # noqa: D102
-        from pyspark.sql import functions as F
-
-        fields = F.split("value", ",")
-        # The default line ends include a lone CR, which the core does not count as one.
-        time = F.get(fields, F.lit(0))
-        rows = spark.read.text(list(raw.paths), lineSep="\n").select(
-            # A cast alone would take `2012-03-01` for midnight.
-            F.when(F.length(time) >= len("2012-03-01T00:00"), time)
-            .try_cast("timestamp_ntz")
-            .alias("timestamp"),
-            F.get(fields, F.lit(1)).alias("link_id"),
-            F.get(fields, F.lit(2)).try_cast("double").alias("speed"),
-            F.col("value").alias("raw_line"),
+        fields = F.cells("line")
+        rows = F.lines(spark, raw).select(
+            F.wall_time(F.cell(fields, 0)).alias("timestamp"),
+            F.cell(fields, 1).alias("link_id"),
+            F.number(F.cell(fields, 2)).alias("speed"),
+            F.col("line").alias("raw_line"),
         )
-        unnamed = F.coalesce(F.trim("link_id") == "", F.lit(True))
+        unnamed = F.coalesce(F.col("link_id") == "", F.lit(True))
         bad = F.col("timestamp").isNull() | unnamed | F.col("speed").isNull()
         reason = (
             F.when(bad, "bad row")
-            .when(F.to_date("timestamp") != F.lit(raw.day), "other day")
+            .when(~F.in_day("timestamp", raw.day), "other day")
             .when(F.col("speed") == 0, NO_OBSERVATION)
             .when(~F.col("speed").between(0, _HIGHEST_MPH), "implausible speed")
         )
@@ -91,10 +84,8 @@ class MetrLa(Dataset):
         )
 
     def silver(self, bronze: DataFrame) -> DataFrame:  # noqa: D102
-        from pyspark.sql import functions as F
-
         return bronze.groupBy("timestamp", "link_id").agg(
-            exact_mean(F.col("speed")).alias("speed"), F.count("speed").alias("n_obs")
+            F.exact_mean(F.col("speed")).alias("speed"), F.count("speed").alias("n_obs")
         )
 
     def graph(self) -> LinkGraph:
@@ -110,6 +101,4 @@ class MetrLa(Dataset):
         )
 
     def checks(self) -> list[Check]:  # noqa: D102
-        from pyspark.sql import functions as F
-
         return [Check("speed in mph", F.max("speed"), low=0, high=_HIGHEST_MPH)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from luigi_traffic.api.columns import exact_mean
+from luigi_traffic.api.functions import exact_mean
 from luigi_traffic.errors import DataError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore

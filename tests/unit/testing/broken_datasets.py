@@ -12,6 +12,7 @@ from typing import Any
 from kit_city import HEADER, DemoCity, DemoSettings, DemoSource
 
 from luigi_traffic import Check, DatasetSettings, LinkGraph, RawDay, Source, Stream, setting
+from luigi_traffic import functions as F
 
 A_DAY = timedelta(days=1)
 
@@ -225,13 +226,9 @@ class WiderGraph(DemoCity):
 
 class ImpossibleCheck(DemoCity):
     def checks(self) -> list[Check]:
-        from pyspark.sql import functions as F
-
         return [Check("lowest speed", F.min("speed"), low=100)]
 
 
 class DistinctCheck(DemoCity):
     def checks(self) -> list[Check]:
-        from pyspark.sql import functions as F
-
         return [Check("links", F.countDistinct("link_id"), low=1)]

@@ -10,7 +10,8 @@ from typing import Any
 
 from kit_city import HEADER, DemoCity, DemoSource
 
-from luigi_traffic import RawDay, Source, Stream, exact_mean
+from luigi_traffic import RawDay, Source, Stream
+from luigi_traffic import functions as F
 
 
 class DropsBadRows(DemoCity):
@@ -26,8 +27,6 @@ class DuplicatesARow(DemoCity):
 
 class KoreanTimeAsUtc(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         flagged = super().flagged(rows, reason)
         return flagged.withColumn("timestamp", F.expr("timestamp - INTERVAL 9 HOURS"))
 
@@ -36,8 +35,6 @@ class SessionTime(DemoCity):
     """The right wall time where the session's zone is UTC, as it is in a run today."""
 
     def time(self, text: Any) -> Any:
-        from pyspark.sql import functions as F
-
         return F.concat(text, F.lit("Z")).try_cast("timestamp_ltz").cast("timestamp_ntz")
 
 
@@ -50,32 +47,24 @@ class DateAsMidnight(DemoCity):
 
 class ZonedBronze(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         flagged = super().flagged(rows, reason)
         return flagged.withColumn("timestamp", F.col("timestamp").cast("timestamp_ltz"))
 
 
 class ZonedSilver(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
         silver = super().silver(bronze)
         return silver.withColumn("timestamp", F.col("timestamp").cast("timestamp_ltz"))
 
 
 class NumericLinks(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         flagged = super().flagged(rows, reason)
         return flagged.withColumn("link_id", F.col("link_id").try_cast("bigint"))
 
 
 class NoRawLine(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         return super().flagged(rows, reason).withColumn("raw_line", F.lit(None).cast("string"))
 
 
@@ -85,51 +74,42 @@ class UndeclaredReason(DemoCity):
 
 class SparkLineEnds(DemoCity):
     def read(self, spark: Any, raw: RawDay) -> Any:
-        from pyspark.sql import functions as F
-
         if not raw.paths:
-            return spark.range(0).select(F.lit("").alias("value"))
-        return spark.read.text(list(raw.paths))
+            return super().read(spark, raw)
+        return spark.read.text(list(raw.paths)).withColumnRenamed("value", "line")
 
 
 class KeepsCarriageReturn(DemoCity):
     def read(self, spark: Any, raw: RawDay) -> Any:
-        from pyspark.sql import functions as F
-
         if not raw.paths:
-            return spark.range(0).select(F.lit("").alias("value"))
-        return spark.read.text(list(raw.paths), lineSep="\n")
+            return super().read(spark, raw)
+        return spark.read.text(list(raw.paths), lineSep="\n").withColumnRenamed("value", "line")
 
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        count = F.get(F.split("value", ","), F.lit(3))
+        count = F.get(F.split("line", ","), F.lit(3))
         return super().flagged(rows, F.coalesce(reason, F.when(~count.isin(*"012"), "bad row")))
 
 
 class DropsBlankLines(DemoCity):
     def read(self, spark: Any, raw: RawDay) -> Any:
-        return super().read(spark, raw).where("trim(value) != ''")
+        return super().read(spark, raw).where("trim(line) != ''")
 
 
 class CrashesOnGarbage(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        count = F.get(F.split("value", ","), F.lit(3)).cast("int")
+        count = F.get(F.split("line", ","), F.lit(3)).cast("int")
         return super().flagged(rows.withColumn("speed", F.col("speed") + count * 0), reason)
 
 
 class CrashesOnEmptyDay(DemoCity):
     def read(self, spark: Any, raw: RawDay) -> Any:
-        first, *others = (spark.read.text(path, lineSep="\n") for path in raw.paths)
+        frames = [spark.read.text(path, lineSep="\n") for path in raw.paths]
+        first, *others = (frame.withColumnRenamed("value", "line") for frame in frames)
         return reduce(lambda one, two: one.union(two), others, first)
 
 
 class FillsInSpeeds(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         guessed = rows.withColumn("speed", F.coalesce("speed", F.lit(50.0)))
         known = F.col("timestamp").isNotNull() & F.col("link_id").isNotNull()
         return super().flagged(guessed, F.when(~known, "bad row"))
@@ -142,16 +122,12 @@ class ReadsByPosition(DemoCity):
         return "time" in first_line or "speed" in first_line
 
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         bad = F.col("timestamp").isNull() | F.col("speed").isNull()
         return super().flagged(rows, F.when(bad, "bad row"))
 
 
 class LinksWithoutName(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         unnamed = F.col("speed").between(1, 150) & F.col("timestamp").isNotNull()
         return super().flagged(rows, F.when(~(unnamed & (F.col("link_id") == "")), reason))
 
@@ -161,17 +137,13 @@ class LinksWithoutName(DemoCity):
 
 class OffGrid(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
         return bronze.groupBy("timestamp", "link_id").agg(
-            exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
+            F.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )
 
 
 class LosesObservations(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
         return super().silver(bronze).withColumn("n_obs", F.lit(1))
 
 
@@ -182,17 +154,13 @@ class LosesSlowRows(DemoCity):
 
 class NotUnique(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return bronze.select(start, "link_id", "speed", F.lit(1).alias("n_obs"))
 
 
 class FirstOfMany(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return bronze.groupBy(start, "link_id").agg(
             F.first("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )
@@ -200,15 +168,11 @@ class FirstOfMany(DemoCity):
 
 class NumbersRows(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         return super().flagged(rows, reason).withColumn("row", F.monotonically_increasing_id())
 
 
 class NanSpeeds(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
-
         speed = F.when(F.col("text") == "", F.lit(float("nan"))).otherwise(F.col("speed"))
         kept = F.when(F.col("text") != "", reason)
         return super().flagged(rows.withColumn("speed", speed), kept)
@@ -216,9 +180,7 @@ class NanSpeeds(DemoCity):
 
 class PlainMean(NanSpeeds):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return bronze.groupBy(start, "link_id").agg(
             F.avg("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )
@@ -226,9 +188,7 @@ class PlainMean(NanSpeeds):
 
 class FloatingMean(DemoCity):
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return bronze.groupBy(start, "link_id").agg(
             F.avg("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )

@@ -17,10 +17,10 @@ from luigi_traffic import (
     RawDay,
     Source,
     Stream,
-    exact_mean,
     hookimpl,
     setting,
 )
+from luigi_traffic import functions as F
 
 HEADER = "time,link,speed_kmh,count"
 LINKS = ("101", "102", "103")
@@ -72,67 +72,54 @@ class DemoCity(Dataset):
         raise DataError(f"expected the header {HEADER!r}, found {first_line[:80]!r}")
 
     def read(self, spark: Any, raw: RawDay) -> Any:
-        """Lines of the day as `value`."""
-        from pyspark.sql import functions as F
-
-        if not raw.paths:
-            return spark.range(0).select(F.lit("").alias("value"))
-        lines = spark.read.text(list(raw.paths), lineSep="\n")
-        return lines.select(F.rtrim("value", F.lit("\r")).alias("value"))
+        """Lines of the day as `line`."""
+        return F.lines(spark, raw)
 
     def time(self, text: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        return F.when(F.length(text) >= 16, text).try_cast("timestamp_ntz")
+        return F.wall_time(text)
 
     def bronze(self, spark: Any, raw: RawDay) -> Any:
-        from pyspark.sql import functions as F
-
-        cells = F.split("value", ",")
         rows = self.read(spark, raw).select(
-            "value",
-            F.size(cells).alias("width"),
-            self.time(F.get(cells, F.lit(0))).alias("timestamp"),
-            F.get(cells, F.lit(1)).alias("link_id"),
-            F.get(cells, F.lit(2)).alias("text"),
-            F.get(cells, F.lit(2)).try_cast("double").alias("speed"),
+            "line",
+            F.size(F.cells("line")).alias("width"),
+            self.time(self.cell(0)).alias("timestamp"),
+            self.cell(1).alias("link_id"),
+            self.cell(2).alias("text"),
+            F.number(self.cell(2)).alias("speed"),
         )
         speed = F.col("speed")
-        bad = (F.col("width") != 4) | F.col("timestamp").isNull() | (F.trim("link_id") == "")
+        bad = (F.col("width") != 4) | F.col("timestamp").isNull() | (F.col("link_id") == "")
         reason = (
             F.when(bad, "bad row")
-            .when(F.to_date("timestamp") != F.lit(raw.day), "other day")
+            .when(~F.in_day("timestamp", raw.day), "other day")
             .when(F.col("text") == "", NO_OBSERVATION)
             .when(speed.isNull(), "bad row")
             .when((speed <= 0) | (speed > self.settings.max_speed), "implausible speed")
         )
         return self.flagged(rows, reason)
 
-    def flagged(self, rows: Any, reason: Any) -> Any:
-        from pyspark.sql import functions as F
+    def cell(self, number: int) -> Any:
+        return F.cell(F.cells("line"), number)
 
+    def flagged(self, rows: Any, reason: Any) -> Any:
         return rows.withColumn("reject_reason", reason).select(
             "timestamp",
             "link_id",
             "speed",
-            F.when(F.col("reject_reason").isNotNull(), F.col("value")).alias("raw_line"),
+            F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
             "reject_reason",
         )
 
     def silver(self, bronze: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        start = F.window("timestamp", "5 minutes").getField("start").alias("timestamp")
+        start = F.interval_start("timestamp", self.interval).alias("timestamp")
         return bronze.groupBy(start, "link_id").agg(
-            exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
+            F.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs")
         )
 
     def graph(self) -> LinkGraph | None:
         return LinkGraph.from_edges([("101", "102"), ("102", "103")])
 
     def checks(self) -> list[Check]:
-        from pyspark.sql import functions as F
-
         return [Check("highest speed", F.max("speed"), high=self.settings.max_speed)]
 
 

@@ -85,7 +85,7 @@ BAD = [
     ("2024-01-01 00:05,a,fast", "bad speed"),
     ("2024-01-01 00:05,a,-0.5", "implausible speed"),
     ("2024-01-01 00:05,a,150.01", "implausible speed"),
-    ("2024-01-01 00:05,a,Infinity", "implausible speed"),
+    ("2024-01-01 00:05,a,Infinity", "bad speed"),
 ]  # fmt: skip
 
 
