@@ -60,7 +60,7 @@ def rows(dataset: str | None, wanted: Range) -> list[Row]:
         return []
     found: list[Row] = []
     with current().catalog.snapshot():
-        ledger_view().forget()
+        ledger_view(current()).forget()
         for name in [dataset] if dataset else _with_anything():
             found += _DatasetStatus(name).rows(wanted)
     return found
@@ -95,7 +95,11 @@ class _DatasetStatus:
 
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""
-        targets = (LakePartition(stage, self.dataset, day) for day in days for stage in LAKE_STAGES)
+        targets = (
+            LakePartition(current(), stage, self.dataset, day)
+            for day in days
+            for stage in LAKE_STAGES
+        )
         current().catalog.manifests(entry for target in targets if (entry := target.entry()))
 
     def _known(self) -> list[date]:
@@ -132,7 +136,7 @@ class _DatasetStatus:
         return max(known[-1], first) if first else known[-1]
 
     def _day(self, day: date) -> Iterable[Row]:
-        chain = DayChain(self.dataset, day)
+        chain = DayChain(current(), self.dataset, day)
         absent, reason = self._absence(chain)
         for stage in LAKE_STAGES:
             yield self._lake(chain, stage, absent, reason)
@@ -162,7 +166,7 @@ class _DatasetStatus:
         return True, f"{said} (seen {record.at:%Y-%m-%d %H:%M} UTC; {after})"
 
     def _lake(self, chain: DayChain, stage: str, absent: bool, reason: str | None) -> Row:
-        target = LakePartition(stage, self.dataset, chain.day)
+        target = LakePartition(current(), stage, self.dataset, chain.day)
         entry = target.entry()
         if entry:
             manifest = current().catalog.manifest(entry)
@@ -176,7 +180,7 @@ class _DatasetStatus:
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
 
     def _gold(self, chain: DayChain, absent: bool, reason: str | None) -> Row:
-        target = GoldPartition(self.dataset, chain.day)
+        target = GoldPartition(current(), self.dataset, chain.day)
         complete = target.exists()
         live = self.gold.get(chain.day.isoformat())
         if complete and live and live.partition_id == chain.id("gold"):

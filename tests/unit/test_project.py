@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.project import Project, current
+from luigi_traffic.targets.chain import DayChain, lineage
+from luigi_traffic.targets.lake import LakePartition
 
 PLUGIN = """
 from datetime import timedelta
@@ -101,3 +105,19 @@ def test_what_is_kept_is_kept_for_one_project(pair: tuple[Project, Project]) -> 
     north, south = pair
     made = [p.keep("key", lambda p=p: p.home.name + str(id(p))) for p in (north, south, north)]
     assert made[0] == made[2] != made[1]
+
+
+def test_a_target_looks_into_the_project_that_it_was_given(
+    pair: tuple[Project, Project], tmp_path: Path
+) -> None:
+    north, _ = pair
+    twin, day = Project(tmp_path / "twin", north.conf, "local", {}), date(2024, 5, 31)
+    assert lineage(north, "north") is lineage(north, "north") is not lineage(twin, "north")
+    known = DayChain(north, "north", day).lineage
+    made = Manifest.start(
+        known.raw, day, known.raw.partition_id(["x"]), inputs=[],
+        details={"address": known.address},
+    )  # fmt: skip
+    assert north.catalog.commit(made)
+    found = [LakePartition(project, "raw", "north", day).exists() for project in (north, twin)]
+    assert found == [True, False]

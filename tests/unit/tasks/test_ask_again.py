@@ -52,13 +52,13 @@ def task() -> IngestRaw:
 
 
 def generation() -> int:
-    live = DayChain("tiny", DAY).live()
+    live = DayChain(current(), "tiny", DAY).live()
     assert live is not None
     return live.generation
 
 
 def ids() -> list[str | None]:
-    return [DayChain("tiny", DAY).id(stage) for stage in STAGES]
+    return [DayChain(current(), "tiny", DAY).id(stage) for stage in STAGES]
 
 
 def test_a_day_that_nobody_fetched_is_left_to_the_run(file) -> None:
@@ -195,6 +195,6 @@ def test_without_a_range_the_newest_days_are_asked_for(file, monkeypatch) -> Non
     asked: list[date] = []
     monkeypatch.setattr(recheck, "_ask", lambda _, day: asked.append(day) or {"outcome": "x"})
     recheck.rows("tiny", None, None)
-    dataset = DayChain("tiny", DAY).lineage.dataset
+    dataset = DayChain(current(), "tiny", DAY).lineage.dataset
     assert len(asked) == current().settings.ingest.recheck_days == 7
     assert asked[-1] == last_settled_day(dataset)
