@@ -11,6 +11,7 @@ import os
 import luigi.configuration
 
 from luigi_traffic import logs
+from luigi_traffic.project import current
 from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
@@ -67,5 +68,5 @@ def _set_defaults() -> None:
 
 
 _set_defaults()
-workers.limit()
+workers.limit(lambda: current().settings.spark)
 logs.set_up()

@@ -45,16 +45,15 @@ def fabricate(count: int) -> None:
         _lake(day)
     forget()
     rows = [_gold(day) for day in wanted]
-    plan = TrainingPlan(DATASET, MODEL, LAST, count, TRAINING)
+    plan = TrainingPlan(current(), DATASET, MODEL, LAST, count, TRAINING)
     model = plan.partition_id() or ""
     inputs = [Input("gold", d, i) for d, i in (plan.gold_ids() or {}).items()]
     rows.append(
         LedgerRow("model", DATASET, model, model, plan.recipe.as_dict(), inputs, 9, "d", _details())
     )
-    task = _pipeline_forecast(count)
     rows.append(
         LedgerRow(
-            "forecast", DATASET, task.part, task.output().partition_id or "", {},
+            "forecast", DATASET, plan.forecast_part, plan.forecast_target().partition_id or "", {},
             [Input("model", model, model)], 24, "f", {"seconds": 1.0},
         )
     )  # fmt: skip
@@ -75,12 +74,6 @@ def fabricate(count: int) -> None:
     forget()
 
 
-def _pipeline_forecast(count: int) -> Any:
-    from luigi_traffic.tasks.forecast import Forecast
-
-    return Forecast(LAST, dataset=DATASET, model=MODEL, window_days=count, training=TRAINING)
-
-
 def _details() -> dict[str, Any]:
     scores = {
         name: {step: {"mae": 1.0, "rmse": 1.0, "mape": 1.0, "f1": 1.0, "count": 1}
@@ -97,7 +90,7 @@ def _details() -> dict[str, Any]:
 
 
 def _lake(day: date) -> None:
-    chain, store = DayChain(DATASET, day), current().store
+    chain, store = DayChain(current(), DATASET, day), current().store
     assert isinstance(store, LocalStore)
     raw = chain.lineage.raw.partition_id([day.isoformat(), f"{day.toordinal():064x}"])
     archive = {"name": "a.zip", "origin": f"https://example.org/{day}.zip", "bytes": 9,
@@ -129,7 +122,7 @@ def _write(store: LocalStore, key: str, data: bytes) -> None:
 
 
 def _gold(day: date) -> LedgerRow:
-    chain = DayChain(DATASET, day)
+    chain = DayChain(current(), DATASET, day)
     made_of = [Input("silver", str(day), chain.id("silver") or "")]
     return LedgerRow(
         "gold", DATASET, str(day), chain.id("gold") or "", {}, made_of, 9, "9:9", {"seconds": 1.0}
@@ -229,8 +222,8 @@ def scenarios(count: int, change: Callable[..., None]) -> dict[str, Callable[[],
         "window moved by a day": lambda: plan(count, LAST + timedelta(days=1)),
         "nothing there": lambda: plan(count, LAST - timedelta(days=4000)),
         "silver rule changed": silver_rule,
-        "status, 14 days": lambda: status.rows(DATASET, status.Range(14, last=LAST)),
-        "status, all days": lambda: status.rows(DATASET, status.Range(count, last=LAST)),
-        "lineage": lambda: lineage.rows(None, None, DATASET),
-        "gc --dry-run": lambda: garbage.rows(timedelta(days=1), dry_run=True),
+        "status, 14 days": lambda: status.rows(current(), DATASET, status.Range(14, last=LAST)),
+        "status, all days": lambda: status.rows(current(), DATASET, status.Range(count, last=LAST)),
+        "lineage": lambda: lineage.rows(current(), None, None, DATASET),
+        "gc --dry-run": lambda: garbage.rows(current(), timedelta(days=1), dry_run=True),
     }

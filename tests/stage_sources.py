@@ -38,7 +38,10 @@ SOURCES = {
             )
         ),
     ],
-    "forecast": ["tasks/forecast.py", "training/forecasts.py", "training/forecaster.py"],
+    "forecast": [
+        "tasks/forecast.py", "targets/training.py", "training/forecasts.py",
+        "training/forecaster.py",
+    ],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",
         "yaml_dataset/time_texts.py", "yaml_dataset/wide.py",

@@ -8,38 +8,43 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, size, text
-from luigi_traffic.commands.warehouse import warehouse
+from luigi_traffic.commands.warehouse import existing_warehouse
 from luigi_traffic.errors import DataError, did_you_mean
+from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import ROOT, Entry, parse
-from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.recipe import Input
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
+    from luigi_traffic.warehouse.connection import Warehouse
+
 _SHORTEST_PREFIX = 6
 
 
-def rows(model: str | None, partition: str | None, dataset: str | None) -> list[Row]:
+def rows(
+    project: Project, model: str | None, partition: str | None, dataset: str | None
+) -> list[Row]:
     """One row a partition or archive, inputs below what was made of them (`depth`, `of`).
 
     stage, dataset, part, id, state (live, superseded, committed, missing), rows, checksum,
     committed_at; of a model also name and version; of an archive (stage "source") url,
     sha256 and bytes. What is an input twice is walked the first time only (`repeated`).
     Without `model` and `partition`: the newest model. Raises `DataError` for one that is
-    not there, or where more than one fits.
+    not there, or if more than one fits, `SettingsError` if no run was ever made here.
     """
     if model and partition:
         raise DataError("--model and a partition id cannot be used together: give one of them")
-    walk = _Walk()
-    start = _model_id(model, dataset) if not partition else walk.resolve(partition, dataset)
+    warehouse = existing_warehouse(project)
+    walk = _Walk(warehouse, project.catalog)
+    start = walk.resolve(partition, dataset) if partition else _model_id(warehouse, model, dataset)
     return list(walk.below(start, None, 0))
 
 
-def _model_id(version: str | None, dataset: str | None) -> str:
-    with warehouse().connect() as connection, connection.cursor() as cursor:
+def _model_id(warehouse: Warehouse, version: str | None, dataset: str | None) -> str:
+    with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT partition_id, dataset, details->>'version' FROM meta.ledger"
             " WHERE stage = 'model' AND (%(dataset)s::text IS NULL OR dataset = %(dataset)s)"
@@ -67,13 +72,15 @@ def _model_id(version: str | None, dataset: str | None) -> str:
 class _Walk:
     """Finds partitions by their ids, in the ledger and among the manifests."""
 
-    def __init__(self) -> None:
+    def __init__(self, warehouse: Warehouse, catalog: Catalog) -> None:
+        self._warehouse = warehouse
+        self._catalog = catalog
         self._seen: set[str] = set()
 
     @cached_property
     def _ledger(self) -> dict[str, tuple[Any, ...]]:
         """Id → row of the ledger, a live one before the latest superseded one."""
-        with warehouse().connect() as connection, connection.cursor() as cursor:
+        with self._warehouse.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT DISTINCT ON (partition_id) partition_id, stage, dataset, part, inputs,"
                 " rows, checksum, committed_at, details, superseded_at IS NULL FROM meta.ledger"
@@ -87,10 +94,10 @@ class _Walk:
 
         All manifests are read: those of this machine's index without a request.
         """
-        entries = (parse(info) for info in current().store.list(f"{ROOT}/"))
+        entries = (parse(info) for info in self._catalog.store.list(f"{ROOT}/"))
         commits = [e for e in entries if e and e.kind == "commit"]
         commits.sort(key=lambda e: e.generation)
-        read = current().catalog.manifests(commits)
+        read = self._catalog.manifests(commits)
         return {m.partition_id: e for e, m in zip(commits, read, strict=True)}
 
     def resolve(self, prefix: str, dataset: str | None) -> str:
@@ -150,7 +157,7 @@ class _Walk:
                 row |= {"name": details["name"], "version": details["version"]}
             return row, [Input(**one) for one in inputs], ()
         if partition_id in self._lake:
-            manifest = self._manifest(self._lake[partition_id])
+            manifest = self._catalog.manifest(self._lake[partition_id])
             row = _row(
                 manifest.stage, manifest.dataset, manifest.day, partition_id, "committed",
                 manifest.rows_out, manifest.checksum, manifest.committed_at,
@@ -158,10 +165,6 @@ class _Walk:
             return row, manifest.inputs, manifest.details.get("archives", ())
         known = (hint.get("stage"), hint.get("dataset"), hint.get("part"))
         return _row(*known, partition_id, "missing", None, None, None), (), ()
-
-    @staticmethod
-    def _manifest(entry: Entry) -> Manifest:
-        return current().catalog.manifest(entry)
 
 
 def _row(

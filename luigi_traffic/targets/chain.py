@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import cache, cached_property
+from functools import cached_property
 
 from luigi_traffic.api import clock
 from luigi_traffic.api.dataset import Dataset
@@ -14,7 +14,8 @@ from luigi_traffic.api.stages import made_from
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.lake.entries import DayEntries, Entry
-from luigi_traffic.project import current
+from luigi_traffic.plugins.loading import Plugins
+from luigi_traffic.project import Project
 from luigi_traffic.recipe import Recipe, canonical_json, short_hash
 from luigi_traffic.targets.stage_settings import ORDER, dataset_for
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -23,42 +24,44 @@ from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 class Lineage:
     """The recipes of a dataset's stages. They depend on settings and code alone."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, plugins: Plugins, dataset: Dataset) -> None:
+        self._plugins = plugins
         self.dataset = dataset
+        self._views: dict[str, Dataset] = {}
         if timedelta(days=1) % dataset.interval:
             raise SettingsError(
                 f"dataset {dataset.name}: its interval {dataset.interval} does not divide a day"
             )
 
-    @cache  # noqa: B019 - a lineage lives as long as its process
     def dataset_for(self, stage: str) -> Dataset:
         """The dataset as that stage may read it: without the settings of later stages."""
-        # Settings are declared for some stages: one without reads what the one before it may.
-        return dataset_for(self.dataset, next(name for name in made_from(stage) if name in ORDER))
+        if stage not in self._views:
+            # Settings are declared for some stages: one without reads what the one before it may.
+            declared = next(name for name in made_from(stage) if name in ORDER)
+            self._views[stage] = dataset_for(self.dataset, declared)
+        return self._views[stage]
 
     @cached_property
     def source(self) -> Source:
         """Where the dataset's bytes come from."""
-        return current().plugins.call(self.dataset, "source()", self.dataset_for("raw").source)
+        return self._plugins.call(self.dataset, "source()", self.dataset_for("raw").source)
 
     @cached_property
     def address(self) -> str:
         """Hash of where today's settings ask for the bytes: provenance, part of no recipe."""
         source = self.source  # a call of its own, with a time limit of its own
-        said = current().plugins.call(self.dataset, "source().address()", lambda: source.address())
+        said = self._plugins.call(self.dataset, "source().address()", lambda: source.address())
         return short_hash(canonical_json(said))
 
     @cached_property
     def graph(self) -> LinkGraph | None:
         """The graph, read once: what gold joins is what its recipe names."""
-        return current().plugins.call(self.dataset, "graph()", self.dataset_for("gold").graph)
+        return self._plugins.call(self.dataset, "graph()", self.dataset_for("gold").graph)
 
     @cached_property
     def link_table(self) -> LinkTable | None:
         """What the dataset knows of its links, read once: only models see it."""
-        said: object = current().plugins.call(
-            self.dataset, "links()", self.dataset_for("gold").links
-        )
+        said: object = self._plugins.call(self.dataset, "links()", self.dataset_for("gold").links)
         if said is None or isinstance(said, LinkTable):
             return said
         raise PluginError(
@@ -70,14 +73,14 @@ class Lineage:
     def raw(self) -> Recipe:
         """What makes text of the bytes."""
         source = self.source
-        said = current().plugins.call(self.dataset, "source().recipe()", lambda: source.recipe())
+        said = self._plugins.call(self.dataset, "source().recipe()", lambda: source.recipe())
         return self._recipe("raw", {"source": said, "version": self.dataset.source_version})
 
     @cached_property
     def announce(self) -> Recipe:
         """The topic."""
         return self._recipe(
-            "announce", {"topic": topic_of(self.dataset, current().settings.events)}
+            "announce", {"topic": topic_of(self.dataset, self._plugins.settings.events)}
         )
 
     @cached_property
@@ -114,19 +117,23 @@ class Lineage:
         return Recipe(stage, self.dataset.name, {"core": STAGE_VERSIONS[stage], **terms})
 
 
-def lineage(dataset: str) -> Lineage:
+def lineage(project: Project, dataset: str) -> Lineage:
     """The recipes of that dataset, made once a project."""
-    project = current()
-    return project.keep((Lineage, dataset), lambda: Lineage(project.plugins.dataset(dataset)))
+
+    def make() -> Lineage:
+        return Lineage(project.plugins, project.plugins.dataset(dataset))
+
+    return project.keep((Lineage, dataset), make)
 
 
 class DayChain:
     """One dataset and day: which raw partition there is, and the ids that follow from it."""
 
-    def __init__(self, dataset: str, day: date) -> None:
+    def __init__(self, project: Project, dataset: str, day: date) -> None:
+        self.project = project
         self.name = dataset
         self.day = day
-        self.lineage = lineage(dataset)
+        self.lineage = lineage(project, dataset)
 
     def live(self) -> Entry | None:
         """The raw generation that counts of today's recipe, wherever it was asked for."""
@@ -134,7 +141,7 @@ class DayChain:
         # A day that counts as absent is not asked for again with every question.
         if kept or self._rests():
             return kept
-        return current().catalog.live("raw", self.name, self.day, self.lineage.raw.hash)
+        return self.project.catalog.live("raw", self.name, self.day, self.lineage.raw.hash)
 
     def raw(self) -> Entry | None:
         """The live generation, if it came from the address that today's settings name, or was
@@ -150,12 +157,11 @@ class DayChain:
             return entry
         return None
 
-    @staticmethod
-    def _address(entry: Entry) -> str:
-        return str(current().catalog.manifest(entry).details["address"])
+    def _address(self, entry: Entry) -> str:
+        return str(self.project.catalog.manifest(entry).details["address"])
 
     def _entries(self) -> DayEntries:
-        return current().catalog.day("raw", self.name, self.day)
+        return self.project.catalog.day("raw", self.name, self.day)
 
     def absent(self) -> Entry | None:
         """The record that this day is left out, None if there is data or it counts no more.
@@ -171,7 +177,7 @@ class DayChain:
         absent each time it was asked: a file can be late by months, so no day is absent for good,
         least of all at the first look.
         """
-        policy = current().settings.missing_days
+        policy = self.project.settings.missing_days
         if policy.policy == "fail":
             return None
         records = self.absences()
@@ -195,7 +201,7 @@ class DayChain:
         raw = self.raw()
         if raw is None:
             return None
-        made = current().catalog.manifest(raw).partition_id
+        made = self.project.catalog.manifest(raw).partition_id
         _, *following = reversed(list(made_from(stage)))
         for name in following:
             made = self.recipe(name).partition_id([made])

@@ -10,16 +10,17 @@ from luigi_traffic.errors import DamageError
 from luigi_traffic.lake.damage import file_damage
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.targets.chain import DayChain
 
 
 class LakePartition(luigi.Target):
     """Raw, bronze, silver, or the receipt of an announcement, of one day."""
 
-    def __init__(self, stage: str, dataset: str, day: date) -> None:
+    def __init__(self, project: Project, stage: str, dataset: str, day: date) -> None:
+        self.project = project
         self.stage = stage
-        self.chain = DayChain(dataset, day)
+        self.chain = DayChain(project, dataset, day)
 
     def entry(self) -> Entry | None:
         """The committed manifest with the id that is called for."""
@@ -29,7 +30,7 @@ class LakePartition(luigi.Target):
         if wanted is None:
             return None
         recipe = self.chain.recipe(self.stage)
-        return current().catalog.live(
+        return self.project.catalog.live(
             self.stage, self.chain.name, self.chain.day, recipe.hash, wanted
         )
 
@@ -43,7 +44,7 @@ class LakePartition(luigi.Target):
 
     def manifest(self) -> Manifest:
         """What it holds. Raises `FileNotFoundError` if it is not committed."""
-        return current().catalog.manifest(self._committed())
+        return self.project.catalog.manifest(self._committed())
 
     def whole(self) -> Manifest:
         """As `manifest`, for those who read its files: they are there as they were committed.
@@ -52,10 +53,10 @@ class LakePartition(luigi.Target):
         makes the partition anew.
         """
         entry = self._committed()
-        manifest = current().catalog.manifest(entry)
-        damage = file_damage(current().store, manifest)
+        manifest = self.project.catalog.manifest(entry)
+        damage = file_damage(self.project.store, manifest)
         if damage:
-            current().catalog.void(entry, "; ".join(damage))
+            self.project.catalog.void(entry, "; ".join(damage))
             raise DamageError(
                 f"{self.stage} of {self.chain.name} {self.chain.day} is not what was committed: "
                 f"{'; '.join(damage)}. It now counts as missing: run again, and it is made again."

@@ -1,8 +1,8 @@
-"""Which model a window of days calls for: its days, its recipe, its id."""
+"""Which model a window of days calls for, and which forecast of its last day: recipes and ids."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date as Date
 from datetime import timedelta
 from functools import cached_property
@@ -10,16 +10,18 @@ from typing import Any
 
 from luigi_traffic.api.model import ModelConfig, takes_context
 from luigi_traffic.errors import SourceAbsent
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.targets.chain import DayChain, lineage
+from luigi_traffic.targets.chain import DayChain, Lineage, lineage
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
+from luigi_traffic.targets.warehouse import LedgerPartition
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
     """A model plugin with its configuration, applied to a window of days of gold."""
 
+    project: Project = field(repr=False)
     dataset: str
     model: str
     date: Date
@@ -32,27 +34,32 @@ class TrainingPlan:
         """The window, oldest first."""
         return [self.date - timedelta(days=n) for n in range(self.window_days - 1, -1, -1)]
 
+    @property
+    def lineage(self) -> Lineage:
+        """The recipes of the dataset's stages."""
+        return lineage(self.project, self.dataset)
+
     @cached_property
     def config(self) -> ModelConfig:
         """The checked configuration. Raises `SettingsError`."""
-        return current().plugins.model_config(self.model, self.training)
+        return self.project.plugins.model_config(self.model, self.training)
 
     @cached_property
     def target(self) -> str:
         """The measure that is forecast. Raises `SettingsError`."""
-        dataset = lineage(self.dataset).dataset
+        dataset = self.lineage.dataset
         return dataset.measure_to_forecast(self.config.target, f"models.{self.model}.target")
 
     @property
     def series_name(self) -> str:
         """The model, for forecasts of another target than the dataset's with its name."""
-        usual = self.target == lineage(self.dataset).dataset.target
+        usual = self.target == self.lineage.dataset.target
         return self.model if usual else f"{self.model}:{self.target}"
 
     @cached_property
     def recipe(self) -> Recipe:
         """Model, version, configuration, window, and what gold's ids do not say."""
-        model = current().plugins.model(self.model)
+        model = self.project.plugins.model(self.model)
         # Where the numbers are computed is no part of what is computed.
         config = self.config.model_dump(mode="json", exclude={"device", "target"})
         terms = {
@@ -71,7 +78,7 @@ class TrainingPlan:
         terms: dict[str, Any] = {}
         if self.target != "speed":
             terms["target"] = self.target
-        known = lineage(self.dataset)
+        known = self.lineage
         if sees_roads and known.graph is not None and known.graph.weights_checksum:
             terms["graph_weights"] = known.graph.weights_checksum
         if sees_roads and known.link_table is not None:
@@ -82,7 +89,7 @@ class TrainingPlan:
         """Day → id of gold, without the absent days; None while a day's raw is missing."""
         ids: dict[str, str] = {}
         for day in self.days:
-            chain = DayChain(self.dataset, day)
+            chain = DayChain(self.project, self.dataset, day)
             found = chain.id("gold")
             if found:
                 ids[day.isoformat()] = found
@@ -92,8 +99,8 @@ class TrainingPlan:
 
     def absent_days(self) -> dict[str, str]:
         """Days of the window that are left out, with the reason the source gave."""
-        catalog = current().catalog
-        records = {day: DayChain(self.dataset, day).absent() for day in self.days}
+        catalog = self.project.catalog
+        records = {day: DayChain(self.project, self.dataset, day).absent() for day in self.days}
         return {
             day.isoformat(): catalog.manifest(entry).details["reason"]
             for day, entry in records.items()
@@ -102,7 +109,7 @@ class TrainingPlan:
 
     def refuse_too_many_absent(self) -> None:
         """Raise `SourceAbsent` where more days are left out than `missing_days.max` allows."""
-        absent, most = self.absent_days(), current().settings.missing_days.max
+        absent, most = self.absent_days(), self.project.settings.missing_days.max
         if len(absent) > most:
             raise SourceAbsent(
                 f"{self.dataset}: {len(absent)} of {self.window_days} days are absent "
@@ -113,3 +120,27 @@ class TrainingPlan:
         """The model's id, None while it cannot be known."""
         ids = self.gold_ids()
         return self.recipe.partition_id([f"{d}:{i}" for d, i in ids.items()]) if ids else None
+
+    def model_target(self) -> LedgerPartition:
+        """The registered model."""
+        partition_id = self.partition_id()
+        return LedgerPartition(
+            self.project, "model", self.dataset, partition_id or "", partition_id
+        )
+
+    @property
+    def forecast_part(self) -> str:
+        """The partition of `forecast.<dataset>` that the model makes of the window's last day."""
+        return f"{self.date.isoformat()}/{self.series_name}"
+
+    @property
+    def forecast_recipe(self) -> Recipe:
+        """The model is an input; nothing else matters."""
+        terms = {"core": STAGE_VERSIONS["forecast"], "model": self.model}
+        return Recipe("forecast", self.dataset, terms)
+
+    def forecast_target(self) -> LedgerPartition:
+        """The part of `forecast.<dataset>`."""
+        model = self.partition_id()
+        wanted = self.forecast_recipe.partition_id([model]) if model else None
+        return LedgerPartition(self.project, "forecast", self.dataset, self.forecast_part, wanted)

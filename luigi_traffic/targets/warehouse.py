@@ -6,7 +6,7 @@ from datetime import date
 
 import luigi
 
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.targets.chain import DayChain
 
 
@@ -14,7 +14,8 @@ class LedgerView:
     """Live ledger ids, one query a stage; what is not there is asked for again, a part at a
     time, unless a run only plans (see `luigi_traffic.lake.catalog`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._known: dict[tuple[str, str], dict[str, str | None]] = {}
 
     def holds(self, stage: str, dataset: str, part: str, partition_id: str) -> bool:
@@ -22,7 +23,7 @@ class LedgerView:
         if (stage, dataset) not in self._known:
             self._known[stage, dataset] = self._read(stage, dataset)
         known = self._known[stage, dataset]
-        if known.get(part) != partition_id and not current().catalog.planning:
+        if known.get(part) != partition_id and not self._project.catalog.planning:
             known[part] = self._read_part(stage, dataset, part)
         return known.get(part) == partition_id
 
@@ -30,38 +31,38 @@ class LedgerView:
         """Read anew at the next question."""
         self._known.clear()
 
-    @staticmethod
-    def _read(stage: str, dataset: str) -> dict[str, str | None]:
+    def _read(self, stage: str, dataset: str) -> dict[str, str | None]:
         from luigi_traffic.warehouse import ledger
 
-        with current().warehouse.connect() as connection:
+        with self._project.warehouse.connect() as connection:
             return dict(ledger.current_ids(connection, stage, dataset))
 
-    @staticmethod
-    def _read_part(stage: str, dataset: str, part: str) -> str | None:
+    def _read_part(self, stage: str, dataset: str, part: str) -> str | None:
         from luigi_traffic.warehouse import ledger
 
-        with current().warehouse.connect() as connection:
+        with self._project.warehouse.connect() as connection:
             return ledger.current_id(connection, stage, dataset, part)
 
 
-def ledger_view() -> LedgerView:
-    """The view of the current project's ledger."""
-    return current().keep(LedgerView, LedgerView)
+def ledger_view(project: Project) -> LedgerView:
+    """The view of that project's ledger, one for all its targets."""
+    return project.keep(LedgerView, lambda: LedgerView(project))
 
 
 class GoldPartition(luigi.Target):
     """One day of gold."""
 
-    def __init__(self, dataset: str, day: date) -> None:
-        self.chain = DayChain(dataset, day)
+    def __init__(self, project: Project, dataset: str, day: date) -> None:
+        self.project = project
+        self.chain = DayChain(project, dataset, day)
 
     def exists(self) -> bool:
         """Live in the ledger, or left out because the source has nothing for that day."""
         wanted = self.chain.id("gold")
         if wanted is None:
             return self.chain.absent() is not None
-        return ledger_view().holds("gold", self.chain.name, self.chain.day.isoformat(), wanted)
+        day = self.chain.day.isoformat()
+        return ledger_view(self.project).holds("gold", self.chain.name, day, wanted)
 
     def absent(self) -> bool:
         """Whether the day is left out."""
@@ -71,7 +72,10 @@ class GoldPartition(luigi.Target):
 class LedgerPartition(luigi.Target):
     """A forecast or a registered model: a part and the id that is called for."""
 
-    def __init__(self, stage: str, dataset: str, part: str, partition_id: str | None) -> None:
+    def __init__(
+        self, project: Project, stage: str, dataset: str, part: str, partition_id: str | None
+    ) -> None:
+        self.project = project
         self.stage = stage
         self.dataset = dataset
         self.part = part
@@ -79,6 +83,6 @@ class LedgerPartition(luigi.Target):
 
     def exists(self) -> bool:
         """Live in the ledger. An id of None cannot be known yet: its inputs are missing."""
-        return self.partition_id is not None and ledger_view().holds(
+        return self.partition_id is not None and ledger_view(self.project).holds(
             self.stage, self.dataset, self.part, self.partition_id
         )

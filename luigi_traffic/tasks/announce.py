@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.events.announcement import announce
-from luigi_traffic.project import current
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
@@ -22,13 +21,13 @@ class AnnounceRaw(DayStage):
 
     def output(self) -> LakePartition:
         """The receipt: a manifest without data files."""
-        return LakePartition("announce", self.dataset, self.date)
+        return LakePartition(self.project, "announce", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
         raw, recipe = given.upstream, given.recipe
         generation = self.next_generation(recipe, given.partition_id)
-        event = announce(raw, current().store.spark_url(raw.key), recipe.terms["topic"])
-        receipt = current().events.publish(event)
+        event = announce(raw, self.project.store.spark_url(raw.key), recipe.terms["topic"])
+        receipt = self.project.events.publish(event)
         crash_point(CrashPoint.ANNOUNCE_PUBLISHED)
         details = {"event_id": event.id, "key": event.key, "receipt": receipt}
         self.commit(given.manifest(generation, details=details))

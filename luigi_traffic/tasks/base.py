@@ -14,7 +14,7 @@ import luigi
 from luigi_traffic.errors import extras_named
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project, current
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.stage_input import StageInput
@@ -26,7 +26,16 @@ logger = logging.getLogger("luigi_traffic")
 _TELL_SECONDS = 5.0
 
 
-class Stage(luigi.Task):
+class OfProject:
+    """For tasks: the project that they work on. Luigi makes a task of its parameters alone."""
+
+    @property
+    def project(self) -> Project:
+        """The project of this process."""
+        return current()
+
+
+class Stage(OfProject, luigi.Task):
     """A stage that two runners may want at once: one works, the other finds it done.
 
     The lock only saves work; what makes the result right is the conditional commit.
@@ -44,7 +53,7 @@ class Stage(luigi.Task):
     def worker_timeout(self) -> None:  # type: ignore[override]
         """None. Luigi asks for it when it is about to run the task, before it looks whether what
         the task requires is complete: from there on another runner's commits must be seen."""
-        current().catalog.begin_work()
+        self.project.catalog.begin_work()
 
     @property
     def lock_name(self) -> str:
@@ -67,12 +76,12 @@ class Stage(luigi.Task):
             self.tell("another runner is working on it: waiting")
             logger.info("%s: another runner is working on it, waiting", self.label)
 
-        limit = current().settings.pipeline.stage_timeout_hours * 3600
-        current().catalog.begin_work()
+        limit = self.project.settings.pipeline.stage_timeout_hours * 3600
+        self.project.catalog.begin_work()
         # A holder that works ends within this time; the commit decides if it goes on after it.
         with (
             extras_named(),
-            current().warehouse.lock(self.lock_name, waiting, limit),
+            self.project.warehouse.lock(self.lock_name, waiting, limit),
             time_limit(self.label, limit, "pipeline.stage_timeout_hours"),
         ):
             self._told = time.monotonic()
@@ -114,7 +123,7 @@ class DayStage(Stage):
     @property
     def chain(self) -> DayChain:
         """The ids of this day."""
-        return DayChain(self.dataset, self.date)
+        return DayChain(self.project, self.dataset, self.date)
 
     @property
     def label(self) -> str:  # noqa: D102
@@ -146,13 +155,14 @@ class DayStage(Stage):
     def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
         """Those of the days that are complete: one listing a stage for all of them."""
         make: Any = cls  # RangeDaily hands in a partial of the class
-        with current().catalog.snapshot():
-            ledger_view().forget()
+        project = current()
+        with project.catalog.snapshot():
+            ledger_view(project).forget()
             return [p for p in parameter_tuples if _task(make, p).complete()]
 
     def next_generation(self, recipe: Recipe, partition_id: str | None = None) -> int:
         """The number to commit the day's partition under; asked for before the work begins."""
-        return current().catalog.next_generation(
+        return self.project.catalog.next_generation(
             self.stage, self.dataset, self.date, recipe.hash, partition_id
         )
 
@@ -161,10 +171,10 @@ class DayStage(Stage):
 
         `attempt` holds its data, None if it has none.
         """
-        if current().catalog.commit(manifest):
+        if self.project.catalog.commit(manifest):
             return True
         if attempt is not None:
-            current().catalog.discard(attempt)
+            self.project.catalog.discard(attempt)
         logger.info("%s: another runner committed it first", self.label)
         return False
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
-from luigi_traffic.project import current
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
@@ -32,14 +31,14 @@ class Bronze(DayStage):
 
     def output(self) -> LakePartition:
         """The bronze partition."""
-        return LakePartition("bronze", self.dataset, self.date)
+        return LakePartition(self.project, "bronze", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark import quality, schemas
         from luigi_traffic.spark.session import session
 
         self.tell("parsing")
-        raw, dataset, catalog = given.upstream, given.dataset, current().catalog
+        raw, dataset, catalog = given.upstream, given.dataset, self.project.catalog
         generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
             day=given.day,
@@ -94,7 +93,7 @@ class Bronze(DayStage):
         if counts.rows == counts.rows_rejected:
             notes["empty"] = quality.empty_reason(counts.rejected)
         elif counts.rows_bad:
-            written = schemas.read_files(session(), current().store, files, schema)
+            written = schemas.read_files(session(), self.project.store, files, schema)
             if lost := losses.lost_whole(written, given.day, given.dataset.interval):
                 notes["lost"] = lost
         for note in notes.values():

@@ -7,10 +7,7 @@ from datetime import timedelta
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DamageError, SourceAbsent
-from luigi_traffic.project import current
-from luigi_traffic.recipe import Input, Recipe
-from luigi_traffic.targets.chain import lineage
-from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
+from luigi_traffic.recipe import Input
 from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.tasks.train import ModelStage, Train
 
@@ -32,23 +29,9 @@ class Forecast(ModelStage):
     def label(self) -> str:  # noqa: D102
         return f"forecast {self.dataset} {self.date} by {self.model}"
 
-    @property
-    def part(self) -> str:
-        """The partition of `forecast.<dataset>`."""
-        return f"{self.date.isoformat()}/{self.plan.series_name}"
-
-    @property
-    def recipe(self) -> Recipe:
-        """The model is an input; nothing else matters."""
-        return Recipe(
-            "forecast", self.dataset, {"core": STAGE_VERSIONS["forecast"], "model": self.model}
-        )
-
     def output(self) -> LedgerPartition:
         """The part of `forecast.<dataset>`."""
-        trained = self.plan.partition_id()
-        wanted = self.recipe.partition_id([trained]) if trained else None
-        return LedgerPartition("forecast", self.dataset, self.part, wanted)
+        return self.plan.forecast_target()
 
     def work(self) -> str:  # noqa: D102
         from luigi_traffic.training.forecasts import ForecastRows
@@ -59,7 +42,7 @@ class Forecast(ModelStage):
         from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
         started = time.monotonic()
-        plan, warehouse = self.plan, current().warehouse
+        plan, warehouse = self.plan, self.project.warehouse
         ids = plan.gold_ids() or {}
         if self.date.isoformat() not in ids:
             raise SourceAbsent(
@@ -73,9 +56,9 @@ class Forecast(ModelStage):
         self.tell("forecasting")
         try:
             folder = bundle_folder(
-                current().settings.tracking_uri,
+                self.project.settings.tracking_uri,
                 model_row.details,
-                current().home / "models" / trained,
+                self.project.home / "models" / trained,
             )
         except ModelLost as e:
             with warehouse.connect() as connection:
@@ -86,13 +69,13 @@ class Forecast(ModelStage):
             ) from None
         rows = ForecastRows.make(
             warehouse=warehouse,
-            dataset=lineage(self.dataset).dataset,
+            dataset=plan.lineage.dataset,
             day=self.date,
             gold_ids=ids,
             folder=folder,
             digest=model_row.details["digest"],
-            get_model=current().plugins.model,
-            part=self.part,
+            get_model=self.project.plugins.model,
+            part=plan.forecast_part,
             model=plan.series_name,
         )
         table = forecast_table(self.dataset, plan.target)
@@ -104,9 +87,9 @@ class Forecast(ModelStage):
             row = ledger.LedgerRow(
                 stage="forecast",
                 dataset=self.dataset,
-                part=self.part,
-                partition_id=self.recipe.partition_id([trained]),
-                recipe=self.recipe.as_dict(),
+                part=plan.forecast_part,
+                partition_id=plan.forecast_recipe.partition_id([trained]),
+                recipe=plan.forecast_recipe.as_dict(),
                 inputs=[
                     Input("model", trained, trained),
                     *(Input("gold", day, ids[day]) for day in (yesterday, today) if day in ids),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.project import current
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import GoldPartition
 from luigi_traffic.tasks.base import DayStage
@@ -21,7 +20,7 @@ class Gold(DayStage):
 
     def output(self) -> GoldPartition:
         """The day's partition of `gold.<dataset>`."""
-        return GoldPartition(self.dataset, self.date)
+        return GoldPartition(self.project, self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark.load import copy_to
@@ -35,11 +34,11 @@ class Gold(DayStage):
 
         self.tell("joining neighbours, loading")
         silver = given.upstream
-        rows = read_partition(session(), current().store, silver)
+        rows = read_partition(session(), self.project.store, silver)
         frame = with_neighbours(session(), rows, given.graph, given.dataset.target)
         table = gold_table(given.dataset.name, frame.columns)
-        with staging(current().warehouse, table, f"{given.day:%Y%m%d}") as attempt:
-            copy_to(frame, current().warehouse.dsn(), attempt.name, table.columns)
+        with staging(self.project.warehouse, table, f"{given.day:%Y%m%d}") as attempt:
+            copy_to(frame, self.project.warehouse.dsn(), attempt.name, table.columns)
             row = LedgerRow(
                 stage="gold",
                 dataset=given.dataset.name,

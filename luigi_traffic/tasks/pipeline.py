@@ -12,9 +12,9 @@ from luigi.parameter import OptionalParameterMixin
 
 from luigi_traffic.api.settled import last_settled_day, refuse_unsettled
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.project import current
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
+from luigi_traffic.tasks.base import OfProject
 from luigi_traffic.tasks.forecast import Forecast
 
 
@@ -31,7 +31,7 @@ class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # typ
             raise SettingsError(f"--date {x!r} is not a date like 2024-05-31") from None
 
 
-class FullPipeline(luigi.WrapperTask):
+class FullPipeline(OfProject, luigi.WrapperTask):
     """Run all stages for one day and its window: raw, bronze, silver, gold, model, forecast."""
 
     dataset = luigi.Parameter(default="", description="Dataset plugin; empty: pipeline.dataset")
@@ -56,15 +56,16 @@ class FullPipeline(luigi.WrapperTask):
     @cached_property
     def plan(self) -> TrainingPlan:
         """The parameters with the defaults of the settings. Raises `TrafficError`."""
-        chosen = current().settings.pipeline
+        chosen = self.project.settings.pipeline
         if self.window_days < 0:
             raise SettingsError(f"--window-days {self.window_days}: expected 1 day or more")
-        dataset = current().plugins.dataset(self.dataset or chosen.dataset)
+        dataset = self.project.plugins.dataset(self.dataset or chosen.dataset)
         day = self.date or last_settled_day(dataset)
         refuse_unsettled(dataset, day)  # no day of the window is later
         return TrainingPlan(
+            project=self.project,
             dataset=dataset.name,
-            model=current().plugins.model(self.model or chosen.model).name,
+            model=self.project.plugins.model(self.model or chosen.model).name,
             date=day,
             window_days=self.window_days or chosen.window_days,
             training=recursively_unfreeze(self.training),

@@ -12,7 +12,6 @@ from luigi_traffic.errors import DataError, SourceAbsent
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import SourceInput
@@ -37,7 +36,7 @@ class IngestRaw(DayStage):
 
     def output(self) -> LakePartition:
         """The raw partition."""
-        return LakePartition("raw", self.dataset, self.date)
+        return LakePartition(self.project, "raw", self.dataset, self.date)
 
     def given(self) -> SourceInput:
         """The source, and what turns its bytes into text."""
@@ -54,8 +53,8 @@ class IngestRaw(DayStage):
 
         Raises `TransientError` or `SourceError` if it cannot be asked.
         """
-        with current().warehouse.lock(self.lock_name):
-            current().catalog.begin_work()
+        with self.project.warehouse.lock(self.lock_name):
+            self.project.catalog.begin_work()
             live, given = self.chain.live(), self.given()
             if live is None and not self.chain.absences():
                 return Asked.NEVER
@@ -68,7 +67,7 @@ class IngestRaw(DayStage):
 
     def _says_the_same(self, given: SourceInput, live: Entry) -> bool:
         """Whether the source says of the day what it said when it was asked at this address."""
-        catalog = current().catalog
+        catalog = self.project.catalog
         entries = catalog.day("raw", self.dataset, self.date)
         marks = [m for m in entries.compared(live) if m.address == given.address]
         if marks:
@@ -84,7 +83,7 @@ class IngestRaw(DayStage):
     def _ask(self, given: SourceInput) -> tuple[Asked, str]:
         """Fetch the day, compare it with the live generation, commit it if it is another one."""
         started = time.monotonic()
-        catalog, before = current().catalog, self.chain.live()
+        catalog, before = self.project.catalog, self.chain.live()
         generation = before.generation + 1 if before else self.next_generation(given.recipe)
         refuse_unsettled(given.dataset, given.day)
         try:
@@ -92,8 +91,8 @@ class IngestRaw(DayStage):
                 given.dataset,
                 given.day,
                 catalog,
-                current().settings.ingest,
-                current().home / "tmp",
+                self.project.settings.ingest,
+                self.project.home / "tmp",
                 self._progress,
             )
         except SourceAbsent as e:
@@ -146,11 +145,11 @@ class IngestRaw(DayStage):
 
     def _absent(self, given: SourceInput, reason: SourceAbsent, before: Entry | None) -> str:
         """Record that there is nothing, then let the setting decide."""
-        current().catalog.record_absence(
+        self.project.catalog.record_absence(
             given.recipe, given.day, given.address, str(reason), clock.now()
         )
         kept = "; the data from another address is kept" if before else ""
-        if current().settings.missing_days.policy == "fail":
+        if self.project.settings.missing_days.policy == "fail":
             raise SourceAbsent(
                 f"{reason}\n"
                 f"  The day is recorded as absent{kept}. To leave out such days, set "

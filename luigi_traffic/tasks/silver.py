@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError
-from luigi_traffic.project import current
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
@@ -30,14 +29,14 @@ class Silver(DayStage):
 
     def output(self) -> LakePartition:
         """The silver partition."""
-        return LakePartition("silver", self.dataset, self.date)
+        return LakePartition(self.project, "silver", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
         from luigi_traffic.spark import quality, schemas
         from luigi_traffic.spark.session import session
 
         self.tell("cleaning")
-        bronze, dataset, catalog = given.upstream, given.dataset, current().catalog
+        bronze, dataset, catalog = given.upstream, given.dataset, self.project.catalog
         generation = self.next_generation(given.recipe, given.partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import luigi
 from luigi.freezing import recursively_unfreeze
 
-from luigi_traffic.project import current
-from luigi_traffic.targets.chain import lineage
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.tasks.base import Stage
@@ -40,7 +38,7 @@ class ModelStage(Stage):
     def plan(self) -> TrainingPlan:
         """Days, recipe and id of the model."""
         return TrainingPlan(
-            self.dataset, self.model, self.date, self.window_days,
+            self.project, self.dataset, self.model, self.date, self.window_days,
             recursively_unfreeze(self.training),
         )  # fmt: skip
 
@@ -54,8 +52,7 @@ class Train(ModelStage):
 
     def output(self) -> LedgerPartition:
         """The registered model."""
-        partition_id = self.plan.partition_id()
-        return LedgerPartition("model", self.dataset, partition_id or "", partition_id)
+        return self.plan.model_target()
 
     @property
     def label(self) -> str:  # noqa: D102
@@ -69,15 +66,15 @@ class Train(ModelStage):
         partition_id = plan.partition_id()
         if partition_id is None:
             raise RuntimeError(f"{self.label}: gold is complete, but its ids are not known")
-        known = lineage(self.dataset)
+        known = plan.lineage
         trainer = Trainer(
-            warehouse=current().warehouse,
-            tracking_uri=current().settings.tracking_uri,
+            warehouse=self.project.warehouse,
+            tracking_uri=self.project.settings.tracking_uri,
             dataset=known.dataset,
             graph=known.graph,
             link_table=known.link_table,
             target=plan.target,
-            model=current().plugins.model(self.model),
+            model=self.project.plugins.model(self.model),
             config=plan.config,
             recipe=plan.recipe,
             partition_id=partition_id,
@@ -85,8 +82,8 @@ class Train(ModelStage):
             absent=plan.absent_days(),
             first=plan.days[0],
             end=self.date + timedelta(days=1),
-            folder=current().home,
-            get_model=current().plugins.model,
+            folder=self.project.home,
+            get_model=self.project.plugins.model,
             show_run=self._show_run,
         )
         return trainer.run(self._progress)
@@ -99,5 +96,5 @@ class Train(ModelStage):
     def _show_run(self, registered: Registered) -> None:
         """Link the MLflow run in luigid."""
         if self.set_tracking_url is not None:
-            ui = current().services
+            ui = self.project.services
             self.set_tracking_url(ui.ui_run_url(registered.experiment_id, registered.run_id))

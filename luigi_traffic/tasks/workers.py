@@ -8,14 +8,16 @@ fork, so on the local profile each task would start a JVM of its own. A Spark Co
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.interface import core
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.project import current
+from luigi_traffic.settings.keys import SparkSettings
 
 logger = logging.getLogger("luigi_traffic")
 #: Stages that download and announce: they use no Spark.
@@ -25,27 +27,34 @@ _WITHOUT_SPARK = {"IngestRaw", "AnnounceRaw"}
 class Workers(luigi.IntParameter):
     """Luigi's own `--workers`, lowered to 1 if more would each start a Spark of its own."""
 
+    def __init__(self, spark: Callable[[], SparkSettings], **options: Any) -> None:
+        super().__init__(**options)
+        self._spark = spark
+
     def normalize(self, x: int) -> int:
         """Luigi asks before it plans anything."""
-        if x > 1 and _own_spark() and _uses_spark():
+        if x > 1 and self._own_spark() and _uses_spark():
             _warn(x)
             return 1
         return x
 
+    def _own_spark(self) -> bool:
+        try:
+            spark = self._spark()
+        except SettingsError:
+            return False  # the first task says what is wrong with the settings
+        return not spark.remote and spark.master.startswith("local")
 
-def limit() -> None:
-    """Let `luigi --workers` and `luigi.build(workers=…)` go through `Workers`."""
-    limited = Workers(default=1, description="Maximum number of parallel tasks to run")
+
+def limit(spark: Callable[[], SparkSettings]) -> None:
+    """Let `luigi --workers` and `luigi.build(workers=…)` go through `Workers`.
+
+    `spark` gives the settings in force when Luigi asks for the number. If it raises
+    `SettingsError`, the number stays as it is.
+    """
+    limited = Workers(spark, default=1, description="Maximum number of parallel tasks to run")
     limited.__set_name__(core, "workers")  # as a class does with what stands in its body
     core.workers = limited
-
-
-def _own_spark() -> bool:
-    try:
-        spark = current().settings.spark
-    except SettingsError:
-        return False  # the first task says what is wrong with the settings
-    return not spark.remote and spark.master.startswith("local")
 
 
 def _uses_spark() -> bool:

@@ -119,7 +119,7 @@ class Home:
 
     def commit_day(self, day: date, rows: int = 100) -> None:
         """raw, announce, bronze, silver and gold of a day."""
-        links = DayChain("tiny", day)
+        links = DayChain(current(), "tiny", day)
         catalog = current().catalog
         archives = [
             {"name": "a.zip", "origin": f"https://example.org/{day:%Y%m%d}.zip", "bytes": 2048,
@@ -161,13 +161,13 @@ class Home:
         )  # fmt: skip
 
     def commit_absence(self, day: date, reason: str) -> None:
-        lineage = DayChain("tiny", day).lineage
+        lineage = DayChain(current(), "tiny", day).lineage
         at = datetime.now(UTC)
         current().catalog.record_absence(lineage.raw, day, lineage.address, reason, at)
 
     def commit_model(self, last: date, window_days: int, version: str) -> str:
         """A model of that window and its forecast; the model's id."""
-        plan = TrainingPlan("tiny", "tinynet", last, window_days, {"epochs": 3})
+        plan = TrainingPlan(current(), "tiny", "tinynet", last, window_days, {"epochs": 3})
         ids, made = plan.gold_ids() or {}, plan.partition_id() or ""
         details = {
             "name": "luigi_traffic.tiny", "version": version, "run_id": "r", "digest": "d",
@@ -182,14 +182,9 @@ class Home:
         model = ledger.LedgerRow(
             "model", "tiny", made, made, plan.recipe.as_dict(), inputs, 200, "d", details
         )
-        from luigi_traffic.tasks.forecast import Forecast
-
-        task = Forecast(
-            last, dataset="tiny", model="tinynet", window_days=window_days, training={"epochs": 3}
-        )
         forecast = ledger.LedgerRow(
-            "forecast", "tiny", task.part, task.output().partition_id or "",
-            task.recipe.as_dict(), [Input("model", made, made), *inputs], 24,
+            "forecast", "tiny", plan.forecast_part, plan.forecast_target().partition_id or "",
+            plan.forecast_recipe.as_dict(), [Input("model", made, made), *inputs], 24,
             "f", {"seconds": 2.5},
         )  # fmt: skip
         with current().warehouse.connect() as connection:

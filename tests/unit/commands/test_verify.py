@@ -36,10 +36,10 @@ def with_gold(home, day: date, rows: int = ROWS) -> None:
 
 def commit_gold(day: date, rows: int = ROWS) -> None:
     """Gold of a day that has silver."""
-    gold = DayChain("tiny", day).id("gold")
+    gold = DayChain(current(), "tiny", day).id("gold")
     table = gold_table("tiny", ["timestamp", "link_id", "speed", "n_obs"])
 
-    made_of = [Input("silver", str(day), DayChain("tiny", day).id("silver") or "")]
+    made_of = [Input("silver", str(day), DayChain(current(), "tiny", day).id("silver") or "")]
     with staging(current().warehouse, table, f"{day:%Y%m%d}") as attempt:
         with current().warehouse.connect() as connection, connection.cursor() as cursor:
             for n in range(rows):
@@ -69,7 +69,7 @@ def partition_of(day: date) -> str:
 
 
 def read(*days: date):
-    ids = {str(day): DayChain("tiny", day).id("gold") or "" for day in days}
+    ids = {str(day): DayChain(current(), "tiny", day).id("gold") or "" for day in days}
     return read_gold(
         current().warehouse, "tiny", ids, ["speed"], days[0], days[-1] + timedelta(days=1),
         timedelta(minutes=5),
@@ -77,12 +77,12 @@ def read(*days: date):
 
 
 def file_of(stage: str, day: date = DAY):
-    manifest = LakePartition(stage, "tiny", day).manifest()
+    manifest = LakePartition(current(), stage, "tiny", day).manifest()
     return current().settings.lake_path / manifest.files[0]["key"]
 
 
 def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
-    said = verify.verify(None, deep=deep, mark=mark)
+    said = verify.verify(current(), None, deep=deep, mark=mark)
     return [(row["stage"], row["part"]) for row in said.rows]
 
 
@@ -106,13 +106,17 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
     with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made again"):
         read(DAY, NEXT)
     anew()
-    assert not GoldPartition("tiny", DAY).exists()
-    assert GoldPartition("tiny", NEXT).exists() == ("gold.tiny" not in damage)
-    row = next(r for r in status.rows("tiny", status.Range(2, last=NEXT)) if r["stage"] == "gold")
+    assert not GoldPartition(current(), "tiny", DAY).exists()
+    assert GoldPartition(current(), "tiny", NEXT).exists() == ("gold.tiny" not in damage)
+    row = next(
+        r
+        for r in status.rows(current(), "tiny", status.Range(2, last=NEXT))
+        if r["stage"] == "gold"
+    )
     assert row["state"] != "done"
     commit_gold(DAY)  # as the next run does
     anew()
-    assert GoldPartition("tiny", DAY).exists()
+    assert GoldPartition(current(), "tiny", DAY).exists()
     assert read(DAY).actual.size
 
 
@@ -126,18 +130,18 @@ def test_files_are_compared_before_they_are_read(empty, anew, stage: str, how: s
     else:
         file.write_bytes(b"x" * 50 if how == "cut" else b"y" * 100)
     with pytest.raises(DamageError, match=f"{stage} of tiny 2024-05-01.*{file.name}.*made again"):
-        LakePartition(stage, "tiny", DAY).whole()
+        LakePartition(current(), stage, "tiny", DAY).whole()
     anew()
-    assert not LakePartition(stage, "tiny", DAY).exists()
+    assert not LakePartition(current(), stage, "tiny", DAY).exists()
 
 
 # verify
 
 
 def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
-    assert verify.verify(None, deep=True, mark=True).looked_at == 0
+    assert verify.verify(current(), None, deep=True, mark=True).looked_at == 0
     with_gold(empty, DAY)
-    said = verify.verify("tiny", deep=True, mark=True)
+    said = verify.verify(current(), "tiny", deep=True, mark=True)
     assert (said.looked_at, said.rows) == (5, [])
     # A column that came later is no damage of the days before it.
     sql("ALTER TABLE gold.tiny ADD COLUMN rain double precision")
@@ -155,13 +159,13 @@ def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
     deep = [quick[0], ("silver", "2024-05-01"), ("gold", "2024-05-01"), quick[1]]
     assert found() == quick
     assert found(deep=True) == deep
-    assert GoldPartition("tiny", NEXT).exists()  # nothing was marked
+    assert GoldPartition(current(), "tiny", NEXT).exists()  # nothing was marked
     assert found(deep=True, mark=True) == deep
     anew()
     assert found(deep=True) == []
-    assert not LakePartition("raw", "tiny", DAY).exists()
-    assert LakePartition("bronze", "tiny", NEXT).exists()
-    assert not GoldPartition("tiny", NEXT).exists()
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
+    assert LakePartition(current(), "bronze", "tiny", NEXT).exists()
+    assert not GoldPartition(current(), "tiny", NEXT).exists()
 
 
 def test_a_model_whose_files_are_gone(empty, anew) -> None:
@@ -184,20 +188,20 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
     lake = empty.path / "lake"
     before = {p for p in lake.rglob("*") if p.is_file()}
     for stage in ("announce", "bronze", "silver"):
-        assert LakePartition(stage, "tiny", DAY).exists()
+        assert LakePartition(current(), stage, "tiny", DAY).exists()
         done = empty.command("invalidate", stage, "tiny", "2024-05-01")
         assert done.returncode == 0, done.stderr
         assert "counts as missing" in done.stdout
         anew()
-        assert not LakePartition(stage, "tiny", DAY).exists()
+        assert not LakePartition(current(), stage, "tiny", DAY).exists()
     assert before <= {p for p in lake.rglob("*") if p.is_file()}
     for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tinynet"), ("model", model)]:
-        invalidate.invalidate(stage, "tiny", part, "a test")
+        invalidate.invalidate(current(), stage, "tiny", part, "a test")
     with current().warehouse.connect() as connection:
         for stage in ("gold", "forecast", "model"):
             assert ledger.current_ids(connection, stage, "tiny") == {}
-    invalidate.invalidate("raw", "tiny", str(DAY), "a test")
-    assert not LakePartition("raw", "tiny", DAY).exists()
+    invalidate.invalidate(current(), "raw", "tiny", str(DAY), "a test")
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
 )
 def test_what_is_not_there_is_not_invalidated(filled, words, said) -> None:
     with pytest.raises(DataError, match=said):
-        invalidate.invalidate(*words, "a test")
+        invalidate.invalidate(current(), *words, "a test")
 
 
 # Homes of a version before

@@ -65,7 +65,8 @@ def test_methods_of_a_dataset(isolated, method: str, body: str, told: str) -> No
         "slow", source.replace("    def bronze", f"    def {method}(self): {body}\n    def bronze")
     )
     isolated.set(PLUGINS__TIMEOUT_SECONDS="0.5")
-    lineage = Lineage(current().plugins.dataset("slow"))
+    plugins = current().plugins
+    lineage = Lineage(plugins, plugins.dataset("slow"))
     with pytest.raises(PluginError) as caught:
         _ = lineage.raw if method == "source" else lineage.gold
     assert told in str(caught.value)

@@ -24,7 +24,7 @@ DAY = date(2012, 3, 28)
 
 def commit_raw(content: str = "c" * 64, day: date = DAY, generation: int = 1) -> Manifest:
     """As a run under today's settings would."""
-    lineage = DayChain("tiny", day).lineage
+    lineage = DayChain(current(), "tiny", day).lineage
     manifest = Manifest.start(
         lineage.raw, day, lineage.raw.partition_id([day.isoformat(), content]), inputs=[],
         generation=generation, details={"address": lineage.address},
@@ -35,7 +35,7 @@ def commit_raw(content: str = "c" * 64, day: date = DAY, generation: int = 1) ->
 
 
 def commit(stage: str) -> None:
-    chain = DayChain("tiny", DAY)
+    chain = DayChain(current(), "tiny", DAY)
     partition_id = chain.id(stage)
     assert partition_id is not None
     manifest = Manifest.start(chain.recipe(stage), DAY, partition_id, inputs=[])
@@ -43,21 +43,21 @@ def commit(stage: str) -> None:
 
 
 def record_absent(day: date = DAY, age: timedelta = timedelta(0)) -> None:
-    lineage = DayChain("tiny", day).lineage
+    lineage = DayChain(current(), "tiny", day).lineage
     current().catalog.record_absence(
         lineage.raw, day, lineage.address, "404", datetime.now(UTC) - age
     )
 
 
 def ids() -> dict[str, str | None]:
-    return {stage: DayChain("tiny", DAY).id(stage) for stage in STAGES}
+    return {stage: DayChain(current(), "tiny", DAY).id(stage) for stage in STAGES}
 
 
 def test_nothing_is_called_for_before_there_is_raw(tiny) -> None:
     assert set(ids().values()) == {None}
-    assert not LakePartition("raw", "tiny", DAY).exists()
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
     with pytest.raises(FileNotFoundError, match="bronze of tiny 2012-03-28"):
-        LakePartition("bronze", "tiny", DAY).manifest()
+        LakePartition(current(), "bronze", "tiny", DAY).manifest()
 
 
 def test_each_stage_has_an_id_of_its_own_and_exists_when_committed(tiny) -> None:
@@ -65,9 +65,9 @@ def test_each_stage_has_an_id_of_its_own_and_exists_when_committed(tiny) -> None
     found = ids()
     assert found["raw"] == raw.partition_id
     assert len(set(found.values())) == len(STAGES)
-    assert LakePartition("raw", "tiny", DAY).exists()
+    assert LakePartition(current(), "raw", "tiny", DAY).exists()
     for stage in ("announce", "bronze", "silver"):
-        target = LakePartition(stage, "tiny", DAY)
+        target = LakePartition(current(), stage, "tiny", DAY)
         assert not target.exists()
         commit(stage)
         assert target.exists()
@@ -127,7 +127,7 @@ def test_a_version_makes_exactly_its_descendants_stale(tiny, old, new, first_sta
 
 def test_a_dataset_may_have_a_topic_of_its_own(tiny) -> None:
     def topic() -> str:
-        return DayChain("tiny", DAY).lineage.announce.terms["topic"]
+        return DayChain(current(), "tiny", DAY).lineage.announce.terms["topic"]
 
     assert topic() == "traffic.tiny.raw"
     tiny.set(EVENTS__TOPIC="all.raw")
@@ -147,22 +147,22 @@ def test_new_content_makes_all_stale(tiny) -> None:
 
 def test_an_absent_day_is_never_done_under_fail(tiny) -> None:
     record_absent()
-    assert DayChain("tiny", DAY).absent() is None
-    assert not LakePartition("raw", "tiny", DAY).exists()
+    assert DayChain(current(), "tiny", DAY).absent() is None
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
 
 
 def test_an_absent_day_is_left_out_under_skip(tiny) -> None:
     tiny.set(MISSING_DAYS__POLICY="skip")
-    assert not LakePartition("raw", "tiny", DAY).exists()
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
     record_absent()
     for stage in ("raw", "announce", "bronze", "silver"):
-        assert LakePartition(stage, "tiny", DAY).exists()
-        assert LakePartition(stage, "tiny", DAY).absent()
-    assert GoldPartition("tiny", DAY).exists()  # without asking the warehouse
+        assert LakePartition(current(), stage, "tiny", DAY).exists()
+        assert LakePartition(current(), stage, "tiny", DAY).absent()
+    assert GoldPartition(current(), "tiny", DAY).exists()  # without asking the warehouse
     # It came after all.
     commit_raw()
-    assert not LakePartition("raw", "tiny", DAY).absent()
-    assert not LakePartition("bronze", "tiny", DAY).exists()
+    assert not LakePartition(current(), "raw", "tiny", DAY).absent()
+    assert not LakePartition(current(), "bronze", "tiny", DAY).exists()
 
 
 @pytest.mark.parametrize("age_of_day", [1, 700])
@@ -181,7 +181,7 @@ def test_an_absent_day_is_asked_for_again_however_old_it_is(tiny, age_of_day) ->
         shutil.rmtree(tiny.home / "lake", ignore_errors=True)
         for one in age:
             record_absent(day, one)
-        assert (DayChain("tiny", day).absent() is not None) == rests, age
+        assert (DayChain(current(), "tiny", day).absent() is not None) == rests, age
         seen += age
     assert len(seen) == 8
 
@@ -192,13 +192,13 @@ def test_another_address_is_asked_and_equal_bytes_keep_everything(tiny) -> None:
     commit("bronze")
     tiny.set(DATASETS__TINY__GLOB="/moved/{date}.csv")
     assert set(ids().values()) == {None}
-    assert not LakePartition("raw", "tiny", DAY).exists()
-    live = DayChain("tiny", DAY).live()
+    assert not LakePartition(current(), "raw", "tiny", DAY).exists()
+    live = DayChain(current(), "tiny", DAY).live()
     assert live is not None
-    current().catalog.record_same(live, DayChain("tiny", DAY).lineage.address, {})
+    current().catalog.record_same(live, DayChain(current(), "tiny", DAY).lineage.address, {})
     assert ids() == before
-    assert LakePartition("bronze", "tiny", DAY).exists()
-    assert LakePartition("raw", "tiny", DAY).manifest() == replace(raw, committed_at=ANY)
+    assert LakePartition(current(), "bronze", "tiny", DAY).exists()
+    assert LakePartition(current(), "raw", "tiny", DAY).manifest() == replace(raw, committed_at=ANY)
 
 
 def test_other_bytes_are_the_next_generation_and_going_back_finds_what_was(tiny) -> None:
@@ -222,7 +222,7 @@ def test_an_address_that_has_nothing_does_not_lose_what_another_had(tiny) -> Non
     assert set(ids().values()) == {None}  # under "fail", somebody has to look
     tiny.set(MISSING_DAYS__POLICY="skip")
     assert ids() == before
-    assert DayChain("tiny", DAY).absent() is None
+    assert DayChain(current(), "tiny", DAY).absent() is None
 
 
 def test_equal_text_of_two_days_has_two_ids(tiny) -> None:
@@ -265,35 +265,35 @@ def ledger(tiny, monkeypatch) -> Ledger:
 
 def test_the_ledger_is_asked_once_for_what_it_has(ledger) -> None:
     ledger.rows = {"2012-03-28": "a", "2012-03-29": "b"}
-    assert LedgerPartition("gold", "tiny", "2012-03-28", "a").exists()
-    assert LedgerPartition("gold", "tiny", "2012-03-29", "b").exists()
+    assert LedgerPartition(current(), "gold", "tiny", "2012-03-28", "a").exists()
+    assert LedgerPartition(current(), "gold", "tiny", "2012-03-29", "b").exists()
     assert (ledger.asked, ledger.asked_parts) == (1, 0)
     current().catalog.begin_work()
-    assert not LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
+    assert not LedgerPartition(current(), "gold", "tiny", "2012-03-29", "newer").exists()
     ledger.rows["2012-03-29"] = "newer"
-    assert LedgerPartition("gold", "tiny", "2012-03-29", "newer").exists()
-    assert not LedgerPartition("gold", "tiny", "2012-03-29", None).exists()
+    assert LedgerPartition(current(), "gold", "tiny", "2012-03-29", "newer").exists()
+    assert not LedgerPartition(current(), "gold", "tiny", "2012-03-29", None).exists()
     assert (ledger.asked, ledger.asked_parts) == (1, 2)
-    ledger_view().forget()
+    ledger_view(current()).forget()
     with current().catalog.snapshot():
         for _ in range(5):
-            assert not LedgerPartition("gold", "tiny", "2012-03-30", "c").exists()
+            assert not LedgerPartition(current(), "gold", "tiny", "2012-03-30", "c").exists()
     assert (ledger.asked, ledger.asked_parts) == (2, 2)
 
 
 def test_gold_exists_where_the_ledger_has_its_id(tiny, ledger) -> None:
     current().catalog.begin_work()
-    assert not GoldPartition("tiny", DAY).exists()
+    assert not GoldPartition(current(), "tiny", DAY).exists()
     commit_raw()
-    assert not GoldPartition("tiny", DAY).exists()
-    ledger.rows = {"2012-03-28": DayChain("tiny", DAY).id("gold")}
-    assert GoldPartition("tiny", DAY).exists()
+    assert not GoldPartition(current(), "tiny", DAY).exists()
+    ledger.rows = {"2012-03-28": DayChain(current(), "tiny", DAY).id("gold")}
+    assert GoldPartition(current(), "tiny", DAY).exists()
     tiny.set(DATASETS__TINY__LINKS="[a]")
-    assert not GoldPartition("tiny", DAY).exists()
+    assert not GoldPartition(current(), "tiny", DAY).exists()
 
 
 def plan(days: int = 2, **training) -> TrainingPlan:
-    return TrainingPlan("tiny", "tiny_model", DAY, days, training)
+    return TrainingPlan(current(), "tiny", "tiny_model", DAY, days, training)
 
 
 def test_a_model_is_called_for_by_its_days_and_its_configuration(tiny) -> None:
@@ -337,7 +337,7 @@ def test_another_target_is_another_model_with_forecasts_of_its_own(tiny) -> None
 
 def test_weights_and_link_table_count_for_a_model_that_sees_them(tiny, monkeypatch) -> None:
     commit_raw()
-    known = lineage("tiny")
+    known = lineage(current(), "tiny")
     ids = []
     for weight, length in ((1.0, 5.0), (2.0, 5.0), (2.0, 6.0)):
         graph = LinkGraph.from_edges([("a", "b", weight)])
@@ -352,7 +352,7 @@ def test_weights_and_link_table_count_for_a_model_that_sees_them(tiny, monkeypat
 
 
 def test_a_link_table_of_another_type_is_named(tiny, monkeypatch) -> None:
-    known = lineage("tiny")
+    known = lineage(current(), "tiny")
     assert known.link_table is None
     monkeypatch.delitem(vars(known), "link_table")
     monkeypatch.setattr(type(known.dataset), "links", lambda _: [{"link_id": "a"}])

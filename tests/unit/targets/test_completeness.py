@@ -214,7 +214,7 @@ class Completeness(RuleBasedStateMachine):
 
     def _work(self, stage: str, text: str) -> str:
         """The output of a stage: it reads the settings of the dataset and the graph."""
-        dataset: Any = DayChain("world", DAYS[0]).lineage.dataset
+        dataset: Any = DayChain(current(), "world", DAYS[0]).lineage.dataset
         chosen, core = dataset.settings, self.core[stage]
         rows = [line.split(",") for line in text.splitlines()]
         if stage == "bronze":
@@ -224,7 +224,7 @@ class Completeness(RuleBasedStateMachine):
             kept = [r for r in rows if not chosen.links or r[1] in chosen.links]
             added = [dataset.silver_version, core]
         else:
-            graph = DayChain("world", DAYS[0]).lineage.graph
+            graph = DayChain(current(), "world", DAYS[0]).lineage.graph
             kept, added = rows, [str(len(graph.edges) if graph else 0), core]
         return "".join(",".join([*row, *added]) + "\n" for row in kept)
 
@@ -238,9 +238,9 @@ class Completeness(RuleBasedStateMachine):
             IngestRaw(day, dataset="world").work()
             self._asked(day)
             return
-        chain = DayChain("world", day)
+        chain = DayChain(current(), "world", day)
         before = "raw" if stage in ("announce", "bronze") else STAGES[STAGES.index(stage) - 1]
-        source = LakePartition(before, "world", day)
+        source = LakePartition(current(), before, "world", day)
         recipe = chain.recipe(stage)
         whole = source.manifest() if stage == "announce" else source.whole()
         partition_id = recipe.partition_id([whole.partition_id])
@@ -409,12 +409,12 @@ class Completeness(RuleBasedStateMachine):
     # What must hold
 
     def _live(self, stage: str, day: date) -> Entry | None:
-        return LakePartition(stage, "world", day).entry()
+        return LakePartition(current(), stage, "world", day).entry()
 
     def _exists(self, stage: str, day: date) -> bool:
         if stage == "gold":
-            return GoldPartition("world", day).exists()
-        return LakePartition(stage, "world", day).exists()
+            return GoldPartition(current(), "world", day).exists()
+        return LakePartition(current(), stage, "world", day).exists()
 
     @invariant()
     def complete_is_what_was_made_of_all_that_is_called_for(self) -> None:
@@ -431,7 +431,9 @@ class Completeness(RuleBasedStateMachine):
                 if stage == "gold":
                     assert self.gold[day.isoformat()] == self._expected("gold", day)
                 elif (stage, day, self._signature(stage, day)) not in self.broken:
-                    content = self._content(LakePartition(stage, "world", day).manifest())
+                    content = self._content(
+                        LakePartition(current(), stage, "world", day).manifest()
+                    )
                     assert content == self._expected(stage, day), (stage, day)
 
 

@@ -107,7 +107,7 @@ def test_it_is_settings_still_and_travels_as_them(town) -> None:
 
 
 #: What `make` and its helpers may use of the task: how it tells, commits and numbers its work.
-OWN = {"tell", "commit", "next_generation", "label", "_notes"}
+OWN = {"tell", "commit", "next_generation", "label", "project", "_notes"}
 #: Raw looks for what there is already, and reads limits and the policy for absent days.
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
@@ -122,12 +122,15 @@ def test_the_work_of_a_stage_reads_what_it_is_given_alone(stage: str) -> None:
     makers = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name in MAKERS]
     assert "make" in {maker.name for maker in makers}
     allowed = OWN | RAW if stage == "raw" else OWN
-    for node in (node for maker in makers for node in ast.walk(maker)):
+    nodes = [node for maker in makers for node in ast.walk(maker)]
+    owners = {node.value for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
         if isinstance(node, ast.Name):
             assert node.id not in {"lineage", "plugins", "settings"}, node.lineno
         if isinstance(node, ast.Attribute):
+            assert ast.unparse(node) != "self.project" or node in owners, node.lineno
             assert node.attr != "lineage", node.lineno
             owner = ast.unparse(node.value)
             assert owner != "self" or node.attr in allowed, node.lineno
-            if owner == "current()":
+            if owner == "self.project":
                 assert node.attr in (STORES | {"settings", "home"} if stage == "raw" else STORES)
