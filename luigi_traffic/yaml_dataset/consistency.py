@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from luigi_traffic.api.columns import MEASURES, RESERVED
+from luigi_traffic.api.dataset import slots_of_a_day
 from luigi_traffic.errors import did_you_mean
+from luigi_traffic.yaml_dataset.expected import slot_problems
 from luigi_traffic.yaml_dataset.settings import GRAPH_FILES, Graph, Table
 from luigi_traffic.yaml_dataset.times import UNIX, pattern_problem
 
@@ -33,6 +35,8 @@ def problems(table: Table) -> Iterator[Problem]:
     yield from _wide_problems(table)
     yield from _time_problems(table)
     yield from _column_problems(table)
+    if table.expected is not None:
+        yield from slot_problems(table.expected, slots_of_a_day(table.interval))
     if table.graph is not None:
         yield from _graph_problems(table.graph)
 

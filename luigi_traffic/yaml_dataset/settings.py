@@ -12,6 +12,7 @@ from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.api.http_answer import UnknownLength
 from luigi_traffic.api.source import Packing
+from luigi_traffic.yaml_dataset.expected import Expected
 from luigi_traffic.yaml_dataset.times import Moment
 from luigi_traffic.yaml_dataset.values import (
     ColumnRef,
@@ -239,6 +240,11 @@ class Table(Section):
     interval: Interval = setting(
         ..., stage=None, description="Step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
+    expected: Expected | None = setting(
+        None,
+        stage=None,
+        description="Times of a day at which each link should report; empty: not stated",
+    )
     timezone: TimeZone = setting(..., stage="bronze", description="Time zone of the wall time")
     settles_after: Duration = setting(
         timedelta(0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -108,6 +108,10 @@ class MetrLa(Dataset):
             (ids[a], ids[b], float(weights[a, b]))
             for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
         )
+
+    def expected_slots(self, day: date) -> list[time]:
+        """Every interval."""
+        return self.day_slots()
 
     def checks(self) -> list[Check]:  # noqa: D102
         from pyspark.sql import functions as F
