@@ -117,11 +117,14 @@ def _ref(name: str, found: Opened) -> str | int:
 
 def _file(found: Opened, seen: Seen, decimal: str) -> None:
     """How the text is written; what is the default is left out."""
-    if found.packing == "parquet":
-        seen.table["format"] = "parquet"
-        return
+    if found.packing in ("parquet", "xlsx"):
+        seen.table["format"] = found.packing
+    if found.packing == "xlsx":
+        seen.doubts["format"] = "the first worksheet; name another one by the key sheet"
     if not found.header:
         seen.table["header"] = False
+    if "format" in seen.table:
+        return
     if found.delimiter != ",":
         seen.table["delimiter"] = "tab" if found.delimiter == "\t" else found.delimiter
     if decimal != ".":

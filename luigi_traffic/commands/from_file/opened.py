@@ -18,6 +18,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
+from luigi_traffic.ingest.xlsx import xlsx_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ _HEAD = 4 << 20
 #: Rows of them that a delimiter is told by.
 _FEW = 200
 _LIMITS = Limits(64 << 30, 1000.0)
+#: Packings whose text is ours: commas between the fields, UTF-8.
+_TABLES = ("parquet", "xlsx")
 _ENCODINGS = ("utf-8", "cp949")
 
 
@@ -62,7 +65,7 @@ def opened(path: Path) -> Opened:
     encoding = _encoding(data, notes)
     text = data.decode(encoding, errors="replace").removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
-    delimiter = "," if packing == "parquet" else _delimiter(lines)
+    delimiter = "," if packing in _TABLES else _delimiter(lines)
     if len(lines) < 2 or not delimiter:
         raise SettingsError(
             f"{path}: no table is seen in it: expected rows of fields between commas, semicolons, "
@@ -79,6 +82,8 @@ def _head(file: IO[bytes], name: str, packing: Packing) -> bytes:
             return _first(chunks)
     if packing == "parquet":
         return _first(parquet_lines(file, name, _LIMITS))
+    if packing == "xlsx":
+        return _first(xlsx_lines(file, name, _LIMITS))
     if packing == "gzip":
         return _first(gunzipped(read_chunks(file), name, _LIMITS))
     return _first(read_chunks(file))

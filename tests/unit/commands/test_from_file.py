@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from openpyxl import Workbook
 from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
@@ -109,6 +110,22 @@ def test_day_or_month_first_is_asked(make) -> None:
     row = "{at:05/06/%Y %H:%M},{link},{v}"
     _, found = make("all.csv", lines(row, head="time,link,speed"))
     assert found.seen.doubts["time_format"] == "or MM/dd/yyyy HH:mm: the rows fit both"
+
+
+def test_a_workbook(make) -> None:
+    book = Workbook()
+    book.active.append(["time", "sensor", "kmh", "vehicles"])
+    for n in range(96):
+        book.active.append([DAY + n * timedelta(minutes=15), 101 + n % 2, 50.0 + n % 5, n])
+    file = io.BytesIO()
+    book.save(file)
+    table, found = make("20240513.xlsx", file.getvalue())
+    assert table["format"] == "xlsx" and table["glob"].endswith("/{date}.xlsx")
+    assert table["columns"] == {
+        "timestamp": "time", "link_id": "sensor", "speed": "kmh", "flow": "vehicles",
+    }  # fmt: skip
+    assert table["interval"] == "30 min" and found.problem is None
+    assert "time_format" not in table and "the first worksheet" in found.seen.doubts["format"]
 
 
 HOURS = [f"20240513,{h:02},L{k},{30 + h}" for h in range(1, 25) for k in (1, 2)]

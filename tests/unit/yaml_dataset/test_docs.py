@@ -11,7 +11,8 @@ import yaml
 from luigi_traffic.api.dataset import DatasetSettings
 from luigi_traffic.project import current
 from luigi_traffic.yaml_dataset.expected import ExpectedSlots
-from luigi_traffic.yaml_dataset.settings import Columns, Graph, GraphColumns, Table, Wide
+from luigi_traffic.yaml_dataset.graph_settings import Graph, GraphColumns
+from luigi_traffic.yaml_dataset.settings import Columns, Table, Wide
 
 PAGE = (Path(__file__).parents[3] / "docs" / "yaml-dataset.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n# conf/datasets/(\w+)\.yml\n(.*?)```", PAGE, re.DOTALL)
