@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from luigi_traffic.api.columns import MEASURES, RESERVED
@@ -79,6 +80,10 @@ def _wide_problems(table: Table) -> Iterator[Problem]:
             "wide",
             "the names of the columns are needed; expected csv or xlsx with a header",
         )
+    if wide.numbered and wide.by != "time":
+        yield "wide.numbered", "the intervals of a day are numbered; expected only with by: time"
+    if wide.numbered and table.interval % timedelta(minutes=1):
+        yield "wide.numbered", "expected an interval of whole minutes"
     given = {"time": columns.time or columns.timestamp, "link": columns.link_id}[wide.by]
     if given is not None:
         key = "link_id" if wide.by == "link" else "time" if columns.time else "timestamp"

@@ -104,6 +104,10 @@ class Wide(Section):
     measure: Literal["speed", "flow", "occupancy", "travel_time", "density"] = Field(
         description="What the values are"
     )
+    numbered: bool = Field(
+        False,
+        description="Whether the columns are the intervals of a day in order, whatever their names",
+    )
     first: ColumnRef = Field(
         None, description="First of these columns; empty: the first that `columns` does not name"
     )

@@ -51,9 +51,12 @@ class TableSource(Source):
             terms["sheet"] = self.table.sheet
         columns = self.table.columns.by_role()
         if self.table.wide is not None:
-            terms["wide"] = self.table.model_dump(mode="json", include={"wide", "delimiter"}) | {
-                "columns": columns
-            }
+            said = self.table.model_dump(mode="json", include={"wide", "delimiter"})
+            if self.table.wide.numbered:  # the intervals say which time a column is
+                said["interval"] = int(self.table.interval.total_seconds())
+            else:
+                del said["wide"]["numbered"]  # a table without it is what it was
+            terms["wide"] = said | {"columns": columns}
         if self.table.many_days:
             moment = {role: columns.get(role) for role in self.table.columns.moment}
             terms["day_of"] = moment | self.table.model_dump(

@@ -31,6 +31,8 @@ _FEW = 200
 _LIMITS = Limits(64 << 30, 1000.0)
 #: Packings whose text is ours: commas between the fields, UTF-8.
 _TABLES = ("parquet", "xlsx")
+#: From so many columns on it may be a wide table, whose names may be numbers.
+_WIDE = 8
 _ENCODINGS = ("utf-8", "cp949")
 
 
@@ -140,7 +142,11 @@ def _table(
     first = list(cells.iloc[0])
     below = cells.iloc[1:_FEW].map(_is_number).sum(axis=1).mean()
     # Names of columns may be numbers, as in a column a time of day; but not as often as in rows.
-    header = packing == "parquet" or sum(map(_is_number, first)) <= below / 2
+    header = (
+        packing == "parquet"
+        or sum(map(_is_number, first)) <= below / 2
+        or _names_columns(first, cells.iloc[1:_FEW])
+    )
     names = first if header else [str(n) for n in range(cells.shape[1])]
     rows = cells.iloc[1:] if header else cells
     # A column is named by its header: a name that is there twice, or is blank, names none.
@@ -150,6 +156,17 @@ def _table(
     if lost := sorted({name for n, name in enumerate(names) if n not in kept and name}):
         notes["columns"] = f"more than one column is named {', '.join(lost)}: they cannot be used"
     return Opened(path, packing, encoding, delimiter, header, list(rows.columns), rows, notes)
+
+
+def _names_columns(first: list[str], below: pd.DataFrame) -> bool:
+    """Whether the first row of a wide table is a header, though most of its names are numbers:
+    all differ, and at least one is a word where the rows below have numbers or times."""
+    if len(first) < _WIDE or len({*first, ""}) <= len(first) or below.empty:
+        return False
+    return any(
+        not _is_number(name) and below[n].map(_is_number).mean() > 0.95
+        for n, name in enumerate(first)
+    )
 
 
 def _is_number(cell: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import time
 import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -156,17 +155,6 @@ def test_digits_of_a_link_are_no_unix_time(make) -> None:
     assert table["columns"] == {
         "date": "CREATDE", "time": "CREATHM", "link_id": "LINKID", "speed": "PASNGSPED",
     }  # fmt: skip
-
-
-def test_a_wide_table_is_looked_at_in_seconds(make) -> None:
-    """A column a time of day: the time is asked for, not searched in every pair of columns."""
-    head = ",".join(["site", "day", *(f"V{n:02}" for n in range(200))])
-    rows = [f"{100 + k},{DAY:%d/%m/%Y},{','.join(str(n % 9) for n in range(200))}"
-            for k in range(50)]  # fmt: skip
-    begun = time.monotonic()
-    _, found = make("wide.csv", "\n".join([head, *rows]))
-    assert time.monotonic() - begun < 20
-    assert found.problem
 
 
 def test_parquet(make, tmp_path) -> None:
