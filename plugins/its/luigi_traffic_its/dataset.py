@@ -30,7 +30,7 @@ class Its(Dataset):
     """
 
     name: ClassVar[str] = "its"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     silver_version: ClassVar[str] = "1"
     interval: ClassVar[timedelta] = timedelta(minutes=5)
     timezone: ClassVar[str] = "Asia/Seoul"

@@ -51,16 +51,17 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         return F.trim(F.get("cell", F.lit(number)))
 
     if layout is Layout.SIX:
-        moment, link = _moment(cell(0), cell(1)), cell(2)
+        at, link = _moment(cell(0), cell(1)), cell(2)
         speed, travel_time = cell(4), cell(5).try_cast("double")
     else:
         # A cast alone would take `2020-01-01` for midnight.
-        moment, link = F.when(F.length(cell(0)) >= 16, cell(0)), cell(1)
+        text, link = F.when(F.length(cell(0)) >= 16, cell(0)), cell(1)
+        at = text.try_cast("timestamp_ntz")
         speed, travel_time = cell(2), F.lit(None).cast("double")
     typed = cells.select(
         "value",
         F.size("cell").alias("width"),
-        moment.try_cast("timestamp_ntz").alias("timestamp"),
+        at.alias("timestamp"),
         link.alias("link_id"),
         speed.try_cast("double").alias("speed"),
         travel_time.alias("travel_time"),
@@ -86,16 +87,21 @@ def _lines(spark: SparkSession, raw: RawDay) -> DataFrame:
 
 
 def _moment(day: Column, minute: Column) -> Column:
-    """`20240101` and `5`, `005` or `0005` as text that casts to a timestamp."""
+    """The time of `20240101` and `5`, `005` or `0005`; 2400 is the end of the day, midnight of
+    the next one."""
     from pyspark.sql import functions as F
 
     padded = F.lpad(minute, 4, "0")  # cuts what is longer: hence the check of the lengths
+    ends = minute == "2400"
     text = F.concat(
         F.substring(day, 1, 4), F.lit("-"), F.substring(day, 5, 2), F.lit("-"),
         F.substring(day, 7, 2), F.lit(" "),
-        F.substring(padded, 1, 2), F.lit(":"), F.substring(padded, 3, 2),
+        F.when(ends, F.lit("00")).otherwise(F.substring(padded, 1, 2)),
+        F.lit(":"), F.substring(padded, 3, 2),
     )  # fmt: skip
-    return F.when((F.length(day) == 8) & F.length(minute).between(1, 4), text)
+    right = (F.length(day) == 8) & F.length(minute).between(1, 4)
+    at = F.when(right, text).try_cast("timestamp_ntz")
+    return F.when(ends, at + F.expr("INTERVAL 1 DAY")).otherwise(at)
 
 
 def _reason(day: date, width: int, min_speed: float, max_speed: float) -> Column:
