@@ -42,7 +42,7 @@ class Silver(DayStage):
 
         self.tell("cleaning")
         bronze, dataset, catalog = given.upstream, given.dataset, current().catalog
-        expected = self._expected(given)
+        expected = _expected(given)
         generation = self.next_generation(given.recipe, given.partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
@@ -62,7 +62,7 @@ class Silver(DayStage):
                 min_rows=dataset.settings.min_rows,
                 known_links=lambda: quality.link_range(good),
             )
-            covered = self._coverage(given, expected, files, schemas.schema_of(frame))
+            covered = _coverage(given, expected, files, schemas.schema_of(frame))
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
@@ -91,47 +91,6 @@ class Silver(DayStage):
         share = f", coverage {covered.percent}" if covered else ""
         return f"{counts.rows_out:,} rows{share}"
 
-    @staticmethod
-    def _expected(given: StageInput) -> tuple[time, ...] | None:
-        """The expected wall times of the day, None if the dataset does not say.
-
-        Raises `SettingsError` if nothing is expected and the settings ask for a share of it.
-        """
-        dataset = given.dataset
-        slots = current().plugins.call(
-            dataset, "expected_slots()", lambda: expected_slots(dataset, given.day)
-        )
-        if slots is None and dataset.settings.min_coverage:
-            raise SettingsError(
-                f"{_coverage_key(given)} is set, but the dataset does not say which intervals it "
-                "expects. Add `expected` to its table (a dataset in YAML) or the method "
-                "expected_slots (a plugin), or remove the setting"
-            )
-        return slots
-
-    @staticmethod
-    def _coverage(
-        given: StageInput,
-        expected: Sequence[time] | None,
-        files: Sequence[Mapping[str, Any]],
-        schema: Sequence[Mapping[str, str]],
-    ) -> Coverage | None:
-        """How much of the day is there; None if nothing is expected of it.
-
-        Raises `DataError` if it is less than `min_coverage`.
-        """
-        from luigi_traffic.spark import schemas
-        from luigi_traffic.spark.coverage import coverage
-        from luigi_traffic.spark.session import session
-
-        if not expected:
-            return None
-        dataset = given.dataset
-        written = schemas.read_files(session(), current().store, files, schema)
-        found = coverage(written, expected, dataset.settings.links, dataset.interval)
-        found.judge(dataset.settings.min_coverage, _coverage_key(given))
-        return found
-
     def _notes(
         self, counts: SilverCounts, covered: Coverage | None, given: StageInput
     ) -> dict[str, Any]:
@@ -150,6 +109,45 @@ class Silver(DayStage):
         for note in notes.values():
             logger.warning("%s: %s", self.label, note)
         return notes | ({"coverage": covered.as_json()} if covered else {})
+
+
+def _expected(given: StageInput) -> tuple[time, ...] | None:
+    """The expected wall times of the day, None if the dataset does not say.
+
+    Raises `SettingsError` if nothing is expected and the settings ask for a share of it.
+    """
+    dataset = given.dataset
+    slots = expected_slots(dataset, given.day)
+    if slots is None and dataset.settings.min_coverage:
+        raise SettingsError(
+            f"{_coverage_key(given)} is set, but the dataset does not say which intervals it "
+            "expects. Add `expected` to its table (a dataset in YAML) or the method "
+            "expected_slots (a plugin), or remove the setting"
+        )
+    return slots
+
+
+def _coverage(
+    given: StageInput,
+    expected: Sequence[time] | None,
+    files: Sequence[Mapping[str, Any]],
+    schema: Sequence[Mapping[str, str]],
+) -> Coverage | None:
+    """How much of the day is there; None if nothing is expected of it.
+
+    Raises `DataError` if it is less than `min_coverage`.
+    """
+    from luigi_traffic.spark import schemas
+    from luigi_traffic.spark.coverage import coverage
+    from luigi_traffic.spark.session import session
+
+    if not expected:
+        return None
+    dataset = given.dataset
+    written = schemas.read_files(session(), current().store, files, schema)
+    found = coverage(written, expected, dataset.settings.links, dataset.interval)
+    found.judge(dataset.settings.min_coverage, _coverage_key(given))
+    return found
 
 
 def _coverage_key(given: StageInput) -> str:
