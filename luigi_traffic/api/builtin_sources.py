@@ -32,12 +32,12 @@ _ABSENT = {404, 410}
 #: Servers that know no HEAD answer so.
 _NO_HEAD = {405, 501}
 _PACKINGS: dict[str, Packing] = {
-    ".zip": "zip", ".gz": "gzip", ".parquet": "parquet", ".pq": "parquet",
+    ".zip": "zip", ".gz": "gzip", ".parquet": "parquet", ".pq": "parquet", ".xlsx": "xlsx",
 }  # fmt: skip
 
 
 def packing_of(name: str) -> Packing:
-    """How a file of that name is packed: zip, gzip, parquet, or text as it is."""
+    """How a file of that name is packed: zip, gzip, parquet, xlsx, or text as it is."""
     return _PACKINGS.get(Path(name).suffix.lower(), "none")
 
 
@@ -95,7 +95,8 @@ def _reason(error: Exception) -> str:
 
 
 class Http(Source):
-    """One file a day behind a URL template: text, .zip with one text file inside, .gz, .parquet.
+    """One file a day behind a URL template: text, .zip with one text file inside, .gz, .parquet,
+    .xlsx.
 
     `url_template` may use http, https or file, with {year}, {month}, {day}, {date}. `packing`
     is told by the end of the URL's path where it is not given. Text whose length a server
@@ -278,7 +279,7 @@ class Files(Source):
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:
-        """One stream a file, in the order of their names; .zip, .gz and .parquet are unpacked."""
+        """One stream a file, in the order of their names; packed ones are unpacked."""
         pattern = Path(fill(self.glob, day)).expanduser()
         paths = _files(pattern)
         if not paths:

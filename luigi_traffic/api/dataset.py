@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -73,6 +73,14 @@ class DatasetSettings(BaseModel):
         stage=None,
         ge=0,
         description="Smallest number of silver rows of a day before the stage fails; 0: no check",
+    )
+    min_coverage: float = setting(
+        0.0,
+        stage=None,
+        ge=0,
+        le=1,
+        description="Smallest share of the expected values of a day (a link at an interval) before "
+        "silver fails; 0: no check",
     )
     topic: str | None = setting(
         # No stage: the recipe of the announcement has the topic that comes out of it.
@@ -145,6 +153,12 @@ class Check:
         if self.high is not None and value > self.high:
             return f"{self.name}: {value:g} is above {self.high:g}"
         return None
+
+
+def slots_of_a_day(interval: timedelta) -> list[time]:
+    """The wall times at which the intervals of a day begin, in order."""
+    midnight = datetime(2000, 1, 1)
+    return [(midnight + n * interval).time() for n in range(timedelta(days=1) // interval)]
 
 
 class Dataset(ABC):
@@ -261,6 +275,23 @@ class Dataset(ABC):
     def checks(self) -> list[Check]:
         """What must hold of silver before it commits."""
         return []
+
+    def expected_slots(self, day: date) -> Sequence[time] | None:
+        """Wall times at which a link is expected to report on a complete day.
+
+        Each is the start of an interval, and stands once. A time that a clock change leaves out
+        that day may stand among them: the core removes it. Empty: nothing is expected that day.
+        None: the dataset does not say, and how much of a day is there is not judged.
+        """
+        return None
+
+    def day_slots(self, minutes: Collection[int] | None = None) -> list[time]:
+        """The wall times at which the intervals of a day begin, in order.
+
+        With `minutes` only those at that minute of an hour: a help for `expected_slots`.
+        """
+        found = slots_of_a_day(self.interval)
+        return [at for at in found if minutes is None or at.minute in minutes]
 
     def recipe_terms(self, stage: SettingStage) -> dict[str, Any]:
         """The settings declared for that stage, as JSON values."""

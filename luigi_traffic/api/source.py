@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 #: How the text of a day is packed; see `Stream`.
-Packing = Literal["zip", "gzip", "parquet", "none"]
+Packing = Literal["zip", "gzip", "parquet", "xlsx", "none"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Stream:
     size      bytes announced by the source, None where it does not say. Other than that many
               are a `TransientError`
     packing   "zip": an archive with exactly one text file inside, see `members`; "gzip";
-              "parquet": a table, unpacked to comma-separated lines below a header; "none": text as
-              it is
+              "parquet": a table, unpacked to comma-separated lines below a header; "xlsx": a
+              worksheet, unpacked to such lines, see `sheet`; "none": text as it is
     origin    where it came from (a URL without credentials): for messages and lineage
     edit      what is done to the unpacked text on its way, chunks to chunks, None: nothing.
               It cuts one day out of a file of many, or turns another encoding into UTF-8
@@ -39,6 +39,7 @@ class Stream:
               and time of a file); see `Source.look`. Kept in the manifest: no secret
     members   of a ZIP archive with several files: a pattern of those that are wanted, for example
               *.csv; they are read in order of their names. None: it must hold exactly one
+    sheet     of an Excel workbook: the name of the worksheet. None: the first
     """
 
     name: str
@@ -51,6 +52,7 @@ class Stream:
     modified: Callable[[], datetime | None] | None = None
     said: Mapping[str, str | int] = field(default_factory=dict)
     members: str | None = None
+    sheet: str | None = None
 
 
 class Source(ABC):

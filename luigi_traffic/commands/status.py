@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Columns of the table.
 SHOWN = (*STAGES, "forecast")
 DEFAULT_DAYS = 14
+#: Keys of a manifest's quality that hold a note in words.
+_NOTES = ("empty", "missing_links", "gaps", "lost")
 DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
 
 
@@ -50,7 +52,8 @@ def rows(project: Project, dataset: str | None, wanted: Range) -> list[Row]:
 
     partition: state is done, absent (the source has nothing), stale (another recipe or id
     is committed than today's code, settings and inputs call for) or missing; `complete` is
-    what the task's own `complete()` says; `reason` why not; rows, seconds, committed_at.
+    what the task's own `complete()` says; `reason` why not; rows, seconds, committed_at;
+    `coverage`, the share of the expected values, of silver if its dataset says what it expects.
 
     Without `dataset`: all that have anything. One listing a stage, whatever the days.
     """
@@ -147,7 +150,8 @@ class _DatasetStatus:
     def _row(self, stage: str, day: date, state: str, complete: bool, **more: Any) -> Row:
         empty = {"reason": None, "partition_id": None, "rows": None, "seconds": None}
         row = {"kind": "partition", "dataset": self.dataset, "day": day, "stage": stage}
-        return row | {"state": state, "complete": complete} | empty | {"committed_at": None} | more
+        none = {"committed_at": None, "coverage": None}
+        return row | {"state": state, "complete": complete} | empty | none | more
 
     def _absence(self, chain: DayChain) -> tuple[bool, str | None]:
         """Whether the source has nothing for that day by the newest record, and its words."""
@@ -176,6 +180,7 @@ class _DatasetStatus:
                 rows=None if stage == "announce" else manifest.rows_out,
                 seconds=manifest.seconds or None, committed_at=manifest.committed_at,
                 reason=_noted(manifest.quality),
+                coverage=manifest.quality.get("coverage", {}).get("share"),
             )  # fmt: skip
         others = self.project.catalog.day(stage, self.dataset, chain.day).commits
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
@@ -232,7 +237,7 @@ class _DatasetStatus:
 
 def _noted(quality: Mapping[str, Any]) -> str | None:
     """What the stage has noted of a partition that is done: an empty day, what lacks."""
-    return "; ".join(quality[k] for k in ("empty", "missing_links", "lost") if k in quality) or None
+    return "; ".join(quality[name] for name in _NOTES if name in quality) or None
 
 
 def _figures(row: LedgerRow) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.pieces import PieceWriter
+from luigi_traffic.ingest.xlsx import xlsx_lines
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
@@ -201,7 +202,7 @@ def _unpack(
         write(iter(_Counted(unpacked, lambda _: None, progress, limits.max_bytes)), name)
 
     caps = Limits(limits.max_bytes, limits.max_ratio)
-    if stream.packing in ("zip", "parquet"):
+    if stream.packing in ("zip", "parquet", "xlsx"):
         # The directory is at the end: spool it, under no name, so that a crash leaves nothing.
         with tempfile.TemporaryFile(dir=spool) as archive:
             for chunk in counted:
@@ -209,6 +210,9 @@ def _unpack(
             crash_point(CrashPoint.RAW_DOWNLOADED)
             if stream.packing == "parquet":
                 write_unpacked(parquet_lines(archive, stream.name, caps), stream.name)
+            elif stream.packing == "xlsx":
+                lines = xlsx_lines(archive, stream.name, caps, stream.sheet)
+                write_unpacked(lines, stream.name)
             else:
                 with opened_members(archive, stream.name, caps, stream.members) as members:
                     for member, text in members:

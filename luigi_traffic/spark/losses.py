@@ -7,18 +7,20 @@ settings, and good data that is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable
+from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
 from luigi_traffic.api.dataset import NO_OBSERVATION
+from luigi_traffic.spark.spans import in_words, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 _SHOWN = 5
 _HOUR = 3600
+_DAY = 24 * _HOUR
 #: Types of the columns that are read; a bronze that has others is not looked at.
 _TIMES = {"timestamp", "timestamp_ntz"}
 
@@ -73,7 +75,7 @@ def _times(bronze: DataFrame, day: date, step: int) -> Iterable[str]:
     lost = {row["slot"]: row["reason"] for row in rows
             if row["slot"] is not None and not row["good"] and row["bad"]}  # fmt: skip
     if lost:
-        said = f"{_spans(day, sorted(lost), step)} ({min(lost.values())})"
+        said = f"{in_words(runs(sorted(lost), range(_DAY // step)), step)} ({min(lost.values())})"
         yield f"all rows of {len(lost):,} intervals are rejected: {said}"
     loose = sum(row["bad"] for row in rows if row["slot"] is None)
     hours = [0] * 24
@@ -84,23 +86,6 @@ def _times(bronze: DataFrame, day: date, step: int) -> Iterable[str]:
     # As many rows without a time of this day as an hour has: they may be those of one.
     if step <= _HOUR and empty and usual and loose >= usual / 2:
         yield (
-            f"no row is left of {_spans(day, empty, _HOUR)}, and {loose:,} rows without a readable "
-            "time of the day are rejected"
+            f"no row is left of {in_words(runs(empty, range(24)), _HOUR)}, and {loose:,} rows "
+            "without a readable time of the day are rejected"
         )
-
-
-def _spans(day: date, slots: Sequence[int], step: int) -> str:
-    """`00:00 to 01:00, 08:10 to 08:20` of the slots, in order."""
-    midnight = datetime.combine(day, time())
-    spans: list[list[int]] = []
-    for slot in slots:
-        if spans and spans[-1][1] == slot:
-            spans[-1][1] = slot + 1
-        else:
-            spans.append([slot, slot + 1])
-
-    def clock(slot: int) -> str:
-        return f"{midnight + timedelta(seconds=slot * step):%H:%M}"
-
-    shown = [f"{clock(a)} to {clock(b)}" for a, b in spans[:_SHOWN]]
-    return ", ".join(shown) + (", …" if len(spans) > _SHOWN else "")

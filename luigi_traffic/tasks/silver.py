@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from datetime import time
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api.expected import expected_slots
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.bronze import Bronze
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from luigi_traffic.lake.store import ObjectStore
+    from luigi_traffic.spark.coverage import Coverage
     from luigi_traffic.spark.quality import SilverCounts
 
 logger = logging.getLogger("luigi_traffic")
@@ -37,6 +44,7 @@ class Silver(DayStage):
 
         self.tell("cleaning")
         bronze, dataset, catalog = given.upstream, given.dataset, self.project.catalog
+        expected = _expected(given)
         generation = self.next_generation(given.recipe, given.partition_id)
         rows = schemas.read_partition(session(), catalog.store, bronze)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
@@ -56,6 +64,7 @@ class Silver(DayStage):
                 min_rows=dataset.settings.min_rows,
                 known_links=lambda: quality.link_range(good),
             )
+            covered = _coverage(given, expected, frame, catalog.store, files)
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
@@ -75,16 +84,19 @@ class Silver(DayStage):
                 checksum=counts.checksum,
                 schema=schemas.schema_of(frame),
                 quality={"checks": counts.checks, "first": counts.first, "last": counts.last}
-                | self._notes(counts, given),
+                | self._notes(counts, covered, given),
                 seconds=given.seconds,
             ),
             attempt,
         )
         crash_point(CrashPoint.SILVER_COMMITTED)
-        return f"{counts.rows_out:,} rows"
+        share = f", coverage {covered.percent}" if covered else ""
+        return f"{counts.rows_out:,} rows{share}"
 
-    def _notes(self, counts: SilverCounts, given: StageInput) -> dict[str, Any]:
-        """What a reader of the partition should know, told in the log as well."""
+    def _notes(
+        self, counts: SilverCounts, covered: Coverage | None, given: StageInput
+    ) -> dict[str, Any]:
+        """What a reader of the partition should know; what is in words is in the log as well."""
         from luigi_traffic.spark import quality
 
         notes: dict[str, Any] = {}
@@ -94,6 +106,53 @@ class Silver(DayStage):
             notes["missing_links"] = quality.missing_links(
                 counts.missing_links, given.dataset.settings.links
             )
+        if covered and covered.gaps and counts.rows_out:
+            notes["gaps"] = covered.gaps
         for note in notes.values():
             logger.warning("%s: %s", self.label, note)
-        return notes
+        return notes | ({"coverage": covered.as_json()} if covered else {})
+
+
+def _expected(given: StageInput) -> tuple[time, ...] | None:
+    """The expected wall times of the day, None if the dataset does not say.
+
+    Raises `SettingsError` if nothing is expected and the settings ask for a share of it.
+    """
+    dataset = given.dataset
+    slots = expected_slots(dataset, given.day)
+    if slots is None and dataset.settings.min_coverage:
+        raise SettingsError(
+            f"{_coverage_key(given)} is set, but the dataset does not say which intervals it "
+            "expects. Add `expected` to its table (a dataset in YAML) or the method "
+            "expected_slots (a plugin), or remove the setting"
+        )
+    return slots
+
+
+def _coverage(
+    given: StageInput,
+    expected: Sequence[time] | None,
+    frame: DataFrame,
+    store: ObjectStore,
+    files: Sequence[Mapping[str, Any]],
+) -> Coverage | None:
+    """How much of the day is there in `files`, to which `frame` was written; None if nothing is
+    expected of it.
+
+    Raises `DataError` if it is less than `min_coverage`.
+    """
+    from luigi_traffic.spark import schemas
+    from luigi_traffic.spark.coverage import coverage
+    from luigi_traffic.spark.session import session
+
+    if not expected:
+        return None
+    dataset = given.dataset
+    written = schemas.read_files(session(), store, files, schemas.schema_of(frame))
+    found = coverage(written, expected, dataset.settings.links, dataset.interval)
+    found.judge(dataset.settings.min_coverage, _coverage_key(given))
+    return found
+
+
+def _coverage_key(given: StageInput) -> str:
+    return f"datasets.{given.dataset.name}.min_coverage"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.testing.lazy import only_plans
 from luigi_traffic.testing.pytest_plugin import SPEED
 from luigi_traffic.testing.sample import VERDICT, advised, checksum
@@ -140,17 +141,17 @@ class RunChecks:
         lines = list(sample.lines)
         lines *= -(-sample.suite.speed_lines // len(lines))
         raw = sample.raw_of(lines, parts=2)
-        folder = sample.folder.as_uri()
+        store = LocalStore(sample.folder)
         seconds = {}
         with advised("a large day", "Do not assume a number of rows."):
-            sample.bronze_frame(sample.raw).write.mode("overwrite").parquet(f"{folder}/warm")
+            sample.bronze_frame(sample.raw).write.mode("overwrite").parquet(store.spark_url("warm"))
             begun = time.perf_counter()
-            sample.bronze_frame(raw).write.mode("overwrite").parquet(f"{folder}/bronze")
+            sample.bronze_frame(raw).write.mode("overwrite").parquet(store.spark_url("bronze"))
             seconds["bronze"] = time.perf_counter() - begun
-            rows = sample.spark.read.parquet(f"{folder}/bronze")
+            rows = sample.spark.read.parquet(store.spark_pattern("bronze"))
             good = rows.where("reject_reason IS NULL").drop(*VERDICT)
             begun = time.perf_counter()
-            sample.dataset.silver(good).write.mode("overwrite").parquet(f"{folder}/silver")
+            sample.dataset.silver(good).write.mode("overwrite").parquet(store.spark_url("silver"))
             seconds["silver"] = time.perf_counter() - begun
         scale = 1e6 / len(lines)
         told: dict[str, object] = {

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from luigi_traffic.api.expected import expected_slots
+from luigi_traffic.errors import PluginError
 from luigi_traffic.testing.dataset_contract import SPEED_UNITS
+from luigi_traffic.testing.sample import advised
 
 if TYPE_CHECKING:
     from luigi_traffic.testing.sample import Sample
@@ -108,6 +111,26 @@ class SilverChecks:
             f"interval is {interval}, but the rows of the day come every {step}: between them "
             f"silver has nothing, so that a model would see gaps everywhere. Set interval to "
             f"{step}, the step of the source, and group by it in silver()."
+        )
+
+    def test_expected_slots_are_those_of_the_data(self) -> None:
+        """What the dataset expects of the day is valid, and the day has some of it."""
+        dataset, day = self.sample.dataset_for("silver"), self.sample.suite.day
+        with advised(
+            f"expected_slots({day})",
+            "It says when links should report: answer from the day and the settings alone.",
+        ):
+            try:
+                slots = expected_slots(dataset, day)
+            except PluginError as e:
+                pytest.fail(str(e))
+        if not slots:
+            pytest.skip("the dataset does not say when its links are expected to report")
+        there = {row["timestamp"].time() for row in self.sample.silver.rows}
+        assert there & set(slots), (
+            f"silver of {day} has no row at any of the {len(slots)} times of expected_slots(), of "
+            f"which the first is {slots[0]}; its own first is {min(there)}. Return starts of "
+            "intervals in the wall time of timezone."
         )
 
     def test_silver_speeds_are_plausible(self) -> None:

@@ -259,6 +259,7 @@ class LakeSuite:
             lambda: store.read(key),
             lambda: store.seal(key),
             lambda: store.spark_url(key),
+            lambda: store.spark_pattern(key),
             lambda: list(store.list(key + "/")),
             lambda: store.writer(key).__enter__(),
         ]

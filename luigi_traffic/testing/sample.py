@@ -126,7 +126,7 @@ class Sample:
         if len(self.lines) < self.taken.lines:
             return self.raw_of(self.lines)
         store = LocalStore(self.folder / "lake")
-        paths = tuple(store.spark_url(file.key) for file in self.taken.files)
+        paths = tuple(store.spark_pattern(file.key) for file in self.taken.files)
         taken = self.taken
         return RawDay(self.suite.day, paths, taken.header, taken.first_line, taken.lines)
 
@@ -145,7 +145,7 @@ class Sample:
             path = self.folder / f"text-{self._files}.csv"
             text = "".join(line + end for line in lines[part::parts])
             path.write_bytes(text.encode())
-            paths.append(path.as_uri())
+            paths.append(LocalStore(self.folder).spark_pattern(path.name))
         first = lines[0] if lines else ""
         named = self.taken.header if header == "" else header
         return RawDay(self.suite.day, tuple(paths), named, first, len(lines))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from luigi_traffic.api.columns import MEASURES, RESERVED
+from luigi_traffic.api.dataset import slots_of_a_day
 from luigi_traffic.errors import did_you_mean
-from luigi_traffic.yaml_dataset.settings import GRAPH_FILES, Graph, Table
+from luigi_traffic.yaml_dataset.expected import slot_problems
+from luigi_traffic.yaml_dataset.graph_settings import GRAPH_FILES, Graph
+from luigi_traffic.yaml_dataset.settings import Table
 from luigi_traffic.yaml_dataset.times import UNIX, pattern_problem
 
+#: Keys that say how text is written.
+OF_CSV = ("header", "delimiter", "decimal", "encoding", "packing", "members")
 Problem = tuple[str, str]
 
 
@@ -24,15 +30,22 @@ def problems(table: Table) -> Iterator[Problem]:
         yield "absent_when", "expected only with url_template"
     if table.members is not None and table.packing not in (None, "zip"):
         yield "members", f"the packing is {table.packing}; expected only with packing: zip"
-    if table.format == "parquet":
-        for key in ("header", "delimiter", "decimal", "encoding", "packing", "members"):
-            if key in given:
-                yield key, "a Parquet file has none; expected only with format: csv"
-    elif table.packing == "parquet":
-        yield "packing", "the format is csv; expected zip, gzip or none, or format: parquet"
+    if table.format == "csv" and table.packing in ("parquet", "xlsx"):
+        yield (
+            "packing",
+            f"the format is csv; expected zip, gzip or none, or format: {table.packing}",
+        )
+    for key in OF_CSV if table.format != "csv" else ():
+        if key in given and (key, table.format) != ("header", "xlsx"):
+            what = "a Parquet file" if table.format == "parquet" else "an Excel workbook"
+            yield key, f"{what} has none; expected only with format: csv"
+    if table.sheet is not None and table.format != "xlsx":
+        yield "sheet", "expected only with format: xlsx"
     yield from _wide_problems(table)
     yield from _time_problems(table)
     yield from _column_problems(table)
+    if table.expected is not None:
+        yield from slot_problems(table.expected, slots_of_a_day(table.interval))
     if table.graph is not None:
         yield from _graph_problems(table.graph)
 
@@ -63,7 +76,14 @@ def _wide_problems(table: Table) -> Iterator[Problem]:
     if wide is None:
         return
     if table.format == "parquet" or not table.header:
-        yield "wide", "the names of the columns are needed; expected a csv file with a header"
+        yield (
+            "wide",
+            "the names of the columns are needed; expected csv or xlsx with a header",
+        )
+    if wide.numbered and wide.by != "time":
+        yield "wide.numbered", "the intervals of a day are numbered; expected only with by: time"
+    if wide.numbered and table.interval % timedelta(minutes=1):
+        yield "wide.numbered", "expected an interval of whole minutes"
     given = {"time": columns.time or columns.timestamp, "link": columns.link_id}[wide.by]
     if given is not None:
         key = "link_id" if wide.by == "link" else "time" if columns.time else "timestamp"
@@ -90,7 +110,7 @@ def _column_problems(table: Table) -> Iterator[Problem]:
                 )
     if table.target is not None and table.target not in table.measures:
         yield "target", f"it is not measured; expected one of {', '.join(table.measures)}"
-    by_name = table.header or table.format == "parquet"
+    by_name = table.names_columns
     seen: dict[Any, str] = {}
     for role, column in columns.by_role().items():
         key = f"columns.extra.{role}" if role in columns.extra else f"columns.{role}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi_traffic.api import functions as F
@@ -9,6 +10,7 @@ from luigi_traffic.api.columns import COUNTS
 from luigi_traffic.api.dataset import Check, Dataset, DatasetSettings, RawDay, SettingStage
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.source import Source
+from luigi_traffic.yaml_dataset.expected import among
 from luigi_traffic.yaml_dataset.graph import read_graph
 from luigi_traffic.yaml_dataset.header import has_header, positions
 from luigi_traffic.yaml_dataset.rows import parse, reasons
@@ -79,6 +81,11 @@ class DeclaredDataset(Dataset):
             Check(f"highest speed, {self.measures['speed']}", F.max("speed"), high=high),
             Check(f"lowest speed, {self.measures['speed']}", F.min("speed"), low=low),
         ]
+
+    def expected_slots(self, day: date) -> list[time] | None:
+        """The intervals that the key `expected` names."""
+        expected = self.table.expected
+        return None if expected is None else among(expected, self.day_slots())
 
     def recipe_terms(self, stage: SettingStage) -> dict[str, Any]:
         """The settings of every dataset, and the table's keys of that stage."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.errors import DataError, SettingsError, did_you_mean
-from luigi_traffic.yaml_dataset.settings import Graph
+from luigi_traffic.yaml_dataset.graph_settings import Graph
 
 logger = logging.getLogger("luigi_traffic")
 Row = tuple[int, list[str]]

@@ -27,12 +27,12 @@ def fields(line: str, delimiter: str) -> list[str]:
 
 def delimiter_of(table: Table) -> str:
     """What stands between the fields of the text in raw."""
-    return "," if table.format == "parquet" else table.delimiter
+    return table.delimiter if table.format == "csv" else ","
 
 
 def has_header(table: Table) -> bool:
     """Whether the first line names the columns; that of a Parquet file's text does."""
-    return table.header or table.format == "parquet"
+    return table.names_columns
 
 
 def positions(table: Table, first_line: str) -> dict[str, int]:

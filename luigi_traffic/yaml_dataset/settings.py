@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import DatasetSettings, SettingStage, setting
 from luigi_traffic.api.http_answer import UnknownLength
 from luigi_traffic.api.source import Packing
+from luigi_traffic.yaml_dataset.expected import Expected
+from luigi_traffic.yaml_dataset.graph_settings import Graph
 from luigi_traffic.yaml_dataset.times import Moment
 from luigi_traffic.yaml_dataset.values import (
     ColumnRef,
@@ -21,6 +22,7 @@ from luigi_traffic.yaml_dataset.values import (
     Encoding,
     Interval,
     Missing,
+    Section,
     SpeedRange,
     Template,
     TimeZone,
@@ -33,13 +35,6 @@ MISSING = ("", "nan")
 UNITS = {"flow": "veh/h", "occupancy": "%", "travel_time": "s", "density": "veh/km"}
 #: A further column of numbers; names of gold's own columns are refused.
 ExtraName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
-GRAPH_FILES = ("edges_csv", "node_link_csv", "adjacency_csv")
-
-
-class Section(BaseModel):
-    """Base of the sections: an unknown key is an error, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Columns(Section):
@@ -109,64 +104,16 @@ class Wide(Section):
     measure: Literal["speed", "flow", "occupancy", "travel_time", "density"] = Field(
         description="What the values are"
     )
+    numbered: bool = Field(
+        False,
+        description="Whether the columns are the intervals of a day in order, whatever their names",
+    )
     first: ColumnRef = Field(
         None, description="First of these columns; empty: the first that `columns` does not name"
     )
     last: ColumnRef = Field(
         None, description="Last of these columns; empty: the last that `columns` does not name"
     )
-
-
-class GraphColumns(Section):
-    """Columns of the graph's file."""
-
-    upstream: ColumnRef = Field(
-        None, description="Column of the link that traffic leaves (edges_csv); empty: the first"
-    )
-    downstream: ColumnRef = Field(
-        None, description="Column of the link that traffic enters (edges_csv); empty: the second"
-    )
-    weight: ColumnRef = Field(
-        None, description="Column of the weight, used with `min_weight` (edges_csv)"
-    )
-    link_id: ColumnRef = Field("LINK_ID", description="Column of the link id (node_link_csv)")
-    start: ColumnRef = Field(
-        "F_NODE", description="Column of the link's start node (node_link_csv)"
-    )
-    end: ColumnRef = Field("T_NODE", description="Column of the link's end node (node_link_csv)")
-
-
-class Graph(Section):
-    """The road graph: exactly one of the three files."""
-
-    edges_csv: Path | None = Field(
-        None, description="CSV file with one row per edge: upstream, downstream"
-    )
-    node_link_csv: Path | None = Field(
-        None, description="CSV file with one row per link: its id, start node, end node"
-    )
-    adjacency_csv: Path | None = Field(
-        None,
-        description=(
-            "CSV file with a matrix, link ids in first row and column; rows flow into columns"
-        ),
-    )
-    columns: GraphColumns = Field(GraphColumns(), description="Columns of the graph's file")
-    header: bool = Field(True, description="Whether the first line is a header (edges_csv)")
-    min_weight: float | None = Field(
-        None, description="Smallest weight that makes an edge; empty: every weight but 0"
-    )
-    u_turns: bool = Field(
-        False,
-        description="Whether the other direction of a two-way road is a neighbour (node_link_csv)",
-    )
-    delimiter: Delimiter = Field(",", description="Delimiter between the fields")
-    encoding: Encoding = Field("utf-8", description="Encoding of the file")
-
-    @property
-    def named(self) -> list[str]:
-        """The keys of the files that are named."""
-        return [kind for kind in GRAPH_FILES if getattr(self, kind) is not None]
 
 
 class Table(Section):
@@ -181,7 +128,7 @@ class Table(Section):
     packing: Packing | None = setting(
         None,
         stage="raw",
-        description="Packing of the file: zip, gzip, parquet or none; empty: by its name",
+        description="Packing of the file: zip, gzip or none; empty: by its name",
     )
     members: Annotated[str, StringConstraints(min_length=1)] | None = setting(
         None,
@@ -204,11 +151,14 @@ class Table(Section):
         stage=None,
         description="Texts of a short answer (up to 4 KiB) that mean that the day has no data",
     )
-    format: Literal["csv", "parquet"] = setting(
+    format: Literal["csv", "parquet", "xlsx"] = setting(
         "csv", stage="bronze", description="Format of the file"
     )
+    sheet: Annotated[str, StringConstraints(min_length=1)] | None = setting(
+        None, stage="raw", description="Name of the worksheet (xlsx); empty: the first"
+    )
     header: bool = setting(
-        True, stage="bronze", description="Whether the first line names the columns (csv)"
+        True, stage="bronze", description="Whether the first line names the columns (csv, xlsx)"
     )
     delimiter: Delimiter = setting(
         ",", stage="bronze", description="Delimiter between the fields (csv)"
@@ -239,6 +189,11 @@ class Table(Section):
     interval: Interval = setting(
         ..., stage=None, description="Step of the time grid"  # silver's recipe has it by itself
     )  # fmt: skip
+    expected: Expected | None = setting(
+        None,
+        stage=None,
+        description="Times of a day at which each link should report; empty: not stated",
+    )
     timezone: TimeZone = setting(..., stage="bronze", description="Time zone of the wall time")
     settles_after: Duration = setting(
         timedelta(0),
@@ -315,6 +270,11 @@ class Table(Section):
                 "columns": Columns(**named, **links, extra=extra),
             }
         )
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether the first line of its text names the columns."""
+        return self.header or self.format == "parquet"
 
     @property
     def many_days(self) -> bool:

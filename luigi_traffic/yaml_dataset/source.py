@@ -25,7 +25,7 @@ class TableSource(Source):
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        packing = "parquet" if table.format == "parquet" else table.packing
+        packing = table.packing if table.format == "csv" else table.format
         self.files: Source = (
             Http(
                 table.url_template,
@@ -47,11 +47,16 @@ class TableSource(Source):
         terms = self.files.recipe() | {"header": has_header(self.table)}
         if self.table.encoding != "utf-8":
             terms["encoding"] = self.table.encoding
+        if self.table.sheet is not None:
+            terms["sheet"] = self.table.sheet
         columns = self.table.columns.by_role()
         if self.table.wide is not None:
-            terms["wide"] = self.table.model_dump(mode="json", include={"wide", "delimiter"}) | {
-                "columns": columns
-            }
+            said = self.table.model_dump(mode="json", include={"wide", "delimiter"})
+            if self.table.wide.numbered:  # the intervals say which time a column is
+                said["interval"] = int(self.table.interval.total_seconds())
+            else:
+                del said["wide"]["numbered"]  # a table without it is what it was
+            terms["wide"] = said | {"columns": columns}
         if self.table.many_days:
             moment = {role: columns.get(role) for role in self.table.columns.moment}
             terms["day_of"] = moment | self.table.model_dump(
@@ -78,6 +83,8 @@ class TableSource(Source):
 
     def _edited(self, streams: Iterator[Stream], day: date) -> Iterator[Stream]:
         table = self.table.long
+        if table.sheet is not None:
+            streams = (replace(s, sheet=table.sheet) for s in streams)
         if self.table.encoding != "utf-8" or self.table.wide is not None:
             streams = (replace(s, edit=partial(self._as_long_text, s.name)) for s in streams)
         elif self.table.many_days:

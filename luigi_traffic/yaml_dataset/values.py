@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from luigi_traffic.api.builtin_sources import fill
 from luigi_traffic.errors import SettingsError, did_you_mean
@@ -157,3 +157,9 @@ UrlTemplate = Annotated[str, AfterValidator(_url), AfterValidator(_template)]
 Delimiter = Annotated[str, BeforeValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(_encoding)]
 SpeedRange = Annotated[tuple[float, float], BeforeValidator(_bounds), AfterValidator(_range)]
+
+
+class Section(BaseModel):
+    """Base of the sections: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
+from luigi_traffic.api.dataset import slots_of_a_day
 from luigi_traffic.errors import DataError
 from luigi_traffic.yaml_dataset.header import delimiter_of, positions
 from luigi_traffic.yaml_dataset.settings import Table
@@ -28,6 +29,7 @@ def lengthen(name: str, chunks: Iterable[bytes], table: Table) -> Iterator[bytes
         header = [field.strip() for field in next(rows, [])]
         kept = positions(table, _line(header, table))
         wide = _wide(name, header, set(kept.values()), table)
+        titles = _titles(name, header, wide, table)
         yield _text([list(table.long.columns.by_role().values())])
         long: list[list[str]] = []
         for row in rows:
@@ -38,7 +40,7 @@ def lengthen(name: str, chunks: Iterable[bytes], table: Table) -> Iterator[bytes
                     f"{name}, line {rows.line_num}: {len(row)} columns, expected {len(header)} as "
                     "in line 1"
                 )
-            long += _values(row, header, kept, wide, table)
+            long += _values(row, titles, kept, table)
             if rows.line_num % _ROWS == 0:
                 yield _text(long)
                 long = []
@@ -65,15 +67,30 @@ def _wide(name: str, header: list[str], named: set[int], table: Table) -> list[i
     return [n for n in range(ends[0], ends[1] + 1) if n not in named]
 
 
+def _titles(name: str, header: list[str], wide: list[int], table: Table) -> dict[int, str]:
+    """Position of a wide column → what its name says; `HH:mm` of one that is numbered."""
+    assert table.wide is not None
+    if not table.wide.numbered:
+        return {n: header[n] for n in wide}
+    slots = slots_of_a_day(table.interval)
+    if len(slots) != len(wide):
+        raise DataError(
+            f"{name}: a day has {len(slots)} intervals of {table.interval}, but there are "
+            f"{len(wide)} numbered columns, {header[wide[0]]!r} to {header[wide[-1]]!r}. Correct "
+            "`interval`, or wide.first and wide.last"
+        )
+    return {n: f"{at:%H:%M}" for n, at in zip(wide, slots, strict=True)}
+
+
 def _values(
-    row: list[str], header: list[str], kept: dict[str, int], wide: list[int], table: Table
+    row: list[str], titles: dict[int, str], kept: dict[str, int], table: Table
 ) -> Iterator[list[str]]:
     assert table.wide is not None
     own = {table.wide.by: "", table.wide.measure: ""}
     roles = {column: role for role, column in table.long.columns.by_role().items()}
     places = [(column, kept.get(roles[column])) for column in table.long.columns.by_role().values()]
-    for n in wide:
-        own[table.wide.by], own[table.wide.measure] = header[n], row[n]
+    for n, title in titles.items():
+        own[table.wide.by], own[table.wide.measure] = title, row[n]
         yield [own[column] if at is None else row[at] for column, at in places]
 
 

@@ -21,8 +21,8 @@ _DATES = (
     "yyyyMMdd", "yyyy-MM-dd", "yyyy/MM/dd", "yyyy.MM.dd", "dd.MM.yyyy", "dd/MM/yyyy", "MM/dd/yyyy",
     "d.M.yyyy", "d/M/yyyy", "M/d/yyyy", "dd-MM-yyyy", "yyyy/M/d",
 )  # fmt: skip
-_TIMES = ("HH:mm:ss", "HH:mm", "H:mm:ss", "H:mm", "HHmmss", "HH", "HHmm", "Hmm", "hh:mm:ss a",
-          "hh:mm a", "h:mm a")  # fmt: skip
+_TIMES = ("HH:mm:ss", "HH:mm", "H:mm:ss", "H:mm", "HHmmss", "HH", "HHmm", "Hmm", "HH시", "H시",
+          "hh:mm:ss a", "hh:mm a", "h:mm a")  # fmt: skip
 _WHOLE = (
     *(f"{d}{t}" for d in ("yyyyMMdd",) for t in ("HHmmss", "HHmm")),
     *(f"{d} {t}" for d in _DATES for t in _TIMES),
@@ -74,6 +74,16 @@ def find_moment(rows: pd.DataFrame, likely: dict[str, list[str]]) -> Moment | No
         if pair := _read(rows, columns, least=_NEARLY_ALL, unix=False):
             return pair
     return None
+
+
+def has_days(rows: pd.DataFrame, likely: list[str]) -> bool:
+    """Whether a column has days without a time of day: of those `likely`, or else of all."""
+    for name in likely or rows.columns:
+        days = [text for text in dict.fromkeys(rows[name].head(_MOST_VALUES)) if text]
+        for pattern in _DATES if days else ():
+            if _share(f"{pattern} HH:mm", [f"{day} 00:00" for day in days]) >= _NEARLY_ALL:
+                return True
+    return False
 
 
 def _looks(rows: pd.DataFrame, name: str, form: str) -> bool:

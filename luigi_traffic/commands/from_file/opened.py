@@ -18,6 +18,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
+from luigi_traffic.ingest.xlsx import xlsx_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,10 @@ _HEAD = 4 << 20
 #: Rows of them that a delimiter is told by.
 _FEW = 200
 _LIMITS = Limits(64 << 30, 1000.0)
+#: Packings whose text is ours: commas between the fields, UTF-8.
+_TABLES = ("parquet", "xlsx")
+#: From so many columns on it may be a wide table, whose names may be numbers.
+_WIDE = 8
 _ENCODINGS = ("utf-8", "cp949")
 
 
@@ -62,7 +67,7 @@ def opened(path: Path) -> Opened:
     encoding = _encoding(data, notes)
     text = data.decode(encoding, errors="replace").removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip()]
-    delimiter = "," if packing == "parquet" else _delimiter(lines)
+    delimiter = "," if packing in _TABLES else _delimiter(lines)
     if len(lines) < 2 or not delimiter:
         raise SettingsError(
             f"{path}: no table is seen in it: expected rows of fields between commas, semicolons, "
@@ -79,6 +84,8 @@ def _head(file: IO[bytes], name: str, packing: Packing) -> bytes:
             return _first(chunks)
     if packing == "parquet":
         return _first(parquet_lines(file, name, _LIMITS))
+    if packing == "xlsx":
+        return _first(xlsx_lines(file, name, _LIMITS))
     if packing == "gzip":
         return _first(gunzipped(read_chunks(file), name, _LIMITS))
     return _first(read_chunks(file))
@@ -135,7 +142,11 @@ def _table(
     first = list(cells.iloc[0])
     below = cells.iloc[1:_FEW].map(_is_number).sum(axis=1).mean()
     # Names of columns may be numbers, as in a column a time of day; but not as often as in rows.
-    header = packing == "parquet" or sum(map(_is_number, first)) <= below / 2
+    header = (
+        packing == "parquet"
+        or sum(map(_is_number, first)) <= below / 2
+        or _names_columns(first, cells.iloc[1:_FEW])
+    )
     names = first if header else [str(n) for n in range(cells.shape[1])]
     rows = cells.iloc[1:] if header else cells
     # A column is named by its header: a name that is there twice, or is blank, names none.
@@ -145,6 +156,17 @@ def _table(
     if lost := sorted({name for n, name in enumerate(names) if n not in kept and name}):
         notes["columns"] = f"more than one column is named {', '.join(lost)}: they cannot be used"
     return Opened(path, packing, encoding, delimiter, header, list(rows.columns), rows, notes)
+
+
+def _names_columns(first: list[str], below: pd.DataFrame) -> bool:
+    """Whether the first row of a wide table is a header, though most of its names are numbers:
+    all differ, and at least one is a word where the rows below have numbers or times."""
+    if len(first) < _WIDE or len({*first, ""}) <= len(first) or below.empty:
+        return False
+    return any(
+        not _is_number(name) and below[n].map(_is_number).mean() > 0.95
+        for n, name in enumerate(first)
+    )
 
 
 def _is_number(cell: str) -> bool:

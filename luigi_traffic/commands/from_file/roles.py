@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api.columns import MEASURES
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -37,8 +39,12 @@ _NAMES = {
         ".*flow.*|.*volume.*|.*vehicles.*|.*count|.*교통량.*|.*통행량.*",
     ),
     "occupancy": ("occupancy|occ|점유율", ".*occupancy.*|.*점유율.*"),
+    "travel_time": (
+        "traveltime|traveltimes|journeytime|pasngtime|통행시간|평균통행시간|소요시간",
+        ".*traveltime.*|.*journeytime.*|.*통행시간.*|.*소요시간.*",
+    ),
+    "density": ("density|밀도", ".*density.*|.*밀도.*"),
 }
-MEASURES = ("speed", "flow", "occupancy")
 #: Numbers, or text, that say that nothing was measured.
 _MARKS = (-1, -9, -99, -999, -9999)
 _MOST_DISTINCT_MARKS = 5
@@ -59,6 +65,8 @@ def named(names: list[str]) -> dict[str, list[str]]:
                 plain = re.sub(r"[\s_\-()\[\]]", "", name).lower()
                 if name not in found[role] and re.fullmatch(pattern, plain):
                     found[role].append(name)
+    for role in ("timestamp", "date", "time"):  # a travel time is no time of day
+        found[role] = [name for name in found[role] if name not in found["travel_time"]]
     return found
 
 

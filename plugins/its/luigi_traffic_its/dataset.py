@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
+_EXPECTED_MINUTES = (0, 5, 15, 25, 35, 45, 55)
+
+
 class Its(Dataset):
     """Speeds of the road links of Korea.
 
     Slots are missing by design: the minutes 0, 5, 15, 25, 35, 45, 55 of an hour are about
-    93 % present, the other five about 12 %, at the same minutes for all links. So no
-    check looks at how many slots there are.
+    93 % present, the other five about 12 %, at the same minutes for all links. So only
+    the first seven are expected.
     """
 
     name: ClassVar[str] = "its"
@@ -86,6 +89,10 @@ class Its(Dataset):
         """The CSV that the graph is read from."""
         path: Path | None = self.settings.node_link_csv
         return path.expanduser() if path else None
+
+    def expected_slots(self, day: date) -> list[time] | None:
+        """The minutes of an hour at which the source mostly reports."""
+        return self.day_slots(_EXPECTED_MINUTES)
 
     def checks(self) -> list[Check]:
         """Speeds lie inside the plausible bounds, also after averaging."""

@@ -73,7 +73,7 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
 
 
 def _timestamp(day: Column, minute: Column) -> Column:
-    """Of `20240101` and `5`, `005` or `0005`."""
+    """Of `20240101` and `5`, `005` or `0005`; 2400 is midnight of the next day."""
     padded = F.lpad(minute, 4, "0")  # cuts what is longer: hence the check of the lengths
     made = F.time_of_parts(
         F.substring(day, 1, 4), F.substring(day, 5, 2), F.substring(day, 7, 2),

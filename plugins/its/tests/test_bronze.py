@@ -51,6 +51,9 @@ BAD = [
     (f"20240101,0005,{LINK},L01,57,10,1", "too many columns"),
     (",,,,,", "bad time"),
     (f"20240101,2400,{LINK},L01,57,10", "other day"),
+    (f"20240101,2405,{LINK},L01,57,10", "bad time"),
+    (f"20240230,2400,{LINK},L01,57,10", "bad time"),
+    (f"20240101,02400,{LINK},L01,57,10", "bad time"),
     (f"20240101,0060,{LINK},L01,57,10", "bad time"),
     (f"20240101,-5,{LINK},L01,57,10", "bad time"),
     (f"20240101,00005,{LINK},L01,57,10", "bad time"),
@@ -84,6 +87,11 @@ def test_six_columns(spark, raw_day, header, end) -> None:
     rows = [tuple(row) for row in bronze(spark, raw_day(text)).collect()]
     assert rows[: len(GOOD)] == [row for _, row in GOOD]
     assert [(row[5], row[4]) for row in rows[len(GOOD) :]] == [(why, line) for line, why in BAD]
+
+
+def test_the_end_of_the_day_before_is_its_midnight(spark, raw_day) -> None:
+    rows = bronze(spark, raw_day(f"20231231,2400,{LINK},L01,57.25,10\n")).collect()
+    assert [tuple(row) for row in rows] == [good("2024-01-01 00:00", 57.25)]
 
 
 def test_every_reason_is_listed_and_no_other() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
@@ -47,6 +47,10 @@ class ItsOpenApi(Its):
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
         """See `luigi_traffic_its_openapi.rows.parse`."""
         return parse(spark, raw, self.settings.min_speed, self.settings.max_speed)
+
+    def expected_slots(self, day: date) -> list[time] | None:
+        """None: how often the service is polled is not known here."""
+        return None
 
     def node_links(self) -> Path | None:
         """The node table that was collected with the polls; None before the first one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -98,6 +98,12 @@ class ItsSim(Its):
     def source(self) -> Source:
         """Archives in the real format, behind a `file://` template."""
         return SimulatedArchives(self.settings)
+
+    def expected_slots(self, day: date) -> list[time] | None:
+        """As the real source; all intervals if `missing_slots` is off."""
+        if self.settings.missing_slots:
+            return super().expected_slots(day)
+        return self.day_slots()
 
     def node_links(self) -> Path | None:
         """The node-link table of the town, written when it is not there yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -99,6 +99,10 @@ class MetrLa(Dataset):
             (ids[a], ids[b], float(weights[a, b]))
             for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
         )
+
+    def expected_slots(self, day: date) -> list[time]:
+        """Every interval."""
+        return self.day_slots()
 
     def checks(self) -> list[Check]:  # noqa: D102
         return [Check("speed in mph", F.max("speed"), low=0, high=_HIGHEST_MPH)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import time
 import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from openpyxl import Workbook
 from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
@@ -111,6 +111,22 @@ def test_day_or_month_first_is_asked(make) -> None:
     assert found.seen.doubts["time_format"] == "or MM/dd/yyyy HH:mm: the rows fit both"
 
 
+def test_a_workbook(make) -> None:
+    book = Workbook()
+    book.active.append(["time", "sensor", "kmh", "vehicles"])
+    for n in range(96):
+        book.active.append([DAY + n * timedelta(minutes=15), 101 + n % 2, 50.0 + n % 5, n])
+    file = io.BytesIO()
+    book.save(file)
+    table, found = make("20240513.xlsx", file.getvalue())
+    assert table["format"] == "xlsx" and table["glob"].endswith("/{date}.xlsx")
+    assert table["columns"] == {
+        "timestamp": "time", "link_id": "sensor", "speed": "kmh", "flow": "vehicles",
+    }  # fmt: skip
+    assert table["interval"] == "30 min" and found.problem is None
+    assert "time_format" not in table and "the first worksheet" in found.seen.doubts["format"]
+
+
 HOURS = [f"20240513,{h:02},L{k},{30 + h}" for h in range(1, 25) for k in (1, 2)]
 
 
@@ -139,17 +155,6 @@ def test_digits_of_a_link_are_no_unix_time(make) -> None:
     assert table["columns"] == {
         "date": "CREATDE", "time": "CREATHM", "link_id": "LINKID", "speed": "PASNGSPED",
     }  # fmt: skip
-
-
-def test_a_wide_table_is_looked_at_in_seconds(make) -> None:
-    """A column a time of day: the time is asked for, not searched in every pair of columns."""
-    head = ",".join(["site", "day", *(f"V{n:02}" for n in range(200))])
-    rows = [f"{100 + k},{DAY:%d/%m/%Y},{','.join(str(n % 9) for n in range(200))}"
-            for k in range(50)]  # fmt: skip
-    begun = time.monotonic()
-    _, found = make("wide.csv", "\n".join([head, *rows]))
-    assert time.monotonic() - begun < 20
-    assert found.problem
 
 
 def test_parquet(make, tmp_path) -> None:

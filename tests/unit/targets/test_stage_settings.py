@@ -112,7 +112,7 @@ OWN = {"tell", "commit", "next_generation", "label", "project", "_notes"}
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
 STORES = {"store", "catalog", "warehouse", "events"}
-MAKERS = {"make", "_notes", "_ask", "_manifest", "_absent"}
+MAKERS = {"make", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage"}
 
 
 @pytest.mark.parametrize("stage", ["raw", "announce", "bronze", "silver", "gold"])

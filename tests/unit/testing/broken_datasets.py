@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Any
 
 from kit_city import HEADER, DemoCity, DemoSettings, DemoSource
@@ -69,6 +69,24 @@ class Unpicklable(DemoCity):
 
 class LacksExtraColumn(DemoCity):
     extra_columns = ("truck_share",)
+
+
+class HalfIntervals(DemoCity):
+    def expected_slots(self, day: date) -> list[time]:
+        return [time(8, 3)]
+
+
+class DaySource(DemoSource):
+    def lines(self, day: date) -> list[str]:
+        return [line for line in super().lines(day) if f"{day} 03:" not in line]
+
+
+class NightShift(DemoCity):
+    def source(self) -> Source:
+        return DaySource()
+
+    def expected_slots(self, day: date) -> list[time]:
+        return [at for at in self.day_slots() if at.hour == 3]
 
 
 # Sources

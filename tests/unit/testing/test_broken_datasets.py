@@ -46,6 +46,8 @@ RUN = [
     (made.DistinctCheck, "test_the_pipeline_accepts_the_day", "no DISTINCT"),
     (made.WholeWeek, "test_the_pipeline_accepts_the_day", "max_rejected.*other day.*ManyDays"),
     (made.FinerGrid, "test_interval_is_the_step_of_the_data", r"come every 0:10:00.*Set interval"),
+    (made.HalfIntervals, "test_expected_slots_are_those_of_the_data", "08:03:00, at which no"),
+    (made.NightShift, "test_expected_slots_are_those_of_the_data", "the first is 03:00:00.*Ret"),
     (made.WiderGraph, "test_graph_joins_links_of_silver", "2 of the 4 links of the graph.*'203'"),
     (made.LacksExtraColumn, "test_silver_has_its_columns", "'truck_share'.*each of extra_columns"),
     (turned.DropsBadRows, "test_bronze_is_one_row_a_line", "Flag bad rows in reject_reason"),

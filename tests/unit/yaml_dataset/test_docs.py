@@ -10,7 +10,9 @@ import yaml
 
 from luigi_traffic.api.dataset import DatasetSettings
 from luigi_traffic.project import current
-from luigi_traffic.yaml_dataset.settings import Columns, Graph, GraphColumns, Table, Wide
+from luigi_traffic.yaml_dataset.expected import ExpectedSlots
+from luigi_traffic.yaml_dataset.graph_settings import Graph, GraphColumns
+from luigi_traffic.yaml_dataset.settings import Columns, Table, Wide
 
 PAGE = (Path(__file__).parents[3] / "docs" / "yaml-dataset.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```yaml\n# conf/datasets/(\w+)\.yml\n(.*?)```", PAGE, re.DOTALL)
@@ -40,7 +42,8 @@ def test_every_key_is_there_with_the_stage_that_it_makes_stale() -> None:
     said = rows("## Beside `table`", "## What happens")
     assert {key: cells[-1].strip(" |") for key, cells in said.items()} == stages(DatasetSettings)
     assert set(rows("`columns`: by name", "`wide`: the names")) == set(Columns.model_fields)
-    assert set(rows("`wide`: the names", "`graph`: one of")) == set(Wide.model_fields)
+    assert set(rows("`wide`: the names", "`expected`: a")) == set(Wide.model_fields)
+    assert set(rows("`expected`: a", "`graph`: one of")) == set(ExpectedSlots.__annotations__)
     assert set(rows("`graph`: one of", "## Beside")) == set(Graph.model_fields)
     for key in GraphColumns.model_fields:
         assert f"`{key}`" in rows("`graph`: one of", "## Beside")["columns"][0]

@@ -183,6 +183,37 @@ def test_a_wide_row_of_another_width_is_named(silver) -> None:
         )
 
 
+QUARTERS = {
+    "columns": {"timestamp": None, "speed": None, "date": "day"}, "time_format": "yyyyMMdd HH:mm",
+    "wide": {"by": "time", "measure": "flow", "numbered": True, "first": "V00", "last": "V95"},
+}  # fmt: skip
+
+
+def test_columns_are_the_intervals_of_a_day_in_order(silver) -> None:
+    """As a detector's counts come: V00 to V95, then what is no interval."""
+    head = ",".join(["sensor", "day", *(f"V{n:02}" for n in range(96)), "total"])
+    text = f"{head}\na,20230601,{','.join(map(str, range(96)))},4560\n"
+    rows, counts = silver(text, interval="15 min", **QUARTERS)
+    assert counts == {"good": 96}
+    assert [row["flow"] for row in rows] == list(range(96))
+    assert [rows[n]["timestamp"] for n in (0, 1, 95)] == [
+        datetime(2023, 6, 1), datetime(2023, 6, 1, 0, 15), datetime(2023, 6, 1, 23, 45),
+    ]  # fmt: skip
+    with pytest.raises(DataError, match=r"a day has 24 intervals of 1:00:00, but there are 96 num"):
+        silver(text, interval="1 h", **QUARTERS)
+
+
+def test_the_interval_of_numbered_columns_counts_for_raw() -> None:
+    terms = [declared(interval=step, **QUARTERS).source().recipe() for step in ("15 min", "1 h")]
+    assert terms[0] != terms[1]
+    plain = QUARTERS | {"wide": {"by": "time", "measure": "flow"}}
+    recipe = declared(**plain).source().recipe()
+    assert recipe == declared(interval="1 h", **plain).source().recipe()
+    assert recipe["wide"]["wide"] == {
+        "by": "time", "measure": "flow", "first": None, "last": None,
+    }  # fmt: skip
+
+
 def test_counts_are_summed(silver) -> None:
     rows, _ = silver(
         "time,sensor,n\n" + "".join(f"2023-06-01 00:0{m},a,{m}\n" for m in range(5)),
