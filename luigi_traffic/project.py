@@ -1,6 +1,8 @@
 """The front door: a home with its settings, plugins, stores and services.
 
-Who is handed a `Project` needs nothing global; `current()` is that of this process.
+Who is handed a `Project` needs nothing global. `current()` is that of this process: it is for the
+places where a program begins, which `tests/unit/test_project.py` lists. All others say in their
+signature what they need: a project, or the part of it that is enough.
 """
 
 from __future__ import annotations

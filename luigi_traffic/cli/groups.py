@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from luigi_traffic.api.version import __version__
 from luigi_traffic.errors import TrafficError
+from luigi_traffic.project import current
 
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects and nothing else")]
 Dataset = Annotated[str | None, typer.Option(help="Name of a dataset plugin")]
@@ -82,7 +83,7 @@ def _added() -> dict[str, Any]:
         alone.command(name)(function)
         return typer.main.get_command(alone)
 
-    return {c.name: made(c.name, c.function) for c in added_commands()}
+    return {c.name: made(c.name, c.function) for c in added_commands(current())}
 
 
 def _version(wanted: bool) -> None:

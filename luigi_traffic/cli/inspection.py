@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from luigi_traffic.cli.groups import Dataset, FirstDay, Json, LastDay, app, day, plugins_app
+from luigi_traffic.project import current
 
 
 @app.command()
@@ -38,19 +40,20 @@ def status(
     from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show
 
-    services = freshness.rows()
+    project = current()
+    services = freshness.rows(project)
     if fail_if_older_than is not None:
         show(services, as_json, freshness.draw)
-        if told := freshness.too_old(
-            services, duration(fail_if_older_than, "--fail-if-older-than")
-        ):
+        limit = duration(fail_if_older_than, "--fail-if-older-than")
+        if told := freshness.too_old(project, services, limit):
             typer.echo("\n".join(told), err=True)
             raise typer.Exit(1)
         return
     from luigi_traffic.commands import status, status_page
 
     wanted = status.Range(days, day(first), day(last))
-    show(status.rows(dataset, wanted) + services, as_json, status_page.draw)
+    rows = status.rows(project, dataset, wanted) + services
+    show(rows, as_json, partial(status_page.draw, project))
 
 
 @app.command()
@@ -70,7 +73,7 @@ def query(
 
     if as_csv and as_json:
         raise typer.BadParameter("--csv and --json cannot be used together: give one of them")
-    names, rows, more = query.rows(sql, limit or None)
+    names, rows, more = query.rows(current(), sql, limit or None)
     if more and (as_csv or as_json):
         typer.echo(f"only the first {limit} rows are shown; --limit 0 shows all", err=True)
     if as_csv:
@@ -98,7 +101,7 @@ def lineage(
     from luigi_traffic.commands import lineage
     from luigi_traffic.commands.output import show
 
-    show(lineage.rows(model, partition, dataset), as_json, lineage.draw)
+    show(lineage.rows(current(), model, partition, dataset), as_json, lineage.draw)
 
 
 @app.command()
@@ -118,7 +121,7 @@ def doctor(
     from luigi_traffic.commands.doctor.finding import PROBLEM
     from luigi_traffic.commands.output import show
 
-    rows = command.rows(deep)
+    rows = command.rows(current(), deep)
     show(rows, as_json, command.draw)
     if any(row["state"] == PROBLEM for row in rows):
         raise typer.Exit(1)
@@ -134,7 +137,8 @@ def settings(as_json: Json = False) -> None:
     from luigi_traffic.commands import settings
     from luigi_traffic.commands.output import show
 
-    show(settings.rows(), as_json, settings.draw)
+    project = current()
+    show(settings.rows(project), as_json, partial(settings.draw, project))
 
 
 @plugins_app.command("list")
@@ -147,4 +151,4 @@ def plugins_list(as_json: Json = False) -> None:
     from luigi_traffic.commands import plugins
     from luigi_traffic.commands.output import show
 
-    show(plugins.rows(), as_json, plugins.draw)
+    show(plugins.rows(current()), as_json, plugins.draw)

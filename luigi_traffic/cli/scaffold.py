@@ -9,6 +9,7 @@ import typer
 
 from luigi_traffic.cli.groups import new_app
 from luigi_traffic.errors import SettingsError, extras_named
+from luigi_traffic.project import current
 
 Name = Annotated[
     str, typer.Argument(help="Name in small letters, digits and _, for example demo_city")
@@ -43,14 +44,14 @@ def new_dataset(
     from luigi_traffic.commands.output import console
 
     if source is None:
-        new.draw(new.new("dataset", name, folder), console())
+        new.draw(new.new(current(), "dataset", name, folder), console())
         return
     if folder is not None:
         raise SettingsError("cannot combine --from with --folder: --from makes no package")
     with extras_named():
         from luigi_traffic.commands.from_file import command
 
-        made = command.write(name, source)
+        made = command.write(current(), name, source)
     command.draw(made, console())
     if made.problem:
         raise SettingsError(f"{made.file} does not load yet: {made.problem}")
@@ -66,4 +67,4 @@ def new_model(name: Name, folder: Folder = None) -> None:
     from luigi_traffic.commands import new
     from luigi_traffic.commands.output import console
 
-    new.draw(new.new("model", name, folder), console())
+    new.draw(new.new(current(), "model", name, folder), console())

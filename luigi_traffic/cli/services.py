@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from luigi_traffic.cli.groups import Dataset, app, day
+from luigi_traffic.project import current
 
 
 @app.command()
@@ -22,7 +23,7 @@ def up() -> None:
     from luigi_traffic.commands import services
     from luigi_traffic.commands.output import console
 
-    services.draw_up(services.up(), console())
+    services.draw_up(services.up(current()), console())
 
 
 @app.command()
@@ -37,7 +38,8 @@ def down() -> None:
     from luigi_traffic.commands import services
     from luigi_traffic.commands.output import console
 
-    services.draw_down(services.down(), console())
+    project = current()
+    services.draw_down(project, services.down(project), console())
 
 
 @app.command()
@@ -70,7 +72,7 @@ def daily(
 
     wanted = at.time() if at else None
     options = daily.Options(dataset, model, wanted, catch_up, luigi_arguments or ())
-    if not daily.daily(options):
+    if not daily.daily(current(), options):
         raise typer.Exit(1)
 
 
@@ -111,5 +113,6 @@ def listen(
     from luigi_traffic.commands import listen
 
     listen.listen(
-        listen.Options(dataset or (), task, group, day(first), until_idle, luigi_arguments or ())
+        current(),
+        listen.Options(dataset or (), task, group, day(first), until_idle, luigi_arguments or ()),
     )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from luigi_traffic.cli.groups import Dataset, FirstDay, Json, LastDay, app, day, warehouse_app
+from luigi_traffic.project import current
 
 
 @app.command()
@@ -36,7 +37,7 @@ def gc(
     from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show
 
-    rows = garbage.rows(duration(older_than, "--older-than", zero=True), dry_run)
+    rows = garbage.rows(current(), duration(older_than, "--older-than", zero=True), dry_run)
     show(rows, as_json, partial(garbage.draw, dry_run=dry_run))
 
 
@@ -59,7 +60,7 @@ def recheck(
     from luigi_traffic.commands import recheck
     from luigi_traffic.commands.output import show
 
-    found = recheck.rows(dataset, day(first), day(last))
+    found = recheck.rows(current(), dataset, day(first), day(last))
     show(found, as_json, recheck.draw)
     if any(row["outcome"] == recheck.FAILED for row in found):
         raise typer.Exit(1)
@@ -90,7 +91,7 @@ def verify(
     from luigi_traffic.commands import verify
     from luigi_traffic.commands.output import show
 
-    found = verify.verify(dataset, deep=deep, mark=mark)
+    found = verify.verify(current(), dataset, deep=deep, mark=mark)
     show(found.rows, as_json, lambda _, console: verify.draw(found, console))
     if found.rows:
         raise typer.Exit(1)
@@ -122,7 +123,7 @@ def invalidate(
     from luigi_traffic.commands import invalidate
     from luigi_traffic.commands.output import show
 
-    row = invalidate.invalidate(stage, dataset, part, reason)
+    row = invalidate.invalidate(current(), stage, dataset, part, reason)
     show([row], as_json, lambda rows, console: invalidate.draw(rows[0], console))
 
 
@@ -137,7 +138,7 @@ def warehouse_dump(
     """
     from luigi_traffic.commands import warehouse_dump as dumps
 
-    typer.echo(dumps.dump(file))
+    typer.echo(dumps.dump(current(), file))
 
 
 @warehouse_app.command("restore")
@@ -151,4 +152,4 @@ def warehouse_restore(
     """
     from luigi_traffic.commands import warehouse_dump as dumps
 
-    typer.echo(dumps.restore(file))
+    typer.echo(dumps.restore(current(), file))

@@ -24,7 +24,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.processes.heartbeat import Heartbeat, Pulse
 from luigi_traffic.processes.luigi_run import LuigiRun, RunTimeout, command
 from luigi_traffic.processes.stop_signal import stop_signal
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline
@@ -110,17 +110,18 @@ class Daily:
 
     def __init__(
         self,
+        project: Project,
         options: Options,
         run: Callable[[list[str]], Run] = LuigiRun,
         pulse: Callable[[str], Pulse] = lambda service: Pulse(),
     ) -> None:
         """Raises `TrafficError` for a name that no plugin provides, or a wrong argument."""
-        chosen = current().settings.pipeline
-        self.dataset = current().plugins.dataset(options.dataset or chosen.dataset)
-        self.model = current().plugins.model(options.model or chosen.model).name
+        chosen = project.settings.pipeline
+        self.dataset = project.plugins.dataset(options.dataset or chosen.dataset)
+        self.model = project.plugins.model(options.model or chosen.model).name
         self.zone = ZoneInfo(self.dataset.timezone)
         self.catch_up = options.catch_up
-        self.recheck_days = current().settings.ingest.recheck_days
+        self.recheck_days = project.settings.ingest.recheck_days
         self.arguments = for_all_runs(options.luigi_arguments)
         self._run = run
         self.limit_s = chosen.run_timeout_hours * 3600
@@ -275,11 +276,11 @@ def _shown(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"
 
 
-def daily(options: Options) -> bool:
+def daily(project: Project, options: Options) -> bool:
     """The command. Without `at`: whether the day that just ended is done. With it: serve, until
     SIGTERM or Ctrl-C. Raises `TrafficError` where it cannot begin.
     """
-    runs, clock = Daily(options, pulse=partial(Heartbeat, current().home)), Clock()
+    runs, clock = Daily(project, options, pulse=partial(Heartbeat, project.home)), Clock()
     try:
         with stop_signal() as stop:
             if options.at is None:

@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.processes import heartbeat
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def rows(now: datetime | None = None) -> list[Row]:
+def rows(project: Project, now: datetime | None = None) -> list[Row]:
     """One row of `kind` "service" for each heartbeat of this home, by name.
 
     service, pid, host, at, age_seconds, doing, since, last_success and last_failure (objects
     or null), reason (why the heartbeat cannot be read, or null).
     """
     moment = now or datetime.now(UTC)
-    files = sorted(heartbeat.folder(current().home).glob("*.json"))
+    files = sorted(heartbeat.folder(project.home).glob("*.json"))
     return [_row(file.stem, _read(file), moment, str(file)) for file in files]
 
 
-def too_old(rows: Sequence[Row], limit: timedelta) -> list[str]:
+def too_old(project: Project, rows: Sequence[Row], limit: timedelta) -> list[str]:
     """What is wrong, a sentence each; empty where every service has been alive since `limit`."""
     if not rows:
         return [
-            f"there is no heartbeat in {heartbeat.folder(current().home)}: neither `daily` nor "
+            f"there is no heartbeat in {heartbeat.folder(project.home)}: neither `daily` nor "
             "`listen` has run with this home. Start one of them, or set LUIGI_TRAFFIC_HOME to "
             "the right home."
         ]

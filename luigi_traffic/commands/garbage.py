@@ -16,16 +16,21 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.api.stages import DATA_STAGES
 from luigi_traffic.commands.output import Row, size, table, text
-from luigi_traffic.commands.warehouse import is_new, warehouse
+from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.lake.attempt import Attempt
+from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import ROOT, Entry, folder, parse
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from luigi_traffic.lake.s3 import Unfinished
+    from luigi_traffic.lake.store import ObjectStore
+    from luigi_traffic.warehouse.connection import Warehouse
 
 logger = logging.getLogger("luigi_traffic")
 _REGISTERED = "-registered"
@@ -43,16 +48,21 @@ class Garbage:
     remove: Callable[[], bool]
 
 
-def rows(older_than: timedelta, dry_run: bool) -> list[Row]:
+def rows(project: Project, older_than: timedelta, dry_run: bool) -> list[Row]:
     """Remove what is garbage and at least that old, or say what would be: one row a thing.
 
     kind (attempt, temporary file, upload, staged table, checkpoint, model, scratch), what, bytes,
     modified, removed.
     """
-    if is_new():
+    if is_new(project):
         return []
+    warehouse, datasets = project.warehouse, set(project.plugins.datasets)
     # All is found before anything is removed: without a ledger nothing is known to be garbage.
-    found = [*_attempts(older_than), *_staged(older_than), *_folders(older_than)]
+    found = [
+        *_attempts(project, older_than),
+        *_staged(warehouse, datasets, older_than),
+        *_folders(warehouse, project.home, older_than),
+    ]
     return [
         {
             "kind": thing.kind,
@@ -82,67 +92,70 @@ def draw(rows: Sequence[Row], console: Console, dry_run: bool) -> None:
         console.print(f"{kept} kept: now in use")
 
 
-def _attempts(older_than: timedelta) -> Iterator[Garbage]:
+def _attempts(project: Project, older_than: timedelta) -> Iterator[Garbage]:
     """Prefixes of the lake that no manifest names."""
-    store, before = current().store, datetime.now(UTC) - older_than
+    catalog, before = project.catalog, datetime.now(UTC) - older_than
     seen: dict[Attempt, tuple[int, datetime]] = {}
-    places = _places()
+    places = _places(project)
     for place in places:
-        for info in store.list(f"{place}/"):
+        for info in catalog.store.list(f"{place}/"):
             if found := Attempt.holding(info.key, place.rpartition("/")[0]):
                 count, newest = seen.get(found, (0, info.modified))
                 seen[found] = count + info.size, max(newest, info.modified)
     old = {attempt: held for attempt, held in seen.items() if held[1] <= before}
     # Read after the data was listed: what was committed in between is named by now.
-    named = _named(f"{ROOT}/") if old else set()
+    named = _named(catalog, f"{ROOT}/") if old else set()
     for attempt in sorted(old, key=lambda a: a.prefix):
         if attempt.prefix not in named:
             count, newest = old[attempt]
-            yield Garbage("attempt", attempt.prefix, count, newest, _attempt_remover(attempt))
+            yield Garbage(
+                "attempt", attempt.prefix, count, newest, _attempt_remover(catalog, attempt)
+            )
+    store = catalog.store
     if isinstance(store, LocalStore):
         yield from _temporary_files(store, before)
-    elif current().settings.lake.kind == "s3":
-        yield from _uploads(places, before)
+    elif project.settings.lake.kind == "s3":
+        yield from _uploads(store, places, before)
 
 
-def _places() -> list[str]:
+def _places(project: Project) -> list[str]:
     """Where data lie: each stage's folder, below nothing and below each `lake_prefix`.
 
     Known are the prefixes of the settings as they are and those of every manifest.
     """
     below = {""}
-    for name in current().plugins.datasets:
+    for name in project.plugins.datasets:
         with suppress(TrafficError):  # its settings are wrong: it cannot have written anything
-            below.add(current().plugins.dataset(name).settings.lake_prefix or "")
-    for prefix in _named(f"{ROOT}/"):
+            below.add(project.plugins.dataset(name).settings.lake_prefix or "")
+    for prefix in _named(project.catalog, f"{ROOT}/"):
         below.add(Attempt(prefix).below if prefix else "")
     return sorted(f"{b}/{stage}" if b else stage for b in below for stage in DATA_STAGES)
 
 
-def _named(prefix: str) -> set[str]:
+def _named(catalog: Catalog, prefix: str) -> set[str]:
     """The attempt prefixes that commits below `prefix` name, void ones too: all of their files
     may be whole."""
-    return {manifest.prefix for _, manifest in _commits(prefix)}
+    return {manifest.prefix for _, manifest in _commits(catalog, prefix)}
 
 
-def _commits(prefix: str) -> list[tuple[Entry, Manifest]]:
+def _commits(catalog: Catalog, prefix: str) -> list[tuple[Entry, Manifest]]:
     """The commits below a prefix of the manifests, as they are now."""
-    entries = (parse(info) for info in current().store.list(prefix))
+    entries = (parse(info) for info in catalog.store.list(prefix))
     commits = [entry for entry in entries if entry and entry.kind == "commit"]
-    return list(zip(commits, current().catalog.manifests(commits), strict=True))
+    return list(zip(commits, catalog.manifests(commits), strict=True))
 
 
-def _attempt_remover(attempt: Attempt) -> Callable[[], bool]:
+def _attempt_remover(catalog: Catalog, attempt: Attempt) -> Callable[[], bool]:
     def remove() -> bool:
         place = folder(*attempt.place)
-        if attempt.prefix in _named(place):
+        if attempt.prefix in _named(catalog, place):
             return False
-        current().catalog.discard(attempt)
+        catalog.discard(attempt)
         # Whoever committed it between our look and our removal has looked at its files before, or
         # sees now that they are gone.
-        late = [e for e, m in _commits(place) if m.prefix == attempt.prefix]
+        late = [e for e, m in _commits(catalog, place) if m.prefix == attempt.prefix]
         for entry in late:
-            current().catalog.void(entry, "gc removed its files while it was committed")
+            catalog.void(entry, "gc removed its files while it was committed")
             logger.error(
                 "%s was committed while gc removed its files: it counts as missing, and the "
                 "next run makes it again. Give gc an --older-than that is longer than the "
@@ -164,11 +177,10 @@ def _temporary_files(store: LocalStore, before: datetime) -> Iterator[Garbage]:
                 yield Garbage("temporary file", str(path), info.st_size, modified, _unlinker(path))
 
 
-def _uploads(places: list[str], before: datetime) -> Iterator[Garbage]:
+def _uploads(store: ObjectStore, places: list[str], before: datetime) -> Iterator[Garbage]:
     """Multipart uploads of a writer that was killed; no listing of objects shows them."""
-    from luigi_traffic.lake.s3 import S3Store, Unfinished
+    from luigi_traffic.lake.s3 import S3Store
 
-    store = current().store
     assert isinstance(store, S3Store)
 
     def remover(upload: Unfinished) -> Callable[[], bool]:
@@ -192,14 +204,14 @@ def _unlinker(path: Path) -> Callable[[], bool]:
     return remove
 
 
-def _staged(older_than: timedelta) -> Iterator[Garbage]:
+def _staged(warehouse: Warehouse, loaded: set[str], older_than: timedelta) -> Iterator[Garbage]:
     """Tables that were filled, or half filled, and never attached."""
     from luigi_traffic.warehouse.partitions import PartitionedTable
     from luigi_traffic.warehouse.tables import forecast_table, gold_table
 
     def remover(owner: PartitionedTable, staged: str) -> Callable[[], bool]:
         def remove() -> bool:
-            with warehouse().connect() as connection:
+            with warehouse.connect() as connection:
                 owner.discard(connection, staged)
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT to_regclass(%s) IS NULL", (staged,))
@@ -207,9 +219,9 @@ def _staged(older_than: timedelta) -> Iterator[Garbage]:
 
         return remove
 
-    with warehouse().connect() as connection, connection.cursor() as cursor:
+    with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT dataset FROM meta.ledger")
-        datasets = sorted({name for (name,) in cursor.fetchall()} | set(current().plugins.datasets))
+        datasets = sorted({name for (name,) in cursor.fetchall()} | loaded)
         for owner in [t for d in datasets for t in (gold_table(d, ()), forecast_table(d))]:
             for staged in owner.orphans(connection, older_than):
                 cursor.execute("SELECT pg_total_relation_size(%s::regclass)", (staged,))
@@ -217,19 +229,19 @@ def _staged(older_than: timedelta) -> Iterator[Garbage]:
                 yield Garbage("staged table", staged, count, None, remover(owner, staged))
 
 
-def _folders(older_than: timedelta) -> Iterator[Garbage]:
+def _folders(warehouse: Warehouse, home: Path, older_than: timedelta) -> Iterator[Garbage]:
     """Checkpoints, bundles that were not registered, and scratch of processes that are gone."""
     from luigi_traffic.warehouse import ledger
 
     before = datetime.now(UTC) - older_than
-    with warehouse().connect() as connection:
-        for path in _children(current().home / "checkpoints"):
+    with warehouse.connect() as connection:
+        for path in _children(home / "checkpoints"):
             # Also those of a model that is committed: they are for a training that goes on.
             yield from _folder("checkpoint", path, before)
-        for path in _children(current().home / "models"):
+        for path in _children(home / "models"):
             if ledger.find(connection, path.name.removesuffix(_REGISTERED)) is None:
                 yield from _folder("model", path, before)
-    for path in _children(current().home / "tmp"):
+    for path in _children(home / "tmp"):
         # Spark's own folder stays; what its sessions put in there is theirs.
         inside = _children(path) if path.name == "spark" and path.is_dir() else [path]
         for scratch in inside:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.commands.output import Row, text
-from luigi_traffic.commands.warehouse import is_new, nothing_yet, warehouse
-from luigi_traffic.errors import DataError, SettingsError, did_you_mean
-from luigi_traffic.project import current
+from luigi_traffic.commands.warehouse import existing_warehouse
+from luigi_traffic.errors import DataError, did_you_mean
+from luigi_traffic.lake.catalog import Catalog
+from luigi_traffic.project import Project
 from luigi_traffic.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from luigi_traffic.warehouse.connection import Warehouse
+
 TABLES = ("gold", "forecast", "model")
 
 
-def invalidate(stage: str, dataset: str, part: str, reason: str) -> Row:
+def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:
     """Mark what is committed of a part; what was made of it is left as it is.
 
     part    a day ("2024-05-31"), of a forecast a day and a model ("2024-05-31/stid"), of a model
@@ -28,26 +31,25 @@ def invalidate(stage: str, dataset: str, part: str, reason: str) -> Row:
     reason  kept beside the mark
 
     The files and rows stay: of a lake partition for `lineage`, of gold until the day is replaced.
-    Raises `DataError`, and marks nothing, if nothing of that part is committed.
+    Raises `DataError`, and marks nothing, if nothing of that part is committed, `SettingsError` if
+    no run was ever made here.
     """
-    if is_new():
-        raise SettingsError(nothing_yet())
+    warehouse = existing_warehouse(project)
     if stage in LAKE_STAGES:
-        count = _lake(stage, dataset, part, reason)
+        count = _lake(project.catalog, stage, dataset, part, reason)
     elif stage in TABLES:
-        count = _ledger(stage, dataset, part, reason)
+        count = _ledger(warehouse, stage, dataset, part, reason)
     else:
         known = (*LAKE_STAGES, *TABLES)
         raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, known)}")
     return {"stage": stage, "dataset": dataset, "part": part, "reason": reason, "marked": count}
 
 
-def _lake(stage: str, dataset: str, part: str, reason: str) -> int:
+def _lake(catalog: Catalog, stage: str, dataset: str, part: str, reason: str) -> int:
     try:
         day = date.fromisoformat(part)
     except ValueError:
         raise DataError(f"{part!r} is not a day like 2024-05-31, which {stage} needs") from None
-    catalog = current().catalog
     commits = catalog.day(stage, dataset, day, ask_again=True).commits
     if not commits:
         known = [d.isoformat() for d, e in catalog.days(stage, dataset).items() if e.commits]
@@ -57,8 +59,8 @@ def _lake(stage: str, dataset: str, part: str, reason: str) -> int:
     return len(commits)
 
 
-def _ledger(stage: str, dataset: str, part: str, reason: str) -> int:
-    with warehouse().connect() as connection:
+def _ledger(warehouse: Warehouse, stage: str, dataset: str, part: str, reason: str) -> int:
+    with warehouse.connect() as connection:
         if ledger.void(connection, stage, dataset, part, reason):
             return 1
         known = ledger.current_ids(connection, stage, dataset)

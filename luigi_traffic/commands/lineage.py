@@ -8,21 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, size, text
-from luigi_traffic.commands.warehouse import warehouse
+from luigi_traffic.commands.warehouse import existing_warehouse
 from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.lake.entries import ROOT, Entry, parse
-from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.recipe import Input
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
+    from luigi_traffic.warehouse.connection import Warehouse
+
 _SHORTEST_PREFIX = 6
 
 
-def rows(model: str | None, partition: str | None, dataset: str | None) -> list[Row]:
+def rows(
+    project: Project, model: str | None, partition: str | None, dataset: str | None
+) -> list[Row]:
     """One row a partition or archive, inputs below what was made of them (`depth`, `of`).
 
     stage, dataset, part, id, state (live, superseded, committed, missing), rows, checksum,
@@ -33,13 +36,17 @@ def rows(model: str | None, partition: str | None, dataset: str | None) -> list[
     """
     if model and partition:
         raise DataError("--model and a partition id cannot be used together: give one of them")
-    walk = _Walk()
-    start = _model_id(model, dataset) if not partition else walk.resolve(partition, dataset)
+    walk = _Walk(project)
+    start = (
+        _model_id(existing_warehouse(project), model, dataset)
+        if not partition
+        else walk.resolve(partition, dataset)
+    )
     return list(walk.below(start, None, 0))
 
 
-def _model_id(version: str | None, dataset: str | None) -> str:
-    with warehouse().connect() as connection, connection.cursor() as cursor:
+def _model_id(warehouse: Warehouse, version: str | None, dataset: str | None) -> str:
+    with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT partition_id, dataset, details->>'version' FROM meta.ledger"
             " WHERE stage = 'model' AND (%(dataset)s::text IS NULL OR dataset = %(dataset)s)"
@@ -67,13 +74,17 @@ def _model_id(version: str | None, dataset: str | None) -> str:
 class _Walk:
     """Finds partitions by their ids, in the ledger and among the manifests."""
 
-    def __init__(self) -> None:
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._seen: set[str] = set()
 
     @cached_property
     def _ledger(self) -> dict[str, tuple[Any, ...]]:
         """Id → row of the ledger, a live one before the latest superseded one."""
-        with warehouse().connect() as connection, connection.cursor() as cursor:
+        with (
+            existing_warehouse(self._project).connect() as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(
                 "SELECT DISTINCT ON (partition_id) partition_id, stage, dataset, part, inputs,"
                 " rows, checksum, committed_at, details, superseded_at IS NULL FROM meta.ledger"
@@ -87,10 +98,10 @@ class _Walk:
 
         All manifests are read: those of this machine's index without a request.
         """
-        entries = (parse(info) for info in current().store.list(f"{ROOT}/"))
+        entries = (parse(info) for info in self._project.store.list(f"{ROOT}/"))
         commits = [e for e in entries if e and e.kind == "commit"]
         commits.sort(key=lambda e: e.generation)
-        read = current().catalog.manifests(commits)
+        read = self._project.catalog.manifests(commits)
         return {m.partition_id: e for e, m in zip(commits, read, strict=True)}
 
     def resolve(self, prefix: str, dataset: str | None) -> str:
@@ -150,7 +161,7 @@ class _Walk:
                 row |= {"name": details["name"], "version": details["version"]}
             return row, [Input(**one) for one in inputs], ()
         if partition_id in self._lake:
-            manifest = self._manifest(self._lake[partition_id])
+            manifest = self._project.catalog.manifest(self._lake[partition_id])
             row = _row(
                 manifest.stage, manifest.dataset, manifest.day, partition_id, "committed",
                 manifest.rows_out, manifest.checksum, manifest.committed_at,
@@ -158,10 +169,6 @@ class _Walk:
             return row, manifest.inputs, manifest.details.get("archives", ())
         known = (hint.get("stage"), hint.get("dataset"), hint.get("part"))
         return _row(*known, partition_id, "missing", None, None, None), (), ()
-
-    @staticmethod
-    def _manifest(entry: Entry) -> Manifest:
-        return current().catalog.manifest(entry)
 
 
 def _row(

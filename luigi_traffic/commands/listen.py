@@ -21,7 +21,7 @@ from luigi_traffic.events.stream import Stream
 from luigi_traffic.processes.heartbeat import Heartbeat
 from luigi_traffic.processes.luigi_run import LuigiRun, command
 from luigi_traffic.processes.stop_signal import stop_signal
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.tasks import announce, gold, pipeline
 from luigi_traffic.warehouse.consumed_events import ConsumedEvents
 
@@ -43,28 +43,28 @@ class Options:
     luigi_arguments: Sequence[str] = field(default_factory=tuple)
 
 
-def listen(options: Options) -> None:
+def listen(project: Project, options: Options) -> None:
     """Listen until SIGTERM, Ctrl-C or idleness. Raises `TrafficError`."""
-    chosen = current().settings
+    chosen = project.settings
     if chosen.events.kind != "kafka":
         raise SettingsError(
             f"events.kind is {chosen.events.kind!r}: `luigi-traffic listen` reads from Kafka. Set "
             "events.kind to kafka, or use the stack profile (LUIGI_TRAFFIC_PROFILE=stack)."
         )
     check_task(options.task, options.first)
-    datasets = list(options.datasets) or sorted(current().plugins.datasets)
+    datasets = list(options.datasets) or sorted(project.plugins.datasets)
     # A name that no plugin provides is told here.
-    topic_by_dataset = {n: topic_of(current().plugins.dataset(n), chosen.events) for n in datasets}
+    topic_by_dataset = {n: topic_of(project.plugins.dataset(n), chosen.events) for n in datasets}
     topics = sorted(set(topic_by_dataset.values()))
     group = options.group or chosen.listen.group
-    decided = ConsumedEvents(current().warehouse, group)
+    decided = ConsumedEvents(project.warehouse, group)
     decided.agree(filters(topic_by_dataset, options.task, options.first, options.luigi_arguments))
     ensure_topics(chosen.events, topics)
 
     def run(day: DayWanted) -> LuigiRun:
         return LuigiRun(words(options.task, day, options.luigi_arguments))
 
-    pulse = Heartbeat(current().home, f"listen-{group}")
+    pulse = Heartbeat(project.home, f"listen-{group}")
     with stop_signal() as stop:
         stream = Stream(chosen.events, topics, group)
         logger.info("listening to %s as %s: %s", ", ".join(topics), group, options.task)
@@ -75,7 +75,7 @@ def listen(options: Options) -> None:
                 DeadLetters(chosen.events, chosen.listen, group).send,
                 run,
                 chosen.listen,
-                Wanted(current().plugins.datasets, datasets, options.first),
+                Wanted(project.plugins.datasets, datasets, options.first),
                 stop,
                 chosen.pipeline.run_timeout_hours * 3600,
                 pulse,

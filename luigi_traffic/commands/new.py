@@ -17,7 +17,7 @@ import yaml
 from luigi_traffic.commands.output import text
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.plugins.loading import Plugins
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.scaffold import write_package
 
 if TYPE_CHECKING:
@@ -44,14 +44,14 @@ class Made:
     choice: str
 
 
-def new(kind: Kind, name: str, folder: Path | None = None) -> Made:
+def new(project: Project, kind: Kind, name: str, folder: Path | None = None) -> Made:
     """Write the package of a plugin that provides the `kind` `name` into `folder`, or ./<name>.
 
     Raises `SettingsError` for a name or folder that does not do, `PluginError` for a name that is
     taken.
     """
     check_name(kind, name)
-    found = current().plugins
+    found = project.plugins
     refuse_what_is_taken(kind, name, found)
     target = (folder or Path(name)).expanduser().resolve()
     run = _run(kind, name, found)
@@ -130,7 +130,7 @@ def refuse_what_is_taken(kind: Kind, name: str, found: Plugins) -> None:
 
 def _run(kind: Kind, name: str, found: Plugins) -> str:
     """The command of a short run, with the other part as the settings have it, or the first."""
-    chosen = current().settings.pipeline
+    chosen = found.settings.pipeline
     parts = {
         "dataset": _other(chosen.dataset, found.datasets) or "DATASET",
         "model": _other(chosen.model, found.models) or "MODEL",

@@ -9,7 +9,7 @@ from typing import Any
 
 from luigi_traffic.errors import PluginError, TrafficError
 from luigi_traffic.plugins.isolation import Found
-from luigi_traffic.project import Project, current
+from luigi_traffic.project import Project
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -23,9 +23,8 @@ class Added:
     function: Callable[..., Any]
 
 
-def added_commands() -> list[Added]:
+def added_commands(project: Project) -> list[Added]:
     """All commands of plugins; a plugin whose hook fails is named in the log and left out."""
-    project = current()
     return project.keep(Added, lambda: _added(project))
 
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.plugin_commands import added_commands
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def rows() -> list[Row]:
+def rows(project: Project) -> list[Row]:
     """One row a plugin: name, distribution, version, state, problem, datasets, models, commands."""
-    found = current().plugins
-    commands = added_commands()
+    found = project.plugins
+    commands = added_commands(project)
     listed = []
     for plugin in found.found:
         state = "disabled" if plugin.disabled else "failed" if plugin.problem else "loaded"

@@ -9,19 +9,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, table, text
-from luigi_traffic.commands.warehouse import reader
+from luigi_traffic.commands.warehouse import existing_reader
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def rows(sql: str, limit: int | None) -> tuple[list[str], list[Row], bool]:
+def rows(project: Project, sql: str, limit: int | None) -> tuple[list[str], list[Row], bool]:
     """Column names, the first `limit` rows (None: all), and whether there are more.
 
     A name that comes twice gets a number: `speed`, `speed_2`. Raises `DataError` with the
     server's words for a statement that is wrong or would write.
     """
-    names, found = reader().query(sql, None if limit is None else limit + 1)
+    names, found = existing_reader(project).query(sql, None if limit is None else limit + 1)
     names = _unique(names)
     more = limit is not None and len(found) > limit
     return names, [dict(zip(names, row, strict=True)) for row in found[:limit]], more

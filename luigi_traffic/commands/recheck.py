@@ -10,7 +10,7 @@ from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SettingsError, TrafficError
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.tasks.raw import Asked, IngestRaw
 
 if TYPE_CHECKING:
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
 FAILED = "failed"
 
 
-def rows(dataset: str | None, first: date | None, last: date | None) -> list[Row]:
+def rows(project: Project, dataset: str | None, first: date | None, last: date | None) -> list[Row]:
     """Ask the source for each day of the range again that was asked for before: one row a day.
 
     dataset, day, outcome (a value of `Asked`, or "failed"), reason. A day whose bytes have
     changed is the next generation of raw, and what was made of the old one is stale.
 
     Without `last`: the newest day that is over and has settled; without `first`: the setting
-    `ingest.recheck_days` of days. Raises `SettingsError` for a range that is none.
+    `ingest.recheck_days` of days. Raises `SettingsError` for a range that is none. The tasks that
+    ask are Luigi's: `project` has to be the one of this process.
     """
-    name = current().plugins.dataset(dataset or current().settings.pipeline.dataset).name
-    to = last or last_settled_day(current().plugins.dataset(name))
-    begin = first or to - timedelta(days=current().settings.ingest.recheck_days - 1)
+    name = project.plugins.dataset(dataset or project.settings.pipeline.dataset).name
+    to = last or last_settled_day(project.plugins.dataset(name))
+    begin = first or to - timedelta(days=project.settings.ingest.recheck_days - 1)
     if first and begin > to:
         raise SettingsError(f"--from {begin} is after --to {to}")
-    if is_new():
+    if is_new(project):
         return []
     days = [begin + timedelta(days=n) for n in range((to - begin).days + 1)]
     found = [_ask(name, day) for day in days]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.processes import services
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,17 +16,17 @@ if TYPE_CHECKING:
 _WHAT = {services.LUIGID: "luigid, the scheduler", services.MLFLOW: "MLflow UI"}
 
 
-def up() -> list[Row]:
+def up(project: Project) -> list[Row]:
     """Start what is not up yet; one row a service: name, url, pid, started, log."""
     rows: list[Row] = []
     for name in (services.LUIGID, services.MLFLOW):
-        if name == services.MLFLOW and current().settings.tracking_uri.startswith(
+        if name == services.MLFLOW and project.settings.tracking_uri.startswith(
             ("http://", "https://")
         ):
-            url = current().services.ui_url()
+            url = project.services.ui_url()
             rows.append({"name": name, "url": url, "pid": None, "started": False, "log": None})
             continue
-        service, fresh = current().services.start(name)
+        service, fresh = project.services.start(name)
         rows.append(
             {
                 "name": name,
@@ -33,7 +34,7 @@ def up() -> list[Row]:
                 "pid": service.pid,
                 "port": service.port,
                 "started": fresh,
-                "log": str(current().services.log_file(name)),
+                "log": str(project.services.log_file(name)),
             }
         )
     return rows
@@ -60,17 +61,16 @@ def luigi_command(rows: Sequence[Row]) -> str:
     return command if default else f"{command} --scheduler-port {port}"
 
 
-def down() -> list[Row]:
+def down(project: Project) -> list[Row]:
     """Stop what this home started; one row a service: name, stopped."""
     rows = [
-        {"name": name, "stopped": current().services.stop(name)}
+        {"name": name, "stopped": project.services.stop(name)}
         for name in (services.MLFLOW, services.LUIGID)
     ]
-    return [*rows, {"name": "postgresql", "stopped": _stop_database()}]
+    return [*rows, {"name": "postgresql", "stopped": _stop_database(project.home / "postgres")}]
 
 
-def _stop_database() -> bool:
-    folder = current().home / "postgres"
+def _stop_database(folder: Path) -> bool:
     if not (folder / "server.json").exists():
         return False
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
@@ -78,9 +78,9 @@ def _stop_database() -> bool:
     return EmbeddedServer(folder).stop()
 
 
-def draw_down(rows: Sequence[Row], console: Console) -> None:
+def draw_down(project: Project, rows: Sequence[Row], console: Console) -> None:
     """What was stopped."""
     names = {"postgresql": "embedded PostgreSQL", "luigid": "luigid", "mlflow": "MLflow UI"}
     stopped = [names[row["name"]] for row in rows if row["stopped"]]
     told = f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"
-    console.print(text(f"{told} ({current().home})"), soft_wrap=True)
+    console.print(text(f"{told} ({project.home})"), soft_wrap=True)

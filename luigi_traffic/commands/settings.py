@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from luigi_traffic.commands.output import Row, plain, text
-from luigi_traffic.project import current
-from luigi_traffic.settings.reading import validated
+from luigi_traffic.project import Project
+from luigi_traffic.settings.reading import Layers, validated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,14 +26,14 @@ _USER = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(?<=\?).+$")
 
 
-def rows() -> list[Row]:
+def rows(project: Project) -> list[Row]:
     """One row a setting: key, value, set_in, description; secrets are masked.
 
     Keys of datasets and models are those of the plugins that loaded, with their defaults.
     """
-    chosen = current().settings
-    found = list(_section("", chosen, {"datasets", "models"}))
-    loaded = current().plugins
+    chosen, layers = project.settings, project.layers
+    found = list(_section(layers, "", chosen, {"datasets", "models"}))
+    loaded = project.plugins
     for kind, classes, given in (
         ("datasets", {n: c.Settings for n, c in loaded.datasets.items()}, chosen.datasets),
         ("models", {n: c.Config for n, c in loaded.models.items()}, chosen.models),
@@ -42,14 +42,14 @@ def rows() -> list[Row]:
             prefix = f"{kind}.{name}"
             if name in classes:
                 model: type[BaseModel] = classes[name]  # type: ignore[assignment]
-                values = validated(model, given.get(name, {}), prefix, current().layers)
-                found += _section(prefix, values, set())
+                values = validated(model, given.get(name, {}), prefix, layers)
+                found += _section(layers, prefix, values, set())
             else:
-                found += _values(prefix, given[name], "no loaded plugin provides it")
+                found += _values(layers, prefix, given[name], "no loaded plugin provides it")
     return found
 
 
-def draw(rows: Sequence[Row], console: Console) -> None:
+def draw(project: Project, rows: Sequence[Row], console: Console) -> None:
     """A line a setting, what is not a default with its place; then all places looked in."""
     from rich.table import Table
 
@@ -66,10 +66,8 @@ def draw(rows: Sequence[Row], console: Console) -> None:
             value.append(f"  ← {_near(row['set_in'])}", style="cyan")
         shown.add_row(text(row["key"]), value)
     console.print(shown)
-    console.print(
-        text(f"\nprofile {current().profile}, home {current().home}; looked in, last wins:")
-    )
-    for place in current().layers.places:
+    console.print(text(f"\nprofile {project.profile}, home {project.home}; looked in, last wins:"))
+    for place in project.layers.places:
         console.print(text(f"  {_near(place)}"), soft_wrap=True)
 
 
@@ -78,29 +76,31 @@ def _near(place: str) -> str:
     return place.removeprefix(f"{Path.cwd()}/")
 
 
-def _section(prefix: str, section: BaseModel, without: set[str]) -> Iterator[Row]:
+def _section(layers: Layers, prefix: str, section: BaseModel, without: set[str]) -> Iterator[Row]:
     for name, field in type(section).model_fields.items():
         if name in without:
             continue
         value, key = getattr(section, name), f"{prefix}.{name}" if prefix else name
         if isinstance(value, BaseModel):
-            yield from _section(key, value, set())
+            yield from _section(layers, key, value, set())
         elif isinstance(value, Mapping) and value:
-            yield from _values(key, value, field.description)
+            yield from _values(layers, key, value, field.description)
         else:
-            yield _row(key, value, field.description)
+            yield _row(layers, key, value, field.description)
 
 
-def _values(prefix: str, values: Mapping[str, Any], description: str | None) -> Iterator[Row]:
+def _values(
+    layers: Layers, prefix: str, values: Mapping[str, Any], description: str | None
+) -> Iterator[Row]:
     for name, value in values.items():
-        yield _row(f"{prefix}.{name}", value, description)
+        yield _row(layers, f"{prefix}.{name}", value, description)
 
 
-def _row(key: str, value: Any, description: str | None) -> Row:
+def _row(layers: Layers, key: str, value: Any, description: str | None) -> Row:
     return {
         "key": key,
         "value": masked(key, plain(value)),
-        "set_in": current().layers.origin.get(key, DEFAULT),
+        "set_in": layers.origin.get(key, DEFAULT),
         "description": description,
     }
 

@@ -12,9 +12,9 @@ from luigi_traffic.api.stages import LAKE_STAGES, STAGES
 from luigi_traffic.commands.models import model_rows
 from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.trained_model import Trained
-from luigi_traffic.commands.warehouse import is_new, warehouse
+from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
@@ -45,7 +45,7 @@ class Range:
             raise SettingsError(f"--from {self.first} is after --to {self.last}")
 
 
-def rows(dataset: str | None, wanted: Range) -> list[Row]:
+def rows(project: Project, dataset: str | None, wanted: Range) -> list[Row]:
     """Rows of `kind` "partition" (a dataset, day and stage), then of `kind` "model".
 
     partition: state is done, absent (the source has nothing), stale (another recipe or id
@@ -55,30 +55,31 @@ def rows(dataset: str | None, wanted: Range) -> list[Row]:
     Without `dataset`: all that have anything. One listing a stage, whatever the days.
     """
     if dataset:
-        current().plugins.dataset(dataset)  # an unknown one is told with the nearest name
-    if is_new():
+        project.plugins.dataset(dataset)  # an unknown one is told with the nearest name
+    if is_new(project):
         return []
     found: list[Row] = []
-    with current().catalog.snapshot():
-        ledger_view(current()).forget()
-        for name in [dataset] if dataset else _with_anything():
-            found += _DatasetStatus(name).rows(wanted)
+    with project.catalog.snapshot():
+        ledger_view(project).forget()
+        for name in [dataset] if dataset else _with_anything(project):
+            found += _DatasetStatus(project, name).rows(wanted)
     return found
 
 
-def _with_anything() -> list[str]:
-    known = sorted(current().plugins.datasets)
-    return [n for n in known if current().catalog.days("raw", n)]
+def _with_anything(project: Project) -> list[str]:
+    known = sorted(project.plugins.datasets)
+    return [n for n in known if project.catalog.days("raw", n)]
 
 
 class _DatasetStatus:
     """One dataset, from one listing and one ledger query a stage."""
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, project: Project, dataset: str) -> None:
         from luigi_traffic.warehouse import ledger
 
+        self.project = project
         self.dataset = dataset
-        with warehouse().connect() as connection:
+        with project.warehouse.connect() as connection:
             self.gold = ledger.current(connection, "gold", dataset)
             self.forecasts = ledger.current(connection, "forecast", dataset)
             self.models = ledger.current(connection, "model", dataset)
@@ -89,21 +90,21 @@ class _DatasetStatus:
         found = [row for day in days for row in self._day(day)]
         if not days:
             return found
-        trained = [Trained(row) for row in self.models.values()]
+        trained = [Trained(self.project, row) for row in self.models.values()]
         trained = [t for t in trained if days[0] <= t.last_day <= days[-1]]
         return found + model_rows(trained)
 
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""
         targets = (
-            LakePartition(current(), stage, self.dataset, day)
+            LakePartition(self.project, stage, self.dataset, day)
             for day in days
             for stage in LAKE_STAGES
         )
-        current().catalog.manifests(entry for target in targets if (entry := target.entry()))
+        self.project.catalog.manifests(entry for target in targets if (entry := target.entry()))
 
     def _known(self) -> list[date]:
-        catalog = current().catalog
+        catalog = self.project.catalog
         days = {day for stage in LAKE_STAGES for day in catalog.days(stage, self.dataset)}
         return sorted(days | {date.fromisoformat(part) for part in self.gold})
 
@@ -129,14 +130,14 @@ class _DatasetStatus:
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
     def _last(self, known: list[date], first: date | None, span: timedelta) -> date:
-        yesterday = last_settled_day(current().plugins.dataset(self.dataset))
+        yesterday = last_settled_day(self.project.plugins.dataset(self.dataset))
         begin = first or yesterday - span
         if not known or any(begin <= day <= yesterday for day in known[-1:]):
             return yesterday
         return max(known[-1], first) if first else known[-1]
 
     def _day(self, day: date) -> Iterable[Row]:
-        chain = DayChain(current(), self.dataset, day)
+        chain = DayChain(self.project, self.dataset, day)
         absent, reason = self._absence(chain)
         for stage in LAKE_STAGES:
             yield self._lake(chain, stage, absent, reason)
@@ -154,10 +155,10 @@ class _DatasetStatus:
         if not records or chain.raw():
             return False, None
         record = records[-1]
-        said = current().catalog.manifest(record).details["reason"]
+        said = self.project.catalog.manifest(record).details["reason"]
         if chain.absent():
             return True, f"left out: {said}"
-        policy = current().settings.missing_days.policy
+        policy = self.project.settings.missing_days.policy
         after = (
             "missing_days.policy is fail"
             if policy == "fail"
@@ -166,21 +167,21 @@ class _DatasetStatus:
         return True, f"{said} (seen {record.at:%Y-%m-%d %H:%M} UTC; {after})"
 
     def _lake(self, chain: DayChain, stage: str, absent: bool, reason: str | None) -> Row:
-        target = LakePartition(current(), stage, self.dataset, chain.day)
+        target = LakePartition(self.project, stage, self.dataset, chain.day)
         entry = target.entry()
         if entry:
-            manifest = current().catalog.manifest(entry)
+            manifest = self.project.catalog.manifest(entry)
             return self._row(
                 stage, chain.day, DONE, True, partition_id=entry.partition_id,
                 rows=None if stage == "announce" else manifest.rows_out,
                 seconds=manifest.seconds or None, committed_at=manifest.committed_at,
                 reason=_noted(manifest.quality),
             )  # fmt: skip
-        others = current().catalog.day(stage, self.dataset, chain.day).commits
+        others = self.project.catalog.day(stage, self.dataset, chain.day).commits
         return self._open(chain, stage, target.exists(), bool(others), absent, reason)
 
     def _gold(self, chain: DayChain, absent: bool, reason: str | None) -> Row:
-        target = GoldPartition(current(), self.dataset, chain.day)
+        target = GoldPartition(self.project, self.dataset, chain.day)
         complete = target.exists()
         live = self.gold.get(chain.day.isoformat())
         if complete and live and live.partition_id == chain.id("gold"):
@@ -214,7 +215,11 @@ class _DatasetStatus:
             live = self.forecasts[part]
             of = next((i.id for i in live.inputs if i.stage == "model"), "")
             model = self.models.get(of)
-            why = Trained(model).forecast_stale(day) if model else f"its model {of} is not known"
+            why = (
+                Trained(self.project, model).forecast_stale(day)
+                if model
+                else f"its model {of} is not known"
+            )
             yield self._row(
                 "forecast", day, STALE if why else DONE, why is None, reason=why,
                 **_figures(live), model=part.partition("/")[2],

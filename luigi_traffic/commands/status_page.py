@@ -11,6 +11,7 @@ from luigi_traffic.commands.models import FORECASTERS
 from luigi_traffic.commands.output import Row, short, table, text
 from luigi_traffic.commands.status import ABSENT, DONE, MISSING, SHOWN, STALE
 from luigi_traffic.commands.warehouse import nothing_yet
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 _STYLES = {DONE: "green", ABSENT: "dim", STALE: "yellow"}
 
 
-def draw(rows: Sequence[Row], console: Console) -> None:
+def draw(project: Project, rows: Sequence[Row], console: Console) -> None:
     """Of each dataset a table of days, the reasons for what is not done, and its models; then the
     services."""
     services = [row for row in rows if row["kind"] == "service"]
     of_datasets = [row for row in rows if row["kind"] != "service"]
     if not of_datasets:
-        console.print(text(nothing_yet()))
+        console.print(text(nothing_yet(project)))
         freshness.draw(services, console)
         return
     for dataset, group in groupby(of_datasets, key=lambda row: str(row["dataset"])):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.errors import TrafficError
+from luigi_traffic.project import Project
+from luigi_traffic.targets.training import TrainingPlan
+from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.warehouse.ledger import LedgerRow
-
-if TYPE_CHECKING:
-    from luigi_traffic.tasks.train import ModelStage
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Trained:
     next run will be given is not known here.
     """
 
+    project: Project = field(repr=False)
     row: LedgerRow
 
     @property
@@ -30,9 +31,8 @@ class Trained:
 
     def stale(self) -> str | None:
         """Why `Train` would train anew, None where it would not."""
-        from luigi_traffic.tasks.train import Train
-
-        return self._open(Train, self.window[1] if self.window else self.last_day)
+        end = self.window[1] if self.window else self.last_day
+        return self._open(TrainingPlan.model_target, end)
 
     @property
     def window(self) -> tuple[date, date] | None:
@@ -45,22 +45,21 @@ class Trained:
 
     def forecast_stale(self, day: date) -> str | None:
         """Why `Forecast` would forecast that day anew with it, None where it would not."""
-        from luigi_traffic.tasks.forecast import Forecast
+        return self._open(TrainingPlan.forecast_target, day)
 
-        return self._open(Forecast, day)
-
-    def _open(self, stage: type[ModelStage], end: date) -> str | None:
-        task: Any = stage
+    def _open(self, target: Callable[[TrainingPlan], LedgerPartition], end: date) -> str | None:
         if self.window is None:
             return "it was made by an earlier version of luigi_traffic"
+        plan = TrainingPlan(
+            self.project,
+            self.row.dataset,
+            model=self.row.recipe["model"],
+            date=end,
+            window_days=(self.window[1] - self.window[0]).days + 1,
+            training=dict(self.row.recipe["config"]),
+        )
         try:
-            complete = task(
-                end,
-                dataset=self.row.dataset,
-                model=self.row.recipe["model"],
-                window_days=(self.window[1] - self.window[0]).days + 1,
-                training=dict(self.row.recipe["config"]),
-            ).complete()
+            complete = target(plan).exists()
         except TrafficError as e:  # its plugin is gone, or its settings are not valid any more
             return str(e).splitlines()[0]
         return None if complete else "the gold of its window, or its model plugin, has changed"

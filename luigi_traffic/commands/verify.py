@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.verify_models import model_damage
 from luigi_traffic.commands.verify_tables import table_damage
-from luigi_traffic.commands.warehouse import is_new, warehouse
+from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.lake.attempt import Attempt
+from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.damage import file_damage
 from luigi_traffic.lake.entries import ROOT, Entry, by_day
 from luigi_traffic.lake.manifest import Manifest
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from luigi_traffic.warehouse.connection import Warehouse
 
 T = TypeVar("T")
 
@@ -34,44 +37,47 @@ class Verified:
     rows: list[Row]
 
 
-def verify(dataset: str | None, *, deep: bool, mark: bool) -> Verified:
+def verify(project: Project, dataset: str | None, *, deep: bool, mark: bool) -> Verified:
     """Compare all that is committed, of one dataset or of all, with what is there.
 
     Sizes of files, numbers of rows, the presence of models; `deep`: the hashes of all files, rows
     and models. `mark`: what is damaged counts as missing from now on.
     """
-    if is_new():
+    if is_new(project):
         return Verified(0, [])
-    lake, store, catalog = _Lake(dataset), current().store, current().catalog
+    warehouse, catalog = project.warehouse, project.catalog
+    lake = _Lake(catalog, dataset)
     looked_at, damaged = 0, []
     for entry, manifest in _shown(lake.commits, "files"):
         looked_at += 1
-        if damage := file_damage(store, manifest, deep=deep, sizes=lake.sizes):
+        if damage := file_damage(catalog.store, manifest, deep=deep, sizes=lake.sizes):
             row = _row(entry.stage, entry.dataset, entry.day.isoformat(), manifest, damage)
             damaged.append(row)
             if mark:
                 catalog.void(entry, row["damage"])
-    for (stage, name), live in _shown(_live(dataset), "tables and models"):
+    for (stage, name), live in _shown(_live(warehouse, dataset), "tables and models"):
         looked_at += len(live)
         found = (
-            model_damage(live, deep)
+            model_damage(project.settings, live, deep)
             if stage == "model"
-            else table_damage(warehouse(), stage, name, live, deep)
+            else table_damage(warehouse, stage, name, live, deep)
         )
         damaged += [
             _row(stage, name, part, live[part], said) for part, said in sorted(found.items())
         ]
         if mark:
-            with warehouse().connect() as connection:
+            with warehouse.connect() as connection:
                 for part, said in found.items():
                     why = "; ".join(said)
                     ledger.void(connection, stage, name, part, why, live[part].partition_id)
     return Verified(looked_at, [{**row, "marked": mark} for row in damaged])
 
 
-def _live(dataset: str | None) -> list[tuple[tuple[str, str], dict[str, LedgerRow]]]:
+def _live(
+    warehouse: Warehouse, dataset: str | None
+) -> list[tuple[tuple[str, str], dict[str, LedgerRow]]]:
     """(stage, dataset) and part → row of all that counts in the warehouse."""
-    with warehouse().connect() as connection:
+    with warehouse.connect() as connection:
         names = ledger.datasets(connection) if dataset is None else [dataset]
         return [
             ((stage, name), ledger.current(connection, stage, name))
@@ -83,12 +89,13 @@ def _live(dataset: str | None) -> list[tuple[tuple[str, str], dict[str, LedgerRo
 class _Lake:
     """The commits of the lake that count, and the sizes of what they name, from listings."""
 
-    def __init__(self, dataset: str | None) -> None:
+    def __init__(self, catalog: Catalog, dataset: str | None) -> None:
+        self._catalog = catalog
         self._dataset = dataset
 
     @cached_property
     def commits(self) -> list[tuple[Entry, Manifest]]:
-        infos = list(current().store.list(f"{ROOT}/"))
+        infos = list(self._catalog.store.list(f"{ROOT}/"))
         places: dict[str, list[Any]] = {}
         for info in infos:
             places.setdefault("/".join(info.key.split("/")[:3]), []).append(info)
@@ -99,7 +106,7 @@ class _Lake:
             for entry in day.commits
             if self._dataset in (None, entry.dataset)
         ]
-        return list(zip(entries, current().catalog.manifests(entries), strict=True))
+        return list(zip(entries, self._catalog.manifests(entries), strict=True))
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -107,7 +114,9 @@ class _Lake:
         prefixes = {m.prefix for _, m in self.commits if m.files}
         folders = {"/".join(Attempt(p).prefix.split("/")[:-3]) for p in prefixes}
         return {
-            i.key: i.size for place in sorted(folders) for i in current().store.list(f"{place}/")
+            i.key: i.size
+            for place in sorted(folders)
+            for i in self._catalog.store.list(f"{place}/")
         }
 
 

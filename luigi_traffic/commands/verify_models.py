@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from luigi_traffic.project import current
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 
-def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[str]]:
+def model_damage(
+    settings: Settings, live: Mapping[str, LedgerRow], deep: bool
+) -> dict[str, list[str]]:
     """Part → what is wrong with the model, of those that are damaged.
 
     Raises `StoreError` if MLflow does not answer: then nothing is known.
@@ -20,13 +22,15 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
     from luigi_traffic.training.bundle import intact
     from luigi_traffic.training.registry import ModelLost, has_bundle, load_version
 
-    uri, damage = current().settings.tracking_uri, {}
+    uri, damage = settings.tracking_uri, {}
     for part, row in live.items():
         name, version, digest = (row.details[key] for key in ("name", "version", "digest"))
         if not has_bundle(uri, name, version):
             damage[part] = [f"version {version} of {name}, or its files, are missing from MLflow"]
         elif deep:
-            with tempfile.TemporaryDirectory(prefix="verify-", dir=_scratch()) as folder:
+            with tempfile.TemporaryDirectory(
+                prefix="verify-", dir=_scratch(settings.home)
+            ) as folder:
                 try:
                     found = load_version(uri, name, version, Path(folder))
                 except ModelLost as e:
@@ -37,7 +41,7 @@ def model_damage(live: Mapping[str, LedgerRow], deep: bool) -> dict[str, list[st
     return damage
 
 
-def _scratch() -> Path:
-    folder = current().home / "tmp"
+def _scratch(home: Path) -> Path:
+    folder = home / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

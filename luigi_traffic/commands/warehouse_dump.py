@@ -19,32 +19,33 @@ from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.processes.postgres.postgres_wheel import Binaries
 from luigi_traffic.processes.postgres.server_record import ServerRecord
 from luigi_traffic.processes.postgres.server_user import ServerUser
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.warehouse.dsn import Dsn
 
 
-def dump(file: Path) -> str:
+def dump(project: Project, file: Path) -> str:
     """Write it; what to tell. Raises SettingsError if there is no embedded warehouse."""
-    server = _embedded()
-    if is_new():
-        raise SettingsError(nothing_yet())
+    server = _embedded(project.settings)
+    if is_new(project):
+        raise SettingsError(nothing_yet(project))
     return f"{file}: {write(server, file.absolute()):,} bytes"
 
 
-def restore(file: Path) -> str:
+def restore(project: Project, file: Path) -> str:
     """Read it into an empty warehouse; what to tell."""
-    server = _embedded()
+    server = _embedded(project.settings)
     read(server, file.absolute())
-    current().warehouse.migrate()
-    return f"restored the warehouse of {current().home} from {file}"
+    project.warehouse.migrate()
+    return f"restored the warehouse of {project.home} from {file}"
 
 
-def _embedded() -> EmbeddedServer:
-    if current().settings.warehouse.kind != "embedded":
+def _embedded(settings: Settings) -> EmbeddedServer:
+    if settings.warehouse.kind != "embedded":
         raise SettingsError(
             "setting 'warehouse.kind' is 'server': dump that server with its own pg_dump."
         )
-    return EmbeddedServer(current().home / "postgres")
+    return EmbeddedServer(settings.home / "postgres")
 
 
 def write(server: EmbeddedServer, file: Path) -> int:

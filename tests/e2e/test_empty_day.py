@@ -70,7 +70,7 @@ def test_an_empty_day_completes_and_says_so(city, luigi_here) -> None:
         assert dict(cursor.fetchall()) == {DAYS[0]: 48, DAYS[2]: 48}
     states = {
         (str(row["day"]), row["stage"]): (row["state"], row["rows"], row["reason"])
-        for row in rows("down", Range(3)) if row["kind"] == "partition"
+        for row in rows(current(), "down", Range(3)) if row["kind"] == "partition"
     }  # fmt: skip
     assert states[DAYS[1], "silver"] == ("done", 0, said)
     assert states[DAYS[1], "gold"] == ("done", 0, "empty")

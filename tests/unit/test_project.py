@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+import luigi_traffic
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.project import Project, current
 from luigi_traffic.targets.chain import DayChain, lineage
 from luigi_traffic.targets.lake import LakePartition
 
+PACKAGE = Path(luigi_traffic.__file__).parent
+#: Where a program begins, or somebody calls us whose signature we cannot choose: nowhere else is
+#: the project of the process asked for.
+MAY_ASK = {
+    "cli/groups.py", "cli/inspection.py", "cli/scaffold.py", "cli/services.py", "cli/upkeep.py",
+    "run.py",
+    "tasks/base.py",  # Luigi makes a task of its parameters alone
+    "spark/server.py", "spark/session.py",
+    "__init__.py",  # `installed_dataset`, for commands of plugins
+    "plugins/__init__.py",  # `plugins`, for models that are registered (training/pyfunc.py)
+}  # fmt: skip
 PLUGIN = """
 from datetime import timedelta
 import luigi_traffic as lt
@@ -121,3 +134,30 @@ def test_a_target_looks_into_the_project_that_it_was_given(
     assert north.catalog.commit(made)
     found = [LakePartition(project, "raw", "north", day).exists() for project in (north, twin)]
     assert found == [True, False]
+
+
+def imported_from_project() -> dict[str, set[str]]:
+    """Name in `luigi_traffic.project` → the files that import it; "" for the module itself."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            names = {name.name for name in node.names}
+            if isinstance(node, ast.Import):
+                names = {""} if "luigi_traffic.project" in names else set()
+            elif node.level or node.module == "luigi_traffic":
+                names = {""} if "project" in names else set()
+            elif node.module != "luigi_traffic.project":
+                names = set()
+            for name in names:
+                found.setdefault(name, set()).add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_the_project_of_the_process_is_asked_for_at_the_front_door_alone() -> None:
+    """Whoever else needs a project, or a part of one, says so in its signature."""
+    found = imported_from_project()
+    assert found["current"] == MAY_ASK
+    assert found["in_place_of_current"] == {"testing/real_run.py"}
+    assert set(found) == {"Project", "current", "in_place_of_current"}, "import names, not `*`"

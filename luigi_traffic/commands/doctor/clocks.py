@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 import requests
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.dsn import Dsn
 
 ALLOWED = timedelta(minutes=1)
 TIMEOUT_S = 5
@@ -27,14 +31,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def clock_checks() -> Iterator[tuple[str, Check]]:
+def clock_checks(project: Project) -> Iterator[tuple[str, Check]]:
     """One check for each server that stamps what it writes with a time."""
-    lake, uri = current().settings.lake, current().settings.tracking_uri
+    lake, uri = project.settings.lake, project.settings.tracking_uri
     if lake.kind == "s3":
         ca = str(lake.ca_file) if lake.ca_file else True
         yield "lake clock", lambda: compared(lambda: _http(lake.endpoint, ca))
-    if current().settings.warehouse.kind == "server":
-        yield "warehouse clock", lambda: compared(_warehouse)
+    if project.settings.warehouse.kind == "server":
+        yield "warehouse clock", lambda: compared(lambda: _warehouse(project.warehouse.dsn()))
     if uri.startswith(("http://", "https://")):
         yield "MLflow clock", lambda: compared(lambda: _http(f"{uri.rstrip('/')}/health", True))
 
@@ -67,10 +71,10 @@ def _http(url: str, verify: str | bool) -> datetime:
     return parsedate_to_datetime(answer.headers["Date"])
 
 
-def _warehouse() -> datetime:
+def _warehouse(dsn: Dsn) -> datetime:
     from luigi_traffic.warehouse.connect import connect
 
-    with closing(connect(current().warehouse.dsn())) as connection, connection.cursor() as cursor:
+    with closing(connect(dsn)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (theirs,) = cursor.fetchone() or (None,)
     if not isinstance(theirs, datetime):

@@ -12,26 +12,14 @@ from luigi_traffic.commands.doctor.finding import NOTE, OK, PROBLEM, Finding, Pr
 from luigi_traffic.commands.doctor.side_by_side import Named, together
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.errors import TrafficError, missing_extra
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.settings.reading import unread
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: What can be looked at whatever the settings are.
-_MACHINE: tuple[Named, ...] = (
-    ("Python", machine.python),
-    ("disk", machine.disk),
-    ("home", machine.home_folder),
-)
-_SPARK: tuple[Named, ...] = (
-    ("Java", machine.java),
-    ("Spark", machine.spark_jar),
-    ("memory", machine.memory),
-)
 
-
-def rows(deep: bool) -> list[Row]:
+def rows(project: Project, deep: bool) -> list[Row]:
     """One row a check: check, state (ok, note, problem), found, todo.
 
     Servers are asked at the same time, and for 20 s at most. Starts nothing, unless `deep`:
@@ -40,40 +28,44 @@ def rows(deep: bool) -> list[Row]:
     """
     return [
         {"check": name, "state": f.state, "found": f.found, "todo": f.todo}
-        for name, f in _findings(deep)
+        for name, f in _findings(project, deep)
     ]
 
 
-def _findings(deep: bool) -> Iterator[tuple[str, Finding]]:
-    for name, check in _MACHINE:
-        yield name, _run(check)
-    valid = _run(_settings)
+def _findings(project: Project, deep: bool) -> Iterator[tuple[str, Finding]]:
+    # What can be looked at whatever the settings are.
+    yield "Python", _run(machine.python)
+    yield "disk", _run(partial(machine.disk, project.home))
+    yield "home", _run(partial(machine.home_folder, project.home))
+    valid = _run(partial(_settings, project))
     yield "settings", valid
     if valid.state == PROBLEM:
         return  # all that follows depends on them
-    project = current()
+    settings = project.settings
     # Before there are threads: what two ask for at once, is made twice.
     with suppress(TrafficError):  # told below
         _ = project.plugins
-    if deep and project.settings.warehouse.kind == "embedded":
-        yield "database", _run(reach.embedded_started)
-    if not project.settings.spark.remote:  # else these are the server's concern
-        yield from ((name, _run(check)) for name, check in _SPARK)
-    reached = [
-        ("lake", reach.lake),
-        ("events", reach.events),
-        ("warehouse", reach.warehouse),
-        *lock_table.lock_checks(),
-        ("MLflow store", reach.tracking),
-        *servers.spark(),
-        *clocks.clock_checks(),
-        *reach.ports(),
+    if deep and settings.warehouse.kind == "embedded":
+        yield "database", _run(partial(reach.embedded_started, project.home))
+    if not settings.spark.remote:  # else these are the server's concern
+        yield "Java", _run(machine.java)
+        yield "Spark", _run(machine.spark_jar)
+        yield "memory", _run(partial(machine.memory, settings.spark.driver_memory))
+    reached: list[Named] = [
+        ("lake", partial(reach.lake, project)),
+        ("events", partial(reach.events, project)),
+        ("warehouse", partial(reach.warehouse, project)),
+        *lock_table.lock_checks(project),
+        ("MLflow store", partial(reach.tracking, settings.tracking_uri)),
+        *servers.spark(settings.spark),
+        *clocks.clock_checks(project),
+        *reach.ports(project),
     ]
     yield from together([(name, partial(_run, check)) for name, check in reached])
-    yield from ((name, _run(check)) for name, check in reach.plugin_checks())
-    yield from ((name, _run(check)) for name, check in reach.dataset_checks(deep))
+    yield from ((name, _run(check)) for name, check in reach.plugin_checks(project))
+    yield from ((name, _run(check)) for name, check in reach.dataset_checks(project, deep))
     if deep:
-        yield "Spark job", _run(machine.spark_job)
+        yield "Spark job", _run(partial(machine.spark_job, settings))
 
 
 def _run(check: Callable[[], Finding]) -> Finding:
@@ -89,8 +81,7 @@ def _run(check: Callable[[], Finding]) -> Finding:
         return Finding(missing, PROBLEM)
 
 
-def _settings() -> Finding:
-    project = current()
+def _settings(project: Project) -> Finding:
     _ = project.settings
     files = [place for place in project.layers.places if place.endswith((".yml", ".yaml"))]
     found = f"valid, profile {project.profile}, {len(files)} files in {project.conf}"

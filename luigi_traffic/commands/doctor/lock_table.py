@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import TrafficError
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -35,31 +36,32 @@ SELECT coalesce(max(locks), 0) FROM (
 ) AS datasets"""
 
 
-def lock_checks() -> Iterator[tuple[str, Callable[[], Finding]]]:
+def lock_checks(project: Project) -> Iterator[tuple[str, Callable[[], Finding]]]:
     """One check, unless the embedded server is not up."""
-    if current().settings.warehouse.kind == "embedded":
+    if project.settings.warehouse.kind == "embedded":
         from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-        if is_new() or not EmbeddedServer(current().home / "postgres").running():
+        if is_new(project) or not EmbeddedServer(project.home / "postgres").running():
             return
-    yield "warehouse locks", _asked
+    yield "warehouse locks", partial(_asked, project)
 
 
-def _asked() -> Finding:
+def _asked(project: Project) -> Finding:
     import psycopg2
 
     from luigi_traffic.warehouse.connect import connect
 
     try:
-        with closing(connect(current().warehouse.dsn())) as connection:
-            return room(connection)
+        with closing(connect(project.warehouse.dsn())) as connection:
+            return room(connection, project.settings.warehouse.kind)
     except (TrafficError, psycopg2.Error) as e:  # told by the check of the warehouse
         return Finding(f"not known: {e.__class__.__name__}", NOTE)
 
 
-def room(connection: Connection) -> Finding:
+def room(connection: Connection, kind: str) -> Finding:
     """Places there are, against the locks of a query over all partitions of one dataset.
 
+    `kind` is that of the settings: who runs the server decides what helps.
     Raises `Problem` if that query does not fit. (The server keeps some places in reserve, which it
     does not promise.)
     """
@@ -74,16 +76,16 @@ def room(connection: Connection) -> Finding:
     found = f"a query over all days takes {needed:,} of {places:,} locks"
     if places >= SESSIONS * needed:
         return Finding(found)
-    todo = _todo(each, math.ceil(SESSIONS * needed / transactions / 64) * 64)
+    todo = _todo(kind, each, math.ceil(SESSIONS * needed / transactions / 64) * 64)
     if places >= needed:
         return Finding(f"{found}: {SESSIONS} such queries at once do not fit", NOTE, todo)
     raise Problem(f"{found}: the query does not fit", todo)
 
 
-def _todo(each: int, wanted: int) -> str:
+def _todo(kind: str, each: int, wanted: int) -> str:
     from luigi_traffic.processes.postgres.embedded import SETTINGS
 
-    if current().settings.warehouse.kind == "server":
+    if kind == "server":
         return (
             f"Set max_locks_per_transaction = {wanted} in its postgresql.conf (in "
             "docker/compose.yml: in the command of postgres), and restart the server."

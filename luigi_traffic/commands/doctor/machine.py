@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
-from luigi_traffic.project import current
+from luigi_traffic.settings.keys import Settings
 
 PYTHON_NEEDED = (3, 11)
 DISK_NEEDED = 2 << 30
@@ -60,9 +60,9 @@ def spark_jar() -> Finding:
     return Finding(f"{core.name}, {jars}")
 
 
-def disk() -> Finding:
+def disk(home: Path) -> Finding:
     """Room where the home is."""
-    place = _existing(current().home)
+    place = _existing(home)
     free = shutil.disk_usage(place).free
     if free < DISK_NEEDED:
         raise Problem(
@@ -72,9 +72,9 @@ def disk() -> Finding:
     return Finding(f"{free / 2**30:.0f} GiB free at {place}")
 
 
-def home_folder() -> Finding:
+def home_folder(home: Path) -> Finding:
     """Whether local state can be written."""
-    place = _existing(current().home)
+    place = _existing(home)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -83,21 +83,17 @@ def home_folder() -> Finding:
             f"{place} cannot be written: {e.strerror}",
             "Set LUIGI_TRAFFIC_HOME to a folder that you can write to.",
         ) from e
-    return Finding(
-        str(current().home)
-        if current().home.exists()
-        else f"{current().home}; the first run creates it"
-    )
+    return Finding(str(home) if home.exists() else f"{home}; the first run creates it")
 
 
-def memory() -> Finding:
+def memory(driver_memory: str) -> Finding:
     """Room for Spark's heap and what is beside it."""
-    heap = _bytes(current().settings.spark.driver_memory)
+    heap = _bytes(driver_memory)
     whole = min([psutil.virtual_memory().total, *_limits()])
     free = min(psutil.virtual_memory().available, whole)
     found = (
         f"{free / 2**30:.1f} of {whole / 2**30:.1f} GiB available, "
-        f"spark.driver_memory is {current().settings.spark.driver_memory}"
+        f"spark.driver_memory is {driver_memory}"
     )
     if whole < heap + MEMORY_BESIDE:
         raise Problem(found, "Set spark.driver_memory to at most the memory minus one GiB.")
@@ -106,12 +102,12 @@ def memory() -> Finding:
     return Finding(found)
 
 
-def spark_job() -> Finding:
+def spark_job(settings: Settings) -> Finding:
     """Start Spark and count to a thousand."""
-    from luigi_traffic.spark.session import session
+    from luigi_traffic.spark.session import start
 
     try:
-        spark = session()
+        spark = start(settings)
         counted = spark.range(1000).count()
     # What the JVM throws comes as one of several libraries' errors, which have no common base.
     except Exception as e:
@@ -122,7 +118,7 @@ def spark_job() -> Finding:
     try:
         if counted != 1000:
             raise Problem(f"Spark counted {counted} rows of 1000", "Install pyspark again.")
-        return Finding(f"Spark {spark.version} at {current().settings.spark.master} runs a job")
+        return Finding(f"Spark {spark.version} at {settings.spark.master} runs a job")
     finally:
         spark.stop()
 

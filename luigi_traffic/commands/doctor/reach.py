@@ -22,21 +22,23 @@ from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SourceAbsent, TrafficError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.plugins.isolation import Found
+from luigi_traffic.plugins.loading import Plugins
 from luigi_traffic.processes import services
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.targets.stage_settings import dataset_for
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from luigi_traffic.lake.store import ObjectStore
+    from luigi_traffic.warehouse.dsn import Dsn
 
 Check = Callable[[], Finding]
 
 
-def lake() -> Finding:
+def lake(project: Project) -> Finding:
     """Whether objects can be written, and created only where there is none: the commit."""
-    store = _store()
+    store = _store(project)
     # An attempt, so that gc finds what a doctor that was killed has left.
     attempt = Attempt.fresh("raw", "_doctor", datetime.now(UTC).date())
     key = attempt.key("probe")
@@ -63,10 +65,10 @@ def lake() -> Finding:
     return Finding(f"{store.describe()}: writable, conditional create works")
 
 
-def _store() -> ObjectStore:
-    chosen = current().settings.lake
+def _store(project: Project) -> ObjectStore:
+    chosen = project.settings.lake
     if chosen.kind != "s3":
-        return current().store
+        return project.store
     address = urlsplit(chosen.endpoint)
     servers.knock(address.netloc, "lake.endpoint", 443 if address.scheme == "https" else 80)
     from luigi_traffic.lake.s3 import S3Store
@@ -74,11 +76,11 @@ def _store() -> ObjectStore:
     return S3Store(chosen, patience_s=servers.TIMEOUT_S)
 
 
-def events() -> Finding:
+def events(project: Project) -> Finding:
     """Whether announcements can be appended."""
-    if current().settings.events.kind == "kafka":
-        return servers.kafka()
-    folder = current().home / "events"
+    if project.settings.events.kind == "kafka":
+        return servers.kafka(project)
+    folder = project.home / "events"
     place = folder
     while not place.exists():
         place = place.parent
@@ -96,38 +98,35 @@ def events() -> Finding:
     return Finding(f"journal {folder}, {len(logs)} topic{'' if len(logs) == 1 else 's'}, writable")
 
 
-def embedded_started() -> Finding:
+def embedded_started(home: Path) -> Finding:
     """Start the embedded server, and create it where it is new."""
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-    return Finding(
-        "embedded PostgreSQL is running: "
-        f"{EmbeddedServer(current().home / 'postgres').ensure_running()}"
-    )
+    dsn = EmbeddedServer(home / "postgres").ensure_running()
+    return Finding(f"embedded PostgreSQL is running: {dsn}")
 
 
-def warehouse() -> Finding:
+def warehouse(project: Project) -> Finding:
     """The ledger; an embedded server that is stopped is left so."""
-    if current().settings.warehouse.kind == "server":
-        return _server()
-    if is_new():
+    if project.settings.warehouse.kind == "server":
+        return _server(project.warehouse.dsn())
+    if is_new(project):
         return Finding("embedded PostgreSQL; the first run creates it")
     from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-    if not EmbeddedServer(current().home / "postgres").running():
+    if not EmbeddedServer(project.home / "postgres").running():
         return Finding("embedded PostgreSQL, stopped; the next run starts it", NOTE)
-    found = current().warehouse
+    found = project.warehouse
     with found.connect() as connection:
         return Finding(f"{found.dsn()}: {_ledger(connection)}")
 
 
-def _server() -> Finding:
+def _server(dsn: Dsn) -> Finding:
     """A server that others look after: one try, and nothing is created there."""
     import psycopg2
 
     from luigi_traffic.warehouse.connect import connect
 
-    dsn = current().warehouse.dsn()
     try:
         with closing(connect(dsn)) as connection, connection.cursor() as cursor:
             cursor.execute(
@@ -162,9 +161,8 @@ def _ledger(connection: Connection) -> str:
     return f"ledger readable, {live} live partitions"
 
 
-def tracking() -> Finding:
-    """The MLflow store, without importing MLflow."""
-    uri = current().settings.tracking_uri
+def tracking(uri: str) -> Finding:
+    """The MLflow store at the tracking URI, without importing MLflow."""
     shown = masked("tracking.uri", uri)
     if uri.startswith(("http://", "https://")):
         return _mlflow_server(uri.rstrip("/"), shown)
@@ -222,24 +220,24 @@ def _mlflow_server(uri: str, shown: str) -> Finding:
     return Finding(f"{shown} answers, and so does its database")
 
 
-def ports() -> Iterator[tuple[str, Check]]:
+def ports(project: Project) -> Iterator[tuple[str, Check]]:
     """The services' ports: ours, free, or somebody else's."""
-    yield services.LUIGID, lambda: _port(services.LUIGID)
-    if not current().settings.tracking_uri.startswith(("http://", "https://")):
-        yield services.MLFLOW, lambda: _port(services.MLFLOW)
+    yield services.LUIGID, partial(_port, project, services.LUIGID)
+    if not project.settings.tracking_uri.startswith(("http://", "https://")):
+        yield services.MLFLOW, partial(_port, project, services.MLFLOW)
 
 
-def _port(name: str) -> Finding:
-    service = current().services.running(name)
+def _port(project: Project, name: str) -> Finding:
+    service = project.services.running(name)
     if service:
         if service.answers():
             return Finding(f"up at {service.url}")
         raise Problem(
             f"process {service.pid} does not answer at {service.url}",
-            f"See {current().services.log_file(name)}; then run luigi-traffic down and "
+            f"See {project.services.log_file(name)}; then run luigi-traffic down and "
             "luigi-traffic up.",
         )
-    if name == services.LUIGID and (found := servers.luigid()):
+    if name == services.LUIGID and (found := servers.luigid(project.profile)):
         return found
     default = services.DEFAULT_PORTS[name]
     if services.port_is_free(default):
@@ -247,10 +245,10 @@ def _port(name: str) -> Finding:
     return Finding(f"not up; port {default} is in use: `up` will use another one", NOTE)
 
 
-def plugin_checks() -> Iterator[tuple[str, Check]]:
+def plugin_checks(project: Project) -> Iterator[tuple[str, Check]]:
     """One check for all that loaded, one for each that did not, and for settings of neither."""
     try:
-        found = current().plugins.found
+        found = project.plugins.found
     except TrafficError as e:
         told = str(e)
         yield "plugins", lambda: Finding(told, PROBLEM)
@@ -266,7 +264,7 @@ def plugin_checks() -> Iterator[tuple[str, Check]]:
     for plugin in found:
         if plugin.problem:
             yield f"plugin {plugin.name}", _broken(plugin)
-    for stray in current().plugins.strays():
+    for stray in project.plugins.strays():
         yield (
             f"settings {stray.key}",
             partial(
@@ -288,39 +286,39 @@ def _broken(plugin: Found) -> Check:
     return check
 
 
-def dataset_checks(deep: bool) -> Iterator[tuple[str, Check]]:
+def dataset_checks(project: Project, deep: bool) -> Iterator[tuple[str, Check]]:
     """Settings, source and graph of each dataset; if `deep`, its source is asked for yesterday.
 
     Only the dataset that runs by default must be in order.
     """
     try:
-        names = sorted(current().plugins.datasets)
+        names = sorted(project.plugins.datasets)
     except TrafficError:  # told by `plugin_checks`
         return
     for name in names:
-        yield f"dataset {name}", _dataset(name, deep)
+        yield f"dataset {name}", _dataset(project.plugins, name, deep)
 
 
-def _dataset(name: str, deep: bool) -> Check:
+def _dataset(plugins: Plugins, name: str, deep: bool) -> Check:
     def check() -> Finding:
         try:
-            return Finding(_describe(name, deep))
+            return Finding(_describe(plugins, name, deep))
         except TrafficError as e:
             told = str(e)
         # A plugin is somebody else's code.
         except Exception as e:  # noqa: BLE001
             told = f"its plugin failed: {e.__class__.__name__}: {e}"
-        if name == current().settings.pipeline.dataset:
+        if name == plugins.settings.pipeline.dataset:
             return Finding(told, PROBLEM)
         return Finding(f"not ready: {told}", NOTE)
 
     return check
 
 
-def _describe(name: str, deep: bool) -> str:
-    dataset = current().plugins.dataset(name)
-    source = current().plugins.call(dataset, "source()", dataset_for(dataset, "raw").source)
-    graph = current().plugins.call(dataset, "graph()", dataset.graph)
+def _describe(plugins: Plugins, name: str, deep: bool) -> str:
+    dataset = plugins.dataset(name)
+    source = plugins.call(dataset, "source()", dataset_for(dataset, "raw").source)
+    graph = plugins.call(dataset, "graph()", dataset.graph)
     said = {**source.address(), **source.recipe()}
     told = {k: v for k, v in said.items() if k != "kind" and v and isinstance(v, str)}
     told = {k: without_credentials(v) if "://" in v else v for k, v in told.items()}

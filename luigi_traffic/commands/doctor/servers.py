@@ -6,14 +6,15 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.events.announcement import topic_of
-from luigi_traffic.project import current
-from luigi_traffic.settings.keys import EventsSettings
+from luigi_traffic.project import Project
+from luigi_traffic.settings.keys import SparkSettings
 from luigi_traffic.settings.reading import Layers
 
 TIMEOUT_S = 5
@@ -34,9 +35,9 @@ def knock(address: str, setting: str, default_port: int = 0) -> None:
         ) from e
 
 
-def kafka() -> Finding:
+def kafka(project: Project) -> Finding:
     """Brokers, and the topics of the datasets."""
-    chosen = current().settings.events
+    chosen = project.settings.events
     silent = _silent(chosen.servers, "events.servers")
     if len(silent) == len(chosen.servers):
         raise silent[0]
@@ -55,7 +56,7 @@ def kafka() -> Finding:
         admin.close()
     odd = [str(problem) for problem in silent]
     told = []
-    for topic in _topics(chosen):
+    for topic in _topics(project):
         if topic not in described:
             told.append(f"the first announcement creates {topic}")
             if brokers < chosen.replication:
@@ -87,9 +88,9 @@ def _silent(addresses: Sequence[str], setting: str) -> list[Problem]:
     return found
 
 
-def _topics(chosen: EventsSettings) -> list[str]:
+def _topics(project: Project) -> list[str]:
     try:
-        loaded = current().plugins
+        loaded, chosen = project.plugins, project.settings.events
         return sorted({topic_of(loaded.dataset(name), chosen) for name in loaded.datasets})
     except TrafficError:  # told by the checks of plugins and datasets
         return []
@@ -101,27 +102,25 @@ def _shape(topic: dict[str, Any]) -> tuple[int, int]:
     return len(copies), min(copies, default=0)
 
 
-def spark() -> Iterator[tuple[str, Any]]:
+def spark(chosen: SparkSettings) -> Iterator[tuple[str, Any]]:
     """A check of the Connect server or of the master that the settings name, if they do."""
-    chosen = current().settings.spark
     if chosen.remote:
-        yield "Spark Connect", spark_connect
+        yield "Spark Connect", partial(spark_connect, chosen)
     elif chosen.master.startswith("spark://"):
-        yield "Spark master", spark_master
+        yield "Spark master", partial(spark_master, chosen.master)
 
 
-def spark_master() -> Finding:
+def spark_master(master: str) -> Finding:
     """A standalone master; of several, one has to answer."""
-    addresses = current().settings.spark.master.removeprefix("spark://").split(",")
+    addresses = master.removeprefix("spark://").split(",")
     silent = _silent(addresses, "spark.master")
     if len(silent) == len(addresses):
         raise silent[0]
-    return Finding(f"answers at {current().settings.spark.master}")
+    return Finding(f"answers at {master}")
 
 
-def spark_connect() -> Finding:
+def spark_connect(chosen: SparkSettings) -> Finding:
     """Its version, which it tells to those who have the token."""
-    chosen = current().settings.spark
     place = urlsplit(chosen.remote)
     address = f"{place.hostname}:{place.port or 15002}"
     knock(address, "spark.remote")
@@ -157,7 +156,7 @@ def spark_connect() -> Finding:
     return Finding(f"Spark {answer.spark_version.version} at {chosen.remote}")
 
 
-def luigid() -> Finding | None:
+def luigid(profile: str) -> Finding | None:
     """The scheduler of Luigi's own configuration; None where it is not there, nor needed.
 
     The local profile does without.
@@ -178,7 +177,7 @@ def luigid() -> Finding | None:
         said = f"answers {answer.status_code} and is not luigid"
     except requests.RequestException as e:
         said = f"does not answer: {e.__class__.__name__}"
-    if current().profile == "local" or chosen.local_scheduler:
+    if profile == "local" or chosen.local_scheduler:
         return None
     raise Problem(
         f"{url} {said}",

@@ -18,7 +18,7 @@ from luigi_traffic.commands.from_file.opened import Opened, opened
 from luigi_traffic.commands.new import check_name, refuse_what_is_taken
 from luigi_traffic.commands.output import table, text
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.project import current
+from luigi_traffic.project import Project
 from luigi_traffic.settings.reading import Layers
 from luigi_traffic.yaml_dataset.loading import declared
 
@@ -54,20 +54,20 @@ class Written:
     problem: str | None
 
 
-def write(name: str, source: Path) -> Written:
+def write(project: Project, name: str, source: Path) -> Written:
     """Look at `source` and write the settings of the dataset `name`.
 
     Raises `SettingsError` for a name that does not do, a file that is there, or no table;
     `PluginError` for a name that is taken; `SourceError` for what cannot be unpacked.
     """
     check_name("dataset", name)
-    folder = current().conf / "datasets"
+    folder = project.conf / "datasets"
     for suffix in (".yml", ".yaml"):
         if (there := folder / f"{name}{suffix}").exists():
             raise SettingsError(
                 f"{there} exists, and nothing is overwritten. Choose another name, or move it away"
             )
-    refuse_what_is_taken("dataset", name, current().plugins)
+    refuse_what_is_taken("dataset", name, project.plugins)
     found = opened(source)
     seen = look(found)
     content = "".join(f"{line}\n" for line in _lines(seen, source))

@@ -27,6 +27,7 @@ from luigi_traffic.commands.daily import Daily, Options, Schedule, pause, serve
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.processes.heartbeat import Heartbeat
 from luigi_traffic.processes.luigi_run import RunTimeout
+from luigi_traffic.project import current
 
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -96,7 +97,8 @@ def short(words: list[str]) -> str:
 
 
 def made(runs: Runs, **options) -> Daily:
-    return Daily(Options(**{"dataset": "tiny", "model": "tiny_model", **options}), runs)
+    named = {"dataset": "tiny", "model": "tiny_model", **options}
+    return Daily(current(), Options(**named), runs)
 
 
 @pytest.fixture(autouse=True)
@@ -180,8 +182,10 @@ def test_without_a_time_it_is_the_day_that_ended_there(tiny, monkeypatch, now, e
     runs = Runs()
     clock = FakeClock(utc(now), utc("2030-01-01"))
     monkeypatch.setattr(daily, "Clock", lambda: clock)
-    monkeypatch.setattr(daily, "Daily", lambda options, pulse: Daily(options, runs, pulse))
-    assert daily.daily(Options("tiny", "tiny_model"))
+    monkeypatch.setattr(
+        daily, "Daily", lambda project, options, pulse: Daily(project, options, runs, pulse)
+    )
+    assert daily.daily(current(), Options("tiny", "tiny_model"))
     assert runs.said[-1] == f"FullPipeline {ended}"
 
 
@@ -445,6 +449,7 @@ def test_the_heartbeat_says_what_is_done_and_what_failed(tiny) -> None:
     codes = iter([30, 0])
     runs = Runs(lambda words: next(codes))
     daily_runs = Daily(
+        current(),
         Options("tiny", "tiny_model", catch_up=0),
         runs,
         lambda service: Heartbeat(tiny.home, service),

@@ -14,6 +14,7 @@ from luigi_traffic.commands.doctor import command, lock_table
 from luigi_traffic.commands.doctor.finding import NOTE, OK, Finding, Problem
 from luigi_traffic.processes.postgres import server_start
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.project import current
 from luigi_traffic.settings.reading import home
 
 DAY = date(2024, 5, 1)
@@ -52,15 +53,15 @@ def partitions(conn: Connection, table: str, count: int, first: int = 0) -> None
 
 
 def asked() -> list[Finding]:
-    return [check() for _, check in lock_table.lock_checks()]
+    return [check() for _, check in lock_table.lock_checks(current())]
 
 
 def test_enough_then_few_then_too_few(small: Connection) -> None:
     partitions(small, "gold.tiny", 8)
-    found = lock_table.room(small)
+    found = lock_table.room(small, "embedded")
     assert (found.state, found.found) == (OK, "a query over all days takes 17 of 100 locks")
     partitions(small, "gold.tiny", 22, first=8)
-    found = lock_table.room(small)
+    found = lock_table.room(small, "embedded")
     assert found.state == NOTE and "4 such queries at once do not fit" in found.found
     # Forecasts of the same dataset are read with it; another dataset is asked by itself.
     parent(small, "forecast.tiny")
@@ -68,7 +69,7 @@ def test_enough_then_few_then_too_few(small: Connection) -> None:
     parent(small, "gold.other")
     partitions(small, "gold.other", 10)
     with pytest.raises(Problem, match=r"takes 112 of 100 locks: the query does not fit") as caught:
-        lock_table.room(small)
+        lock_table.room(small, "embedded")
     assert "down" in caught.value.todo
     # What it says is enough.
     EmbeddedServer(home() / "postgres").stop()
@@ -77,13 +78,10 @@ def test_enough_then_few_then_too_few(small: Connection) -> None:
     assert [finding.state for finding in asked()] == [OK]
 
 
-def test_a_server_of_others_is_told_what_to_set(small: Connection, monkeypatch, anew) -> None:
+def test_a_server_of_others_is_told_what_to_set(small: Connection) -> None:
     partitions(small, "gold.tiny", 60)
-    monkeypatch.setenv("LUIGI_TRAFFIC__WAREHOUSE__KIND", "server")
-    monkeypatch.setenv("LUIGI_TRAFFIC__WAREHOUSE__PASSWORD", "x")
-    anew()
     with pytest.raises(Problem) as caught:
-        lock_table.room(small)
+        lock_table.room(small, "server")
     # 4 × 121 locks in 10 transactions, a multiple of 64
     assert "max_locks_per_transaction = 64 in its postgresql.conf" in caught.value.todo
 
@@ -91,7 +89,7 @@ def test_a_server_of_others_is_told_what_to_set(small: Connection, monkeypatch, 
 def test_only_a_database_that_is_up_is_asked(empty) -> None:
     assert asked() == []
     empty.commit_day(DAY)
-    (row,) = [r for r in command.rows(deep=False) if r["check"] == "warehouse locks"]
+    (row,) = [r for r in command.rows(current(), deep=False) if r["check"] == "warehouse locks"]
     assert row["state"] == OK
     EmbeddedServer(empty.path / "postgres").stop()
     assert asked() == []

@@ -21,6 +21,7 @@ from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
 from tls_server import PASSWORDS, TlsServer, tls_server
 
 from luigi_traffic.commands.doctor import clocks, command, side_by_side
+from luigi_traffic.project import current
 from luigi_traffic.warehouse.connection import Warehouse
 
 SECRETS = ("LAKE__ACCESS_KEY", "LAKE__SECRET_KEY")
@@ -28,7 +29,7 @@ CLOSED = "127.0.0.1:9"  # nobody has that port
 
 
 def found(check: str) -> dict:
-    (row,) = [r for r in command.rows(deep=False) if r["check"] == check]
+    (row,) = [r for r in command.rows(current(), deep=False) if r["check"] == check]
     return row
 
 
@@ -116,7 +117,9 @@ def test_mlflow_and_its_clock(configured) -> None:
         configured(TRACKING__URI=f"http://{address}")
         assert found("MLflow store")["state"] == "ok"
         assert "ahead of" in found("MLflow clock")["found"]
-        assert not [r for r in command.rows(deep=False) if r["check"] == "mlflow"]  # no UI of ours
+        assert not [
+            r for r in command.rows(current(), deep=False) if r["check"] == "mlflow"
+        ]  # no UI of ours
     with http(status=500, body="no database") as address:
         configured(TRACKING__URI=f"http://{address}")
         row = found("MLflow store")
@@ -134,7 +137,7 @@ def test_a_server_that_hangs_hides_no_other(on_s3, configured, monkeypatch) -> N
         configured(
             EVENTS__KIND="kafka", EVENTS__SERVERS=f"[{address}]", TRACKING__URI=f"http://{CLOSED}"
         )
-        rows = {r["check"]: r for r in command.rows(deep=False)}
+        rows = {r["check"]: r for r in command.rows(current(), deep=False)}
     assert "no answer within 3 s" in rows["lake"]["found"]
     assert rows["events"]["state"] == "problem"
     assert "does not answer" in rows["MLflow store"]["found"]
@@ -184,7 +187,7 @@ def test_spark_connect(configured) -> None:
     finally:
         server.stop(None).wait()
     assert "spark.remote" in found("Spark Connect")["todo"]
-    assert not [r for r in command.rows(deep=False) if r["check"] == "Java"]
+    assert not [r for r in command.rows(current(), deep=False) if r["check"] == "Java"]
 
 
 def test_luigid_that_luigi_is_told_of(empty, scheduler, monkeypatch) -> None:

@@ -15,6 +15,7 @@ from luigi_traffic.commands.duration import duration
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.processes import heartbeat
 from luigi_traffic.processes.heartbeat import Heartbeat
+from luigi_traffic.project import current
 
 TEN = timedelta(minutes=10)
 
@@ -62,13 +63,13 @@ def test_it_asks_no_server_and_makes_nothing(empty) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"at": 3}', '{"at": "yesterday"}'])
 def test_what_is_no_heartbeat_is_no_sign_of_life(empty, text: str) -> None:
     beating(empty.path, "daily-tiny").write_text(text)
-    (told,) = freshness.too_old(freshness.rows(), TEN)
+    (told,) = freshness.too_old(current(), freshness.rows(current()), TEN)
     assert "daily-tiny.json cannot be read" in told
 
 
 def test_one_from_the_future_is_no_sign_of_life(empty) -> None:
     beating(empty.path, "daily-tiny", -2 * TEN)
-    (told,) = freshness.too_old(freshness.rows(), TEN)
+    (told,) = freshness.too_old(current(), freshness.rows(current()), TEN)
     assert "20.0 min ahead of this clock" in told
 
 

@@ -38,7 +38,7 @@ def make(isolated, tmp_path: Path):
     def made(name: str, content: str | bytes, encoding: str = "utf-8") -> tuple[dict, Written]:
         data = content if isinstance(content, bytes) else content.encode(encoding)
         (tmp_path / name).write_bytes(data)
-        found = write("city", tmp_path / name)
+        found = write(current(), "city", tmp_path / name)
         return yaml.safe_load(found.file.read_text(encoding="utf-8"))["table"], found
 
     return made
@@ -185,13 +185,13 @@ def test_nothing_is_overwritten_and_no_name_taken(tiny, tmp_path) -> None:
     file.write_text(lines("{at:%Y-%m-%d %H:%M},{link},{v}", head="time,link,speed"))
     there = tiny.write("datasets/city.yaml", "links: []")
     with pytest.raises(SettingsError, match=f"{there} exists, and nothing is overwritten"):
-        write("city", file)
+        write(current(), "city", file)
     with pytest.raises(PluginError, match="'tiny' is taken by the plugin"):
-        write("tiny", file)
+        write(current(), "tiny", file)
     with pytest.raises(SettingsError, match="Did you mean my_city"):
-        write("My City", file)
+        write(current(), "My City", file)
     with pytest.raises(SettingsError, match=r"cannot read .*none\.csv: No such file"):
-        write("city_2", tmp_path / "none.csv")
+        write(current(), "city_2", tmp_path / "none.csv")
 
 
 def test_the_command_shows_what_was_seen(isolated, tmp_path) -> None:

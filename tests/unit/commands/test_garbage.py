@@ -55,23 +55,23 @@ def test_what_a_manifest_names_stays_and_the_young_stays(empty):
     grow_old(temporary)
     with_both = snapshot(empty.path)
 
-    said = garbage.rows(AGE, dry_run=True)
+    said = garbage.rows(current(), AGE, dry_run=True)
     assert [(r["kind"], r["bytes"], r["removed"]) for r in said] == [
         ("attempt", 5, False), ("temporary file", 2, False)
     ]  # fmt: skip
     assert said[0]["what"] in str(old) + "/"
     assert snapshot(empty.path) == with_both
 
-    assert all(r["removed"] for r in garbage.rows(AGE, dry_run=False))
+    assert all(r["removed"] for r in garbage.rows(current(), AGE, dry_run=False))
     assert not old.exists() and not temporary.exists()
     assert snapshot(empty.path) == sorted([*kept, (str(young / "part-0"), 5)])
-    assert garbage.rows(AGE, dry_run=False) == []
+    assert garbage.rows(current(), AGE, dry_run=False) == []
 
 
 def test_an_attempt_committed_meanwhile_stays(empty):
     empty.commit_day(DAY)
-    named = next(iter(garbage._named("_manifests/silver/")))
-    assert garbage._attempt_remover(Attempt(named))() is False
+    named = next(iter(garbage._named(current().catalog, "_manifests/silver/")))
+    assert garbage._attempt_remover(current().catalog, Attempt(named))() is False
     assert (current().settings.lake_path / named / "part-0").exists()
 
 
@@ -113,7 +113,7 @@ def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplo
         real_discard(self, attempt)
 
     monkeypatch.setattr(Catalog, "discard", discard)
-    removed.append(garbage._attempt_remover(doomed)())
+    removed.append(garbage._attempt_remover(catalog, doomed)())
     assert removed == [False]
     found = Catalog(catalog.store).live("silver", "tiny", DAY, made.recipe_hash, "a" * 32)
     assert found is None
@@ -138,10 +138,10 @@ def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatc
         file.write(b"12345")
     empty.commit_day(DAY)
     grow_old(lake)
-    said = garbage.rows(AGE, dry_run=False)
+    said = garbage.rows(current(), AGE, dry_run=False)
     assert {r["what"] for r in said} == {garbage_of[b] for b in (None, "cities/now", "then")}
     assert all(r["removed"] for r in said)
-    assert garbage.rows(AGE, dry_run=False) == []
+    assert garbage.rows(current(), AGE, dry_run=False) == []
     assert (lake / "then/raw/x/notes/0123456789ab/part-0").exists()
 
 
@@ -150,7 +150,7 @@ def test_superseded_partitions_stay(empty, anew, monkeypatch):
     monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", "[L1]")
     anew()
     grow_old(empty.path / "lake")
-    assert garbage.rows(timedelta(0), dry_run=True) == []
+    assert garbage.rows(current(), timedelta(0), dry_run=True) == []
 
 
 def test_staged_tables(empty):
@@ -163,8 +163,8 @@ def test_staged_tables(empty):
     with current().warehouse.connect() as connection:
         gold.ensure(connection)
         other = gold.stage(connection, "y")
-    assert garbage.rows(AGE, dry_run=False) == []  # both are young
-    rows = garbage.rows(timedelta(0), dry_run=False)
+    assert garbage.rows(current(), AGE, dry_run=False) == []  # both are young
+    rows = garbage.rows(current(), timedelta(0), dry_run=False)
     assert {(r["kind"], r["what"]) for r in rows} == {
         ("staged table", staged), ("staged table", other)
     }  # fmt: skip
@@ -195,7 +195,7 @@ def test_folders_without_a_ledger_row(empty):
     elsewhere.mkdir()
     (empty.path / "tmp" / "link").symlink_to(elsewhere)
 
-    rows = garbage.rows(AGE, dry_run=False)
+    rows = garbage.rows(current(), AGE, dry_run=False)
     assert sorted(r["kind"] for r in rows) == ["checkpoint", "model", "model", "scratch"]
     assert sorted(p.name for p in (empty.path / "models").iterdir()) == sorted(wanted)
     assert young.exists() and elsewhere.exists() and (empty.path / "tmp" / "spark").exists()
@@ -203,7 +203,7 @@ def test_folders_without_a_ledger_row(empty):
 
 
 def test_a_home_without_a_run_has_no_garbage(empty):
-    assert garbage.rows(timedelta(0), dry_run=False) == []
+    assert garbage.rows(current(), timedelta(0), dry_run=False) == []
     assert not empty.path.exists()
 
 

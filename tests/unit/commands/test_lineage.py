@@ -14,7 +14,7 @@ FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
 
 
 def test_a_model_reaches_every_archive(filled):
-    rows = lineage.rows("1", None, None)
+    rows = lineage.rows(current(), "1", None, None)
     assert rows[0]["stage"] == "model" and rows[0]["version"] == "1"
     archives = [r for r in rows if r["stage"] == "source"]
     assert {r["sha256"] for r in archives} == {f"{d:064x}" for d in (1, 2)}
@@ -29,14 +29,14 @@ def test_a_model_reaches_every_archive(filled):
             row = by_id[row["of"]]
             stages.append(row["stage"])
         assert stages == ["raw", "bronze", "silver", "gold", "model"]
-    assert lineage.rows(None, None, "tiny") == rows  # the newest model
-    assert lineage.rows(None, None, None) == rows
+    assert lineage.rows(current(), None, None, "tiny") == rows  # the newest model
+    assert lineage.rows(current(), None, None, None) == rows
 
 
 def test_any_partition_by_its_first_digits(filled):
-    rows = lineage.rows("1", None, None)
+    rows = lineage.rows(current(), "1", None, None)
     silver = next(r for r in rows if r["stage"] == "silver")
-    found = lineage.rows(None, silver["id"][:10], None)
+    found = lineage.rows(current(), None, silver["id"][:10], None)
     assert [r["stage"] for r in found] == ["silver", "bronze", "raw", "source"]
     assert found[0]["id"] == silver["id"]
 
@@ -45,7 +45,7 @@ def test_a_forecast_walks_what_it_shares_once(filled):
     with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT partition_id FROM meta.ledger WHERE stage = 'forecast'")
         (made,) = cursor.fetchone()
-    rows = lineage.rows(None, made, None)
+    rows = lineage.rows(current(), None, made, None)
     assert rows[0]["stage"] == "forecast"
     gold = [r for r in rows if r["stage"] == "gold"]
     assert [r["repeated"] for r in gold] == [False, False, True, True]
@@ -56,7 +56,7 @@ def test_superseded_and_missing(empty):
     empty.commit_day(FIRST)
     empty.commit_day(LAST)
     empty.commit_model(LAST, 2, "1")
-    links = lineage.rows(None, None, None)
+    links = lineage.rows(current(), None, None, None)
     gold = next(r for r in links if r["stage"] == "gold")
     bronze = next(r for r in links if r["stage"] == "bronze")
     with current().warehouse.connect() as connection, connection.cursor() as cursor:
@@ -67,7 +67,7 @@ def test_superseded_and_missing(empty):
         i.key for i in current().store.list("_manifests/bronze/") if bronze["id"] in i.key
     ]
     (empty.path / "lake" / manifest).unlink()
-    rows = {r["id"]: r for r in lineage.rows(None, None, None)}
+    rows = {r["id"]: r for r in lineage.rows(current(), None, None, None)}
     assert rows[gold["id"]]["state"] == "superseded"
     assert rows[bronze["id"]]["state"] == "missing"
     assert rows[bronze["id"]]["part"] == FIRST.isoformat()
@@ -75,20 +75,20 @@ def test_superseded_and_missing(empty):
 
 def test_wrong_questions(filled):
     with pytest.raises(DataError, match=r"no version '7'.*Known: 1"):
-        lineage.rows("7", None, None)
+        lineage.rows(current(), "7", None, None)
     with pytest.raises(DataError, match="no partition has the id"):
-        lineage.rows(None, "0" * 32, None)
+        lineage.rows(current(), None, "0" * 32, None)
     with pytest.raises(DataError, match="at least 6 digits"):
-        lineage.rows(None, "ab", None)
+        lineage.rows(current(), None, "ab", None)
     with pytest.raises(DataError, match="cannot be used together"):
-        lineage.rows("1", "abcdef", None)
+        lineage.rows(current(), "1", "abcdef", None)
     with pytest.raises(DataError, match="no model of elsewhere"):
-        lineage.rows(None, None, "elsewhere")
+        lineage.rows(current(), None, None, "elsewhere")
 
 
 def test_tree(filled):
     console = Console(width=50, record=True, file=StringIO())
-    lineage.draw(lineage.rows("1", None, None), console)
+    lineage.draw(lineage.rows(current(), "1", None, None), console)
     page = console.export_text()
     assert "model luigi_traffic.tiny version 1" in page
     assert f"sha256 {1:064x}" in page  # on one line
@@ -106,5 +106,5 @@ def test_a_version_of_two_datasets_must_be_told_apart(empty):
             " recipe, '[]', rows, checksum, details FROM meta.ledger WHERE stage = 'model'"
         )
     with pytest.raises(DataError, match="other, tiny"):
-        lineage.rows("1", None, None)
-    assert lineage.rows("1", None, "other")[0]["id"] == "other-id"
+        lineage.rows(current(), "1", None, None)
+    assert lineage.rows(current(), "1", None, "other")[0]["id"] == "other-id"

@@ -11,6 +11,7 @@ from luigi_traffic.commands import listen
 from luigi_traffic.commands.group_filter import filters
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.events.received import DayWanted
+from luigi_traffic.project import current
 
 DAY = DayWanted("e", "its", date(2024, 1, 10))
 
@@ -84,23 +85,23 @@ def test_a_listener_of_another_filter_is_refused_before_it_joins(empty, monkeypa
     monkeypatch.setattr(listen, "Stream", join)
     everything = listen.Options(datasets=["tiny"])
     with pytest.raises(Joined):
-        listen.listen(everything)
+        listen.listen(current(), everything)
     for refused in (
         replace(everything, first=date(2024, 1, 10)),
         replace(everything, task="Silver"),
         replace(everything, task="Train", luigi_arguments=["--model", "tinynet"]),
     ):
         with pytest.raises(SettingsError, match=r"group 'luigi_traffic' reads topic traffic\.tiny"):
-            listen.listen(refused)
+            listen.listen(current(), refused)
         with pytest.raises(Joined):
-            listen.listen(replace(refused, group=str(refused.task) + str(refused.first)))
+            listen.listen(current(), replace(refused, group=str(refused.task) + str(refused.first)))
     with pytest.raises(Joined):
-        listen.listen(replace(everything, luigi_arguments=["--workers", "2"]))
+        listen.listen(current(), replace(everything, luigi_arguments=["--workers", "2"]))
 
 
 def test_the_journal_cannot_be_listened_to(empty):
     with pytest.raises(SettingsError, match=r"events\.kind is 'journal'.*stack"):
-        listen.listen(listen.Options())
+        listen.listen(current(), listen.Options())
 
 
 def test_a_dataset_that_nobody_provides_is_told_before_anything_is_connected(
@@ -109,14 +110,14 @@ def test_a_dataset_that_nobody_provides_is_told_before_anything_is_connected(
     monkeypatch.setenv("LUIGI_TRAFFIC__EVENTS__KIND", "kafka")
     anew()
     with pytest.raises(PluginError, match="'tinny'"):
-        listen.listen(listen.Options(datasets=["tinny"]))
+        listen.listen(current(), listen.Options(datasets=["tinny"]))
 
 
 def test_options_of_the_command_line(monkeypatch):
     from typer.testing import CliRunner
 
     given = []
-    monkeypatch.setattr(listen, "listen", given.append)
+    monkeypatch.setattr(listen, "listen", lambda _, options: given.append(options))
     words = ["--dataset", "a", "--dataset", "b", "--task", "Silver", "--group", "g",
              "--from", "2024-01-10", "--until-idle", "2.5", "--", "--workers", "2"]  # fmt: skip
     for line in (words, []):

@@ -72,7 +72,7 @@ def test_names_that_do_not_and_one_that_does(name, why, instead) -> None:
 @pytest.mark.parametrize("taken", ["tiny", "tiny_model", "json", "torch", "luigi_traffic"])
 def test_a_name_that_something_else_has(here, taken) -> None:
     with pytest.raises((PluginError, SettingsError), match=rf"^'{taken}' is ") as caught:
-        new("model", taken)
+        new(current(), "model", taken)
     assert "another name" in str(caught.value)
     assert everything(here) == []
 
@@ -83,7 +83,7 @@ def test_a_name_of_a_plugin_that_did_not_load_or_is_disabled(here, tiny) -> None
     tiny.set(PLUGINS__DISABLED="[idle]")
     for name in ("broken", "idle"):
         with pytest.raises(PluginError, match=f"'{name}' is taken by the plugin {name}"):
-            new("dataset", name)
+            new(current(), "dataset", name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,10 +91,10 @@ def test_a_folder_that_holds_something_is_left_as_it_is(here, kind) -> None:
     (here / "demo").mkdir()
     (here / "demo" / "mine.txt").write_text("mine")
     with pytest.raises(SettingsError, match=r"is not empty, .*Move it away, or .*--folder"):
-        new(kind, "demo")
+        new(current(), kind, "demo")
     (here / "file").write_text("mine")
     with pytest.raises(SettingsError, match=r"exists and is not a folder, .*--folder"):
-        new(kind, "demo", Path("file"))
+        new(current(), kind, "demo", Path("file"))
     assert everything(here) == ["demo", "demo/mine.txt", "file"]
 
 
@@ -102,17 +102,17 @@ def test_folders_that_cannot_be(here) -> None:
     with pytest.raises(
         SettingsError, match=r"the folder .*/none, which should contain demo, does not exist"
     ):
-        new("model", "demo", Path("none/demo"))
+        new(current(), "model", "demo", Path("none/demo"))
     with pytest.raises(SettingsError, match=r"is the current folder.*--folder work"):
-        new("model", "demo", Path())
+        new(current(), "model", "demo", Path())
     assert everything(here) == []
 
 
 def test_an_empty_folder_and_one_with_another_name_are_taken(here) -> None:
     (here / "demo").mkdir()
-    assert new("dataset", "demo").folder == here / "demo"
+    assert new(current(), "dataset", "demo").folder == here / "demo"
     (here / "my place").mkdir()
-    made = new("model", "other", Path("my place/x"))
+    made = new(current(), "model", "other", Path("my place/x"))
     assert (made.folder / "other" / "model.py").is_file()
     assert made.next_steps[:2] == ("pip install -e './my place/x'", "pytest './my place/x'")
     # As any other folder: not the private one that a temporary folder is.
@@ -138,14 +138,14 @@ def test_a_failure_leaves_nothing(here, monkeypatch, failing) -> None:
     monkeypatch.setattr(Path, "write_text", full)
     monkeypatch.setattr(Path, "replace", late)
     with pytest.raises(SettingsError, match=r"cannot create the folder .*/demo: (No space|Not a)"):
-        new("dataset", "demo")
+        new(current(), "dataset", "demo")
     assert written
     assert everything(here) == (["demo"] if failing == "rename" else [])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_is_whole_and_compiles(here, kind) -> None:
-    made = new(kind, "trial_city")
+    made = new(current(), kind, "trial_city")
     assert len(made.files) == len(scaffold.templates(kind)) == 6
     assert {f.as_posix() for f in made.files} == {
         name for name in everything(made.folder) if (made.folder / name).is_file()
@@ -164,7 +164,7 @@ def test_every_file_is_whole_and_compiles(here, kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_made_loads_and_provides_its_name(here, tiny, kind, monkeypatch) -> None:
     """From a folder of plugins.path: an installed one is the end-to-end test's affair."""
-    made = new(kind, "trial_city")
+    made = new(current(), kind, "trial_city")
     tiny.set(PLUGINS__PATH=f"[{made.folder}]")
     (found,) = current().plugins.found
     assert (found.name, found.problem) == ("trial_city", None)
@@ -176,7 +176,7 @@ def test_what_is_made_loads_and_provides_its_name(here, tiny, kind, monkeypatch)
 def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
     from datetime import date
 
-    made = new("dataset", "trial_city")
+    made = new(current(), "dataset", "trial_city")
     tiny.set(PLUGINS__PATH=f"[{made.folder}]")
 
     def day(number: int, seed: int = 0) -> list[str]:
@@ -203,7 +203,7 @@ def test_the_made_up_days_are_the_same_each_time(here, tiny) -> None:
 @pytest.mark.parametrize("name", ["a_city", "zoo", "m" * 28])  # around luigi_traffic; long
 @pytest.mark.parametrize("own_rules", [True, False])
 def test_what_is_made_passes_ruff(here, kind, name, own_rules) -> None:
-    made = new(kind, name)
+    made = new(current(), kind, name)
     rules = [] if own_rules else ["--config", str(REPOSITORY / "pyproject.toml")]
     for words in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -217,7 +217,7 @@ def test_what_is_made_passes_ruff(here, kind, name, own_rules) -> None:
 def test_the_rules_of_a_package_are_those_of_this_repository(here, kind) -> None:
     ours, theirs = (
         tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["ruff"]
-        for folder in (REPOSITORY, new(kind, "demo").folder)
+        for folder in (REPOSITORY, new(current(), kind, "demo").folder)
     )
     assert theirs["line-length"] == ours["line-length"]
     assert theirs["target-version"] == ours["target-version"]
@@ -242,13 +242,13 @@ def test_the_next_steps_are_printed(here) -> None:
 def test_the_other_part_of_a_run_is_the_one_of_the_settings(here, tiny) -> None:
     tiny.plugin("zoo", (tiny.home.parent / "plugins" / "tiny.py").read_text()
                 .replace('"tiny"', '"zoo"').replace('"tiny_model"', '"zoo_model"'))  # fmt: skip
-    assert "--dataset tiny --model demo " in new("model", "demo").next_steps[2]
+    assert "--dataset tiny --model demo " in new(current(), "model", "demo").next_steps[2]
     tiny.set(PIPELINE__DATASET="zoo")
-    made = new("model", "demo_2")
+    made = new(current(), "model", "demo_2")
     assert "--dataset zoo --model demo_2 " in made.next_steps[2]
     assert made.choice == "--dataset: tiny, zoo"
     tiny.set(PLUGINS__PATH="[]")
-    made = new("model", "demo_3")
+    made = new(current(), "model", "demo_3")
     assert "--dataset DATASET --model demo_3 " in made.next_steps[2]
     assert "luigi-traffic new dataset" in made.choice
 

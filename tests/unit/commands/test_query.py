@@ -9,19 +9,22 @@ import pytest
 from luigi_traffic.commands import query
 from luigi_traffic.commands.output import plain
 from luigi_traffic.errors import DataError, SettingsError
+from luigi_traffic.project import current
 
 
 def test_rows_limit_and_more(filled):
-    names, rows, more = query.rows("SELECT n, n * 2 AS twice FROM generate_series(1, 5) n", 2)
+    names, rows, more = query.rows(
+        current(), "SELECT n, n * 2 AS twice FROM generate_series(1, 5) n", 2
+    )
     assert names == ["n", "twice"]
     assert rows == [{"n": 1, "twice": 2}, {"n": 2, "twice": 4}]
     assert more
-    assert not query.rows("SELECT n FROM generate_series(1, 5) n", 5)[2]
-    assert len(query.rows("SELECT n FROM generate_series(1, 5) n", None)[1]) == 5
+    assert not query.rows(current(), "SELECT n FROM generate_series(1, 5) n", 5)[2]
+    assert len(query.rows(current(), "SELECT n FROM generate_series(1, 5) n", None)[1]) == 5
 
 
 def test_names_that_come_twice(filled):
-    names, rows, _ = query.rows("SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a", 1)
+    names, rows, _ = query.rows(current(), "SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a", 1)
     assert len(set(names)) == 4 and names[0] == "a" and names[2] == "a_2"
     assert list(rows[0].values()) == [1, 2, 3, 4]
 
@@ -37,23 +40,24 @@ def test_names_that_come_twice(filled):
 )
 def test_refused(filled, sql, said):
     with pytest.raises(DataError, match=said):
-        query.rows(sql, 10)
-    assert query.rows("SELECT count(*) AS n FROM meta.ledger", 1)[1] == [{"n": 4}]
+        query.rows(current(), sql, 10)
+    assert query.rows(current(), "SELECT count(*) AS n FROM meta.ledger", 1)[1] == [{"n": 4}]
 
 
 def test_it_asks_as_the_reader(filled):
-    _, rows, _ = query.rows("SELECT session_user::text, current_user::text", 1)
+    _, rows, _ = query.rows(current(), "SELECT session_user::text, current_user::text", 1)
     assert set(rows[0].values()) == {"luigi_traffic_reader"}
 
 
 def test_a_home_without_a_run_gets_no_database(empty):
     with pytest.raises(SettingsError, match="no pipeline has run"):
-        query.rows("SELECT 1", 1)
+        query.rows(current(), "SELECT 1", 1)
     assert not empty.path.exists()
 
 
 def test_json_of_all_types(filled):
     _, (row,), _ = query.rows(
+        current(),
         "SELECT 'NaN'::float8 AS nan, 1.50::numeric AS price, 7::numeric AS whole,"
         " timestamp '2024-05-01 08:05' AS at, date '2024-05-01' AS day, NULL AS nothing,"
         " '{\"a\": 1}'::jsonb AS tree, true AS yes, ARRAY[1, 2] AS list",

@@ -4,6 +4,7 @@ import json
 
 from luigi_traffic.commands import settings
 from luigi_traffic.commands.settings import MASK, masked
+from luigi_traffic.project import current
 
 
 def by_key(rows: list[dict]) -> dict[str, dict]:
@@ -13,7 +14,7 @@ def by_key(rows: list[dict]) -> dict[str, dict]:
 def test_values_and_where_they_were_set(empty, monkeypatch, anew):
     monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__MASTER", "local[1]")
     anew()
-    rows = by_key(settings.rows())
+    rows = by_key(settings.rows(current()))
     assert rows["spark.master"]["set_in"] == "environment LUIGI_TRAFFIC__SPARK__MASTER"
     assert rows["pipeline.dataset"] == {
         "key": "pipeline.dataset", "value": "tiny", "set_in": f"{empty.conf}/base.yml:1",

@@ -12,6 +12,7 @@ from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.commands import status, status_page
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.project import current
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.forecast import Forecast
@@ -39,7 +40,7 @@ def complete_by_task(day: date) -> dict[str, bool]:
 
 
 def test_all_done(filled):
-    rows = status.rows("tiny", DAYS)
+    rows = status.rows(current(), "tiny", DAYS)
     assert states(rows, LAST) == dict.fromkeys(status.SHOWN, "done")
     assert states(rows, FIRST)["forecast"] == "missing"
     gold = next(r for r in rows if r.get("stage") == "gold" and r["day"] == LAST)
@@ -52,7 +53,9 @@ def test_complete_is_what_the_tasks_say(filled, anew, monkeypatch):
         if link:
             monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", link)
         anew()
-        rows = status.rows("tiny", status.Range(first=FIRST - timedelta(days=1), last=LAST))
+        rows = status.rows(
+            current(), "tiny", status.Range(first=FIRST - timedelta(days=1), last=LAST)
+        )
         for n in range(3):
             day = LAST - timedelta(days=n)
             said = {r["stage"]: r["complete"] for r in rows if r.get("day") == day}
@@ -62,7 +65,7 @@ def test_complete_is_what_the_tasks_say(filled, anew, monkeypatch):
 def test_a_changed_setting_makes_its_descendants_stale(filled, anew, monkeypatch):
     monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", "[L1]")
     anew()
-    rows = status.rows("tiny", DAYS)
+    rows = status.rows(current(), "tiny", DAYS)
     assert states(rows, LAST) == {
         "raw": "done", "announce": "done", "bronze": "done",
         "silver": "stale", "gold": "stale", "forecast": "stale",
@@ -79,7 +82,7 @@ def test_a_new_raw_recipe_makes_all_stale(filled, anew):
     try:
         plugin.write_text(before.replace("example.org", "elsewhere.example.org"))
         anew()
-        rows = status.rows("tiny", DAYS)
+        rows = status.rows(current(), "tiny", DAYS)
     finally:
         plugin.write_text(before)
     assert set(states(rows, LAST).values()) == {"stale"}
@@ -87,7 +90,7 @@ def test_a_new_raw_recipe_makes_all_stale(filled, anew):
 
 
 def test_model(filled):
-    (model,) = [r for r in status.rows("tiny", DAYS) if r["kind"] == "model"]
+    (model,) = [r for r in status.rows(current(), "tiny", DAYS) if r["kind"] == "model"]
     assert model["state"] == "done" and model["version"] == "1"
     assert model["mae"]["model"] == {"15 min": 3.25, "30 min": 3.25, "60 min": 3.25, "mean": 3.25}
     assert model["mae"]["persistence"]["60 min"] == 4.5
@@ -102,7 +105,7 @@ def test_a_model_whose_window_ends_with_days_left_out_is_not_stale(empty, monkey
     empty.commit_day(LAST)
     empty.commit_absence(LAST + timedelta(days=1), "404")
     empty.commit_model(LAST + timedelta(days=1), 2, "1")
-    rows = status.rows("tiny", DAYS)
+    rows = status.rows(current(), "tiny", DAYS)
     (model,) = [r for r in rows if r["kind"] == "model"]
     assert (model["state"], model["reason"]) == ("done", None)
 
@@ -113,7 +116,7 @@ def test_absent_day(empty, monkeypatch, anew, policy, complete):
     anew()
     empty.commit_day(FIRST)
     empty.commit_absence(LAST, "https://example.org answered 404")
-    rows = status.rows("tiny", DAYS)
+    rows = status.rows(current(), "tiny", DAYS)
     assert states(rows, LAST) == dict.fromkeys(TASKS, "absent") | {"forecast": "missing"}
     of_day = [r for r in rows if r["day"] == LAST and r["stage"] in TASKS]
     assert {r["complete"] for r in of_day} == {complete}
@@ -136,7 +139,7 @@ def test_requests_do_not_grow_with_days(filled, monkeypatch, anew):
     for days in (2, 300):
         anew()
         listed.clear()
-        rows = status.rows("tiny", status.Range(days=days, last=LAST))
+        rows = status.rows(current(), "tiny", status.Range(days=days, last=LAST))
         assert len({r["day"] for r in rows if r["kind"] == "partition"}) == days
         counts.append(sorted(listed))
     assert counts[0] == counts[1]
@@ -145,7 +148,9 @@ def test_requests_do_not_grow_with_days(filled, monkeypatch, anew):
 
 def test_days(filled):
     def days(wanted: status.Range) -> tuple[date, date, int]:
-        found = sorted({r["day"] for r in status.rows("tiny", wanted) if r["kind"] == "partition"})
+        found = sorted(
+            {r["day"] for r in status.rows(current(), "tiny", wanted) if r["kind"] == "partition"}
+        )
         return found[0], found[-1], len(found)
 
     assert days(status.Range()) == (FIRST, LAST, 2)
@@ -157,7 +162,7 @@ def test_days(filled):
 def test_the_days_up_to_yesterday_are_shown_while_data_is_recent(empty):
     yesterday = datetime.now(UTC).astimezone(ZoneInfo("Asia/Seoul")).date() - timedelta(days=1)
     empty.commit_day(yesterday - timedelta(days=2))
-    rows = status.rows("tiny", DAYS)
+    rows = status.rows(current(), "tiny", DAYS)
     assert {r["day"] for r in rows} == {yesterday - timedelta(days=n) for n in range(3)}
     assert states(rows, yesterday)["raw"] == "missing"
 
@@ -172,20 +177,20 @@ def test_impossible_ranges(values):
 
 
 def test_nothing_yet_creates_nothing(empty):
-    assert status.rows(None, DAYS) == []
+    assert status.rows(current(), None, DAYS) == []
     assert not empty.path.exists()
     with pytest.raises(PluginError, match="Did you mean 'tiny'"):
-        status.rows("tinny", DAYS)
+        status.rows(current(), "tinny", DAYS)
 
 
 def test_without_a_name_only_datasets_that_have_something(filled):
-    assert {r["dataset"] for r in status.rows(None, DAYS)} == {"tiny"}
+    assert {r["dataset"] for r in status.rows(current(), None, DAYS)} == {"tiny"}
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_page_loses_nothing_on_a_narrow_terminal(filled, width):
     console = Console(width=width, record=True, file=StringIO())
-    status_page.draw(status.rows("tiny", DAYS), console)
+    status_page.draw(current(), status.rows(current(), "tiny", DAYS), console)
     page = console.export_text()
     for word in ("2024-05-02", "–", "persistence", "4.500", "25.0%", "luigi-traffic up"):
         assert word in page
@@ -204,16 +209,16 @@ def test_one_manifest_a_partition_is_read_once(filled, anew, monkeypatch):
         return real(self, key)
 
     monkeypatch.setattr(LocalStore, "read", counting)
-    status.rows("tiny", DAYS)
+    status.rows(current(), "tiny", DAYS)
     assert len(read) == len(set(read)) == 2 * len(LAKE_STAGES)
     anew()
-    status.rows("tiny", DAYS)  # the index has them now
+    status.rows(current(), "tiny", DAYS)  # the index has them now
     assert len(read) == 2 * len(LAKE_STAGES)
 
 
 def test_the_page_says_once_who_became_champion_and_why(filled) -> None:
     console = Console(width=200, record=True, file=StringIO())
-    status_page.draw(status.rows("tiny", DAYS), console)
+    status_page.draw(current(), status.rows(current(), "tiny", DAYS), console)
     assert "champion  became champion as the first version" in console.export_text()
 
 

@@ -82,7 +82,7 @@ def file_of(stage: str, day: date = DAY):
 
 
 def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
-    said = verify.verify(None, deep=deep, mark=mark)
+    said = verify.verify(current(), None, deep=deep, mark=mark)
     return [(row["stage"], row["part"]) for row in said.rows]
 
 
@@ -108,7 +108,11 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
     anew()
     assert not GoldPartition(current(), "tiny", DAY).exists()
     assert GoldPartition(current(), "tiny", NEXT).exists() == ("gold.tiny" not in damage)
-    row = next(r for r in status.rows("tiny", status.Range(2, last=NEXT)) if r["stage"] == "gold")
+    row = next(
+        r
+        for r in status.rows(current(), "tiny", status.Range(2, last=NEXT))
+        if r["stage"] == "gold"
+    )
     assert row["state"] != "done"
     commit_gold(DAY)  # as the next run does
     anew()
@@ -135,9 +139,9 @@ def test_files_are_compared_before_they_are_read(empty, anew, stage: str, how: s
 
 
 def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
-    assert verify.verify(None, deep=True, mark=True).looked_at == 0
+    assert verify.verify(current(), None, deep=True, mark=True).looked_at == 0
     with_gold(empty, DAY)
-    said = verify.verify("tiny", deep=True, mark=True)
+    said = verify.verify(current(), "tiny", deep=True, mark=True)
     assert (said.looked_at, said.rows) == (5, [])
     # A column that came later is no damage of the days before it.
     sql("ALTER TABLE gold.tiny ADD COLUMN rain double precision")
@@ -192,11 +196,11 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
         assert not LakePartition(current(), stage, "tiny", DAY).exists()
     assert before <= {p for p in lake.rglob("*") if p.is_file()}
     for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tinynet"), ("model", model)]:
-        invalidate.invalidate(stage, "tiny", part, "a test")
+        invalidate.invalidate(current(), stage, "tiny", part, "a test")
     with current().warehouse.connect() as connection:
         for stage in ("gold", "forecast", "model"):
             assert ledger.current_ids(connection, stage, "tiny") == {}
-    invalidate.invalidate("raw", "tiny", str(DAY), "a test")
+    invalidate.invalidate(current(), "raw", "tiny", str(DAY), "a test")
     assert not LakePartition(current(), "raw", "tiny", DAY).exists()
 
 
@@ -212,7 +216,7 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
 )
 def test_what_is_not_there_is_not_invalidated(filled, words, said) -> None:
     with pytest.raises(DataError, match=said):
-        invalidate.invalidate(*words, "a test")
+        invalidate.invalidate(current(), *words, "a test")
 
 
 # Homes of a version before

@@ -65,7 +65,7 @@ def test_the_service(monkeypatch) -> None:
     program, *words = shlex.split(service["ExecStart"][0])
     assert program.endswith("/luigi-traffic")
     seen = []
-    monkeypatch.setattr(daily, "daily", lambda options: seen.append(options) or True)
+    monkeypatch.setattr(daily, "daily", lambda _, options: seen.append(options) or True)
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert seen == [daily.Options(luigi_arguments=["--workers", "2"])]

@@ -135,14 +135,14 @@ def invoked(command: list[str]) -> None:
 
 def test_the_scheduler_is_understood(compose, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(daily, "daily", lambda options: seen.append(options) or True)
+    monkeypatch.setattr(daily, "daily", lambda _, options: seen.append(options) or True)
     invoked(compose.command("scheduler"))
     assert seen == [daily.Options(at=time(3, 30), luigi_arguments=["--workers", "2"])]
 
 
 def test_the_listener_is_understood(compose, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(listen, "listen", seen.append)
+    monkeypatch.setattr(listen, "listen", lambda _, options: seen.append(options))
     invoked(compose.command("listener"))
     assert list(seen[0].datasets) == ["its"]
     listen.check_task(seen[0].task, seen[0].first)

@@ -496,7 +496,7 @@ def test_garbage_of_a_lake_on_s3(isolated, honest: int, request: pytest.FixtureR
     assert child.exitcode == 9
 
     def found(older_than: timedelta) -> list[garbage.Garbage]:
-        return [g for g in garbage._attempts(older_than) if f"/{name}/" in g.what]
+        return [g for g in garbage._attempts(current(), older_than) if f"/{name}/" in g.what]
 
     # moto dates every upload to 2010.
     assert [thing.kind for thing in found(timedelta(hours=1))] == ["upload"]

@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_read_stops_only_who_asks_for_it(
     assert plugins.model("tiny_model") if kind == "datasets" else plugins.dataset("tiny")
     with pytest.raises(SettingsError, match=f"^{file}"):
         plugins.dataset(name) if kind == "datasets" else plugins.model_config(name, {})
-    rows = [row for row in plugins_list.rows() if row["name"] == name]
+    rows = [row for row in plugins_list.rows(current()) if row["name"] == name]
     assert [row["state"] for row in rows][-1] == "failed"
     assert rows[-1]["problem"].startswith(str(file)) and not rows[-1]["datasets"]
 

@@ -35,7 +35,7 @@ def _no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
         yield True
 
     monkeypatch.setattr(Warehouse, "lock", lock)
-    monkeypatch.setattr(recheck, "is_new", lambda: False)
+    monkeypatch.setattr(recheck, "is_new", lambda _: False)
 
 
 @pytest.fixture
@@ -181,12 +181,14 @@ def test_the_command_names_each_day_and_goes_on_after_a_failure(file, tiny, tmp_
         IngestRaw(date(2012, 3, number), dataset="tiny").work()
     (tmp_path / "20120326.csv").write_text("no header and no row")
     (tmp_path / "20120327.csv").write_text(TEXT.replace("50", "55"))
-    found = recheck.rows("tiny", date(2012, 3, 20), DAY)
+    found = recheck.rows(current(), "tiny", date(2012, 3, 20), DAY)
     assert [(row["day"].day, row["outcome"]) for row in found] == [
         (26, "changed"), (27, "changed"), (28, "unchanged")
     ]  # fmt: skip
     (tmp_path / "20120327.csv").write_bytes(b"\xff\xfe\x00")
-    (failed,) = [r for r in recheck.rows("tiny", DAY.replace(day=20), DAY) if r["reason"]]
+    (failed,) = [
+        r for r in recheck.rows(current(), "tiny", DAY.replace(day=20), DAY) if r["reason"]
+    ]
     assert (failed["day"].day, failed["outcome"]) == (27, "failed")
     assert "UTF-16" in failed["reason"]
 
@@ -194,7 +196,7 @@ def test_the_command_names_each_day_and_goes_on_after_a_failure(file, tiny, tmp_
 def test_without_a_range_the_newest_days_are_asked_for(file, monkeypatch) -> None:
     asked: list[date] = []
     monkeypatch.setattr(recheck, "_ask", lambda _, day: asked.append(day) or {"outcome": "x"})
-    recheck.rows("tiny", None, None)
+    recheck.rows(current(), "tiny", None, None)
     dataset = DayChain(current(), "tiny", DAY).lineage.dataset
     assert len(asked) == current().settings.ingest.recheck_days == 7
     assert asked[-1] == last_settled_day(dataset)

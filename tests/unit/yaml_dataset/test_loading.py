@@ -25,7 +25,7 @@ def test_a_file_with_a_table_is_a_dataset(isolated) -> None:
         "my_city", timedelta(minutes=10), "Europe/Vienna", {"speed": "mph"},
     )  # fmt: skip
     assert dataset.settings.links == ["a"]
-    (row,) = plugins_list.rows()
+    (row,) = plugins_list.rows(current())
     assert (row["name"], row["distribution"], row["state"], row["datasets"]) == (
         "my_city", str(file), "loaded", ["my_city"],
     )  # fmt: skip
@@ -56,7 +56,7 @@ def test_the_environment_is_laid_over_the_file(isolated) -> None:
     dataset = current().plugins.dataset("my_city")
     assert dataset.interval == timedelta(hours=1)
     assert dataset.table.columns.speed == "kmh"
-    shown = {row["key"]: row for row in settings_list.rows()}
+    shown = {row["key"]: row for row in settings_list.rows(current())}
     assert shown["datasets.my_city.table.columns.speed"]["set_in"] == (
         "environment LUIGI_TRAFFIC__DATASETS__MY_CITY__TABLE__COLUMNS__SPEED"
     )
@@ -84,7 +84,7 @@ def test_a_plugin_and_a_file_of_one_name_are_both_named(tiny) -> None:
     text = str(caught.value)
     assert f"'tiny' is declared by {file} and provided by " in text
     assert "tiny.py (tiny). Rename the file" in text
-    rows = {(row["name"], row["state"]) for row in plugins_list.rows()}
+    rows = {(row["name"], row["state"]) for row in plugins_list.rows(current())}
     assert rows == {("tiny", "loaded"), ("tiny", "failed")}
 
 
