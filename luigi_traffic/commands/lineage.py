@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luigi_traffic.commands.output import Row, size, text
 from luigi_traffic.commands.warehouse import existing_warehouse
 from luigi_traffic.errors import DataError, did_you_mean
+from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.entries import ROOT, Entry, parse
 from luigi_traffic.project import Project
 from luigi_traffic.recipe import Input
@@ -32,16 +33,13 @@ def rows(
     committed_at; of a model also name and version; of an archive (stage "source") url,
     sha256 and bytes. What is an input twice is walked the first time only (`repeated`).
     Without `model` and `partition`: the newest model. Raises `DataError` for one that is
-    not there, or where more than one fits.
+    not there, or if more than one fits, `SettingsError` if no run was ever made here.
     """
     if model and partition:
         raise DataError("--model and a partition id cannot be used together: give one of them")
-    walk = _Walk(project)
-    start = (
-        _model_id(existing_warehouse(project), model, dataset)
-        if not partition
-        else walk.resolve(partition, dataset)
-    )
+    warehouse = existing_warehouse(project)
+    walk = _Walk(warehouse, project.catalog)
+    start = walk.resolve(partition, dataset) if partition else _model_id(warehouse, model, dataset)
     return list(walk.below(start, None, 0))
 
 
@@ -74,17 +72,15 @@ def _model_id(warehouse: Warehouse, version: str | None, dataset: str | None) ->
 class _Walk:
     """Finds partitions by their ids, in the ledger and among the manifests."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, warehouse: Warehouse, catalog: Catalog) -> None:
+        self._warehouse = warehouse
+        self._catalog = catalog
         self._seen: set[str] = set()
 
     @cached_property
     def _ledger(self) -> dict[str, tuple[Any, ...]]:
         """Id → row of the ledger, a live one before the latest superseded one."""
-        with (
-            existing_warehouse(self._project).connect() as connection,
-            connection.cursor() as cursor,
-        ):
+        with self._warehouse.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "SELECT DISTINCT ON (partition_id) partition_id, stage, dataset, part, inputs,"
                 " rows, checksum, committed_at, details, superseded_at IS NULL FROM meta.ledger"
@@ -98,10 +94,10 @@ class _Walk:
 
         All manifests are read: those of this machine's index without a request.
         """
-        entries = (parse(info) for info in self._project.store.list(f"{ROOT}/"))
+        entries = (parse(info) for info in self._catalog.store.list(f"{ROOT}/"))
         commits = [e for e in entries if e and e.kind == "commit"]
         commits.sort(key=lambda e: e.generation)
-        read = self._project.catalog.manifests(commits)
+        read = self._catalog.manifests(commits)
         return {m.partition_id: e for e, m in zip(commits, read, strict=True)}
 
     def resolve(self, prefix: str, dataset: str | None) -> str:
@@ -161,7 +157,7 @@ class _Walk:
                 row |= {"name": details["name"], "version": details["version"]}
             return row, [Input(**one) for one in inputs], ()
         if partition_id in self._lake:
-            manifest = self._project.catalog.manifest(self._lake[partition_id])
+            manifest = self._catalog.manifest(self._lake[partition_id])
             row = _row(
                 manifest.stage, manifest.dataset, manifest.day, partition_id, "committed",
                 manifest.rows_out, manifest.checksum, manifest.committed_at,
