@@ -70,8 +70,8 @@ def test_what_a_manifest_names_stays_and_the_young_stays(empty):
 
 def test_an_attempt_committed_meanwhile_stays(empty):
     empty.commit_day(DAY)
-    named = next(iter(garbage._named("_manifests/silver/")))
-    assert garbage._attempt_remover(Attempt(named))() is False
+    named = next(iter(garbage._named(current().catalog, "_manifests/silver/")))
+    assert garbage._attempt_remover(current().catalog, Attempt(named))() is False
     assert (current().settings.lake_path / named / "part-0").exists()
 
 
@@ -113,7 +113,7 @@ def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplo
         real_discard(self, attempt)
 
     monkeypatch.setattr(Catalog, "discard", discard)
-    removed.append(garbage._attempt_remover(doomed)())
+    removed.append(garbage._attempt_remover(catalog, doomed)())
     assert removed == [False]
     found = Catalog(catalog.store).live("silver", "tiny", DAY, made.recipe_hash, "a" * 32)
     assert found is None

@@ -35,7 +35,7 @@ def _no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
         yield True
 
     monkeypatch.setattr(Warehouse, "lock", lock)
-    monkeypatch.setattr(recheck, "is_new", lambda: False)
+    monkeypatch.setattr(recheck, "is_new", lambda _: False)
 
 
 @pytest.fixture
