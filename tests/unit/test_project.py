@@ -6,39 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugin_sources import one
 
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.project import Project, current
-
-PLUGIN = """
-from datetime import timedelta
-import luigi_traffic as lt
-
-
-class {name}(lt.Dataset):
-    name = "{dataset}"
-    version = "1"
-    interval = timedelta(minutes=5)
-    timezone = "Asia/Seoul"
-    speed_unit = "km/h"
-
-    def source(self):
-        return lt.Files("/nowhere")
-
-    def header(self, first_line):
-        return False
-
-    def bronze(self, spark, raw):
-        raise NotImplementedError
-
-    def silver(self, bronze):
-        raise NotImplementedError
-
-
-@lt.hookimpl
-def luigi_traffic_datasets():
-    return [{name}]
-"""
 
 
 @pytest.fixture
@@ -49,7 +20,7 @@ def pair(isolated, tmp_path: Path) -> Iterator[tuple[Project, Project]]:
         folder = tmp_path / name
         (folder / "conf").mkdir(parents=True)
         (folder / "plugins").mkdir()
-        source = PLUGIN.format(name=name, dataset=name.lower())
+        source = one(name.lower())
         (folder / "plugins" / f"{name.lower()}.py").write_text(source)
         (folder / "conf" / "base.yml").write_text(
             f"plugins: {{path: [{folder / 'plugins'}]}}\n"

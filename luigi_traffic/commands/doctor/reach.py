@@ -23,6 +23,7 @@ from luigi_traffic.errors import SourceAbsent, TrafficError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.plugins.isolation import Found
 from luigi_traffic.processes import services
+from luigi_traffic.processes.postgres.postmaster import port_is_free
 from luigi_traffic.project import current
 from luigi_traffic.targets.stage_settings import dataset_for
 
@@ -242,7 +243,7 @@ def _port(name: str) -> Finding:
     if name == services.LUIGID and (found := servers.luigid()):
         return found
     default = services.DEFAULT_PORTS[name]
-    if services.port_is_free(default):
+    if port_is_free(default):
         return Finding(f"not up; port {default} is free")
     return Finding(f"not up; port {default} is in use: `up` will use another one", NOTE)
 
