@@ -29,7 +29,7 @@ from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 LAST = date(2024, 5, 31)
-DATASET, MODEL = "tiny", "tinynet"
+DATASET, MODEL = "tiny", "tiny_model"
 TRAINING = {"epochs": 3}
 
 

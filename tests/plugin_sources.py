@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from luigi_traffic.project import current
 
+#: The dataset `tiny`, of text lines "HH:MM,link,speed" from a folder, and the model `tiny_model`.
+TINY = (Path(__file__).parent / "tiny_plugin.py").read_text()
 HEAD = """
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,9 +23,9 @@ class {cls}(lt.Dataset):
 """
 
 
-def one(name: str, cls: str = "Data") -> str:
-    """A plugin module with a dataset of that name."""
-    body = HEAD + DATASET.format(cls=cls, name=name)
+def one(name: str, cls: str = "Data", more: str = "") -> str:
+    """A plugin module with a dataset of that name, and a line `more` in its class."""
+    body = HEAD + DATASET.format(cls=cls, name=name) + (f"    {more}\n" if more else "")
     return body + f"@lt.hookimpl\ndef luigi_traffic_datasets():\n    return [{cls}]\n"
 
 

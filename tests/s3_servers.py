@@ -6,7 +6,6 @@ import http.client
 import ipaddress
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -15,15 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from http_server import Answer, HttpServer, Request, Wire, http_server
 from minio import Minio
 
 from luigi_traffic.processes.postgres.postmaster import free_port
@@ -121,14 +119,18 @@ def error(code: str, message: str = "on purpose") -> str:
 class Proxy:
     """A proxy before an S3 server: `seen` are (method, path with query, status or fault)."""
 
-    port: int
+    upstream: int
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str, object]] = field(default_factory=list)
     #: Access key and session token of each request.
     keys: list[tuple[str, str | None]] = field(default_factory=list)
-    connections: int = 0
     ending: threading.Event = field(default_factory=threading.Event)
+    web: HttpServer = field(init=False)
     _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def port(self) -> int:
+        return self.web.port
 
     def fault(self, method: str, path: str) -> Fault | None:
         """The fault that is this request's."""
@@ -143,101 +145,50 @@ class Proxy:
         """Requests of that method whose path has `part`."""
         return sum(m == method and part in path for m, path, _ in self.seen)
 
-
-@contextmanager
-def proxy(upstream: int, certificate: Path | None = None) -> Iterator[Proxy]:
-    """A proxy before the server at port `upstream`; it keeps connections open.
-
-    With a certificate (PEM, its key in the same file) it speaks TLS.
-    """
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    made = Proxy(server.server_address[1])
-    _Handler.places[made.port] = (made, upstream)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        made.ending.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    places: dict[int, tuple[Proxy, int]] = {}
-
-    @property
-    def place(self) -> tuple[Proxy, int]:
-        host_and_port: Any = self.server.server_address
-        return self.places[host_and_port[1]]
-
-    def setup(self) -> None:
-        super().setup()
-        self.place[0].connections += 1
-
-    def _pass(self) -> None:
-        proxy, upstream = self.place
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        proxy.keys.append((key, self.headers.get("X-Amz-Security-Token")))
-        fault = proxy.fault(self.command, self.path)
+    def answer(self, asked: Request) -> Answer | Wire:
+        """What the server answers, or what a fault makes of it."""
+        key = asked.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        self.keys.append((key, asked.headers.get("X-Amz-Security-Token")))
+        fault = self.fault(asked.method, asked.path)
         if fault and fault.answer:
             status, text = fault.answer
-            proxy.seen.append((self.command, self.path, status))
+            self.seen.append((asked.method, asked.path, status))
             kind = "application/xml" if text.startswith("<") else "text/plain"
             headers = {"Content-Type": kind} | ({"Date": fault.date} if fault.date else {})
-            self._answer(status, headers, text.encode(), len(text))
-            return
+            return Answer(text, status, headers)
         if fault and fault.how in ("drop", "hang"):
-            proxy.seen.append((self.command, self.path, fault.how))
+            self.seen.append((asked.method, asked.path, fault.how))
             if fault.how == "hang":
-                proxy.ending.wait(60)
-            self._hang_up()
-            return
-        connection = http.client.HTTPConnection("127.0.0.1", upstream, timeout=60)
-        connection.request(self.command, self.path, body, dict(self.headers))
+                self.ending.wait(60)
+            return Wire()
+        status, headers, content = self._pass_on(asked)
+        self.seen.append((asked.method, asked.path, fault.how if fault else status))
+        if fault and fault.how == "lose":
+            return Wire()
+        size = int(headers.pop("Content-Length", len(content)))
+        end = size // 2 if fault and fault.how == "cut" else size
+        return Answer(content[:end], status, headers, size)
+
+    def _pass_on(self, asked: Request) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=60)
+        connection.request(asked.method, asked.path, asked.body, dict(asked.headers))
         response = connection.getresponse()
         content = response.read()
         connection.close()
-        proxy.seen.append((self.command, self.path, fault.how if fault else response.status))
-        if fault and fault.how == "lose":
-            self._hang_up()
-            return
-        headers = {
-            name: value for name, value in response.getheaders()
-            if name.lower() not in ("connection", "content-length", "transfer-encoding")
-        }  # fmt: skip
-        size = int(response.headers.get("Content-Length", len(content)))
-        if fault and fault.how == "cut":
-            self._answer(response.status, headers, content[: size // 2], size)
-            self._hang_up()
-            return
-        self._answer(response.status, headers, content, size)
+        left_out = ("connection", "transfer-encoding")
+        headers = {n: v for n, v in response.getheaders() if n.lower() not in left_out}
+        return response.status, headers, content
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass
 
-    def _answer(self, status: int, headers: dict[str, str], content: bytes, size: int) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(size))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def _hang_up(self) -> None:
-        self.wfile.flush()
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        pass
+@contextmanager
+def proxy(upstream: int, certificate: Path | None = None) -> Iterator[Proxy]:
+    """A proxy before the server at port `upstream`; with a certificate it speaks TLS."""
+    made = Proxy(upstream)
+    with http_server(made.answer, certificate) as made.web:
+        try:
+            yield made
+        finally:
+            made.ending.set()
 
 
 def self_signed(path: Path) -> Path:

@@ -18,6 +18,7 @@ from kafka.errors import (
     UnsupportedCodecError,
     UnsupportedSaslMechanismError,
 )
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay
 
 from luigi_traffic.errors import SettingsError, StoreError, TrafficError
 from luigi_traffic.settings.keys import EventsSettings
@@ -59,18 +60,25 @@ def connect(client: Callable[..., Any], settings: EventsSettings, **more: Any) -
     where none answers for a minute.
     """
     chatter = _chatter()
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+
+    def attempt() -> Any:
         chatter.refused = None
         try:
             return client(**options(settings), bootstrap_timeout_ms=int(_ATTEMPT_S * 1000), **more)
         except KafkaTimeoutError as error:
             if chatter.refused is not None:
                 raise trouble(settings, "connecting", chatter.refused) from error
-            if time.monotonic() > deadline:
-                raise trouble(settings, "connecting", error) from error
-        except (KafkaError, OSError) as error:
-            raise trouble(settings, "connecting", error) from error
+            raise
+
+    retry = Retrying(
+        retry=retry_if_exception_type(KafkaTimeoutError),
+        stop=stop_after_delay(PATIENCE_S),
+        reraise=True,
+    )
+    try:
+        return retry(attempt)
+    except (KafkaError, OSError) as error:
+        raise trouble(settings, "connecting", error) from error
 
 
 def trouble(settings: EventsSettings, what: str, error: Exception) -> TrafficError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer
@@ -12,6 +11,7 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from luigi_traffic.events.kafka_client import PATIENCE_S, connect, trouble
 from luigi_traffic.settings.keys import EventsSettings
@@ -57,32 +57,37 @@ def ensure_topics(settings: EventsSettings, topics: list[str]) -> None:
 
     A topic that is there is left as it is. Raises StoreError, SettingsError.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    retry = Retrying(
+        retry=retry_if_exception(_passes),
+        stop=stop_after_delay(PATIENCE_S),
+        wait=wait_fixed(_PAUSE_S),
+        reraise=True,
+    )
     admin = connect(KafkaAdminClient, settings, request_timeout_ms=15_000)
     try:
         for topic in topics:
-            while not _there(admin, settings, topic, last=time.monotonic() > deadline):
-                time.sleep(_PAUSE_S)
+            try:
+                retry(_ensure, admin, settings, topic)
+            except KafkaError as error:
+                raise trouble(settings, f"creating topic {topic!r}", error) from error
     finally:
         admin.close()
 
 
-def _there(admin: Any, settings: EventsSettings, topic: str, last: bool) -> bool:
-    """Whether the topic is there now; False where trying again may help, and is not the last."""
-    try:
-        (found,) = admin.describe_topics([topic])
-        if found["error_code"] == UnknownTopicOrPartitionError.errno:
-            shape = {
-                "num_partitions": settings.partitions,
-                "replication_factor": settings.replication,
-            }
-            admin.create_topics({topic: shape}, wait_for_metadata=True)
-        elif found["error_code"]:
-            raise for_code(found["error_code"])
-        return True
-    except TopicAlreadyExistsError:  # another creator was first: look again
-        return False
-    except KafkaError as error:
-        if error.retriable and not last:
-            return False
-        raise trouble(settings, f"creating topic {topic!r}", error) from error
+def _ensure(admin: Any, settings: EventsSettings, topic: str) -> None:
+    (found,) = admin.describe_topics([topic])
+    if found["error_code"] == UnknownTopicOrPartitionError.errno:
+        shape = {
+            "num_partitions": settings.partitions,
+            "replication_factor": settings.replication,
+        }
+        admin.create_topics({topic: shape}, wait_for_metadata=True)
+    elif found["error_code"]:
+        raise for_code(found["error_code"])
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether another try may help; if another creator of the topic was first, it does."""
+    return isinstance(error, KafkaError) and (
+        error.retriable or isinstance(error, TopicAlreadyExistsError)
+    )

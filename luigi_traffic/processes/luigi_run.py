@@ -14,6 +14,7 @@ from contextlib import suppress
 import psutil
 
 from luigi_traffic.errors import TransientError
+from luigi_traffic.processes.waiting import until
 
 #: How long a run may take to end after SIGTERM. Nothing is lost if it is killed: what is
 #: not committed does not exist.
@@ -96,12 +97,7 @@ class LuigiRun:
         for number, seconds in ((signal.SIGTERM, term_s), (signal.SIGKILL, _KILLED_S)):
             with suppress(ProcessLookupError):
                 os.killpg(group, number)
-            deadline = time.monotonic() + seconds
-            while self.poll() is None or _members(group):
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(_POLL_S)
-            else:
+            if until(lambda: self.poll() is not None and not _members(group), seconds, _POLL_S):
                 return
 
     @property

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from pathlib import Path
 
 from luigi_traffic.errors import StoreError, did_you_mean
 from luigi_traffic.processes import file_lock, recorded
-from luigi_traffic.processes.postgres.postmaster import free_port
+from luigi_traffic.processes.postgres.postmaster import free_port, port_is_free
 from luigi_traffic.processes.recorded import Recorded
 from luigi_traffic.settings.keys import Settings
 
@@ -60,17 +59,6 @@ class Service(Recorded):
             return False
         finally:
             connection.close()
-
-
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on that port of the loopback address now."""
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _port(name: str) -> int:

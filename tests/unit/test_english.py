@@ -54,10 +54,26 @@ def _prose(page: Path) -> Iterator[tuple[int, str]]:
             words.append(line.strip())
 
 
+def _comments(file: Path) -> Iterator[tuple[int, str]]:
+    """The comments of a file of settings; those of lines that follow each other as one line."""
+    first, words = 1, []
+    for number, line in enumerate([*file.read_text(encoding="utf-8").splitlines(), ""], 1):
+        before, mark, comment = line.partition("#")
+        if words and (before.strip() or not mark):
+            yield first, " ".join(words)
+            words = []
+        if mark:
+            first = first if words else number
+            words.append(comment.strip())
+
+
 def test_no_banned_phrase() -> None:
     texts = [(f, *found) for f in _sources() for found in _literals(f)]
-    pages = [*ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    pages = [ROOT / "README.md"]
+    for pattern in ("docs/*.md", "docs/decisions/*.md", "docs/hooks/*.md", "plugins/*/README.md"):
+        pages += ROOT.glob(pattern)
     texts += [(f, *found) for f in pages for found in _prose(f)]
+    texts += [(f, *found) for f in ROOT.glob("conf/**/*.yml") for found in _comments(f)]
     assert len(texts) > 1000
     found = [
         f"{file.relative_to(ROOT)}:{line}: {match.group()!r}, better: {better}"

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from plugin_sources import one
 
 import luigi_traffic
 from luigi_traffic.lake.manifest import Manifest
@@ -27,35 +28,6 @@ MAY_ASK = {
     "__init__.py",  # `installed_dataset`, for commands of plugins
     "plugins/__init__.py",  # `plugins`, for models that are registered (training/pyfunc.py)
 }  # fmt: skip
-PLUGIN = """
-from datetime import timedelta
-import luigi_traffic as lt
-
-
-class {name}(lt.Dataset):
-    name = "{dataset}"
-    version = "1"
-    interval = timedelta(minutes=5)
-    timezone = "Asia/Seoul"
-    speed_unit = "km/h"
-
-    def source(self):
-        return lt.Files("/nowhere")
-
-    def header(self, first_line):
-        return False
-
-    def bronze(self, spark, raw):
-        raise NotImplementedError
-
-    def silver(self, bronze):
-        raise NotImplementedError
-
-
-@lt.hookimpl
-def luigi_traffic_datasets():
-    return [{name}]
-"""
 
 
 @pytest.fixture
@@ -66,7 +38,7 @@ def pair(isolated, tmp_path: Path) -> Iterator[tuple[Project, Project]]:
         folder = tmp_path / name
         (folder / "conf").mkdir(parents=True)
         (folder / "plugins").mkdir()
-        source = PLUGIN.format(name=name, dataset=name.lower())
+        source = one(name.lower())
         (folder / "plugins" / f"{name.lower()}.py").write_text(source)
         (folder / "conf" / "base.yml").write_text(
             f"plugins: {{path: [{folder / 'plugins'}]}}\n"

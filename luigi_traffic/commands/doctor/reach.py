@@ -24,6 +24,7 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.plugins.isolation import Found
 from luigi_traffic.plugins.loading import Plugins
 from luigi_traffic.processes import services
+from luigi_traffic.processes.postgres.postmaster import port_is_free
 from luigi_traffic.project import Project
 from luigi_traffic.targets.stage_settings import dataset_for
 
@@ -240,7 +241,7 @@ def _port(project: Project, name: str) -> Finding:
     if name == services.LUIGID and (found := servers.luigid(project.profile)):
         return found
     default = services.DEFAULT_PORTS[name]
-    if services.port_is_free(default):
+    if port_is_free(default):
         return Finding(f"not up; port {default} is free")
     return Finding(f"not up; port {default} is in use: `up` will use another one", NOTE)
 

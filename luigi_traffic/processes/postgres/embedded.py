@@ -15,7 +15,6 @@ The server holds the lock of its data as long as it lives, see `server_lock`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -27,7 +26,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.processes import private_folder
+from luigi_traffic.processes import file_lock, private_folder
 from luigi_traffic.processes.postgres import (
     initdb,
     postmaster,
@@ -42,6 +41,7 @@ from luigi_traffic.processes.postgres.server_record import FILE, FORMAT, ServerR
 from luigi_traffic.processes.postgres.server_roles import DATABASE, READER, WRITER
 from luigi_traffic.processes.postgres.server_start import SETTINGS, START_TIMEOUT_S, ServerLog
 from luigi_traffic.processes.postgres.server_user import ServerUser
+from luigi_traffic.processes.waiting import until
 from luigi_traffic.warehouse.dsn import Dsn
 
 __all__ = ["SETTINGS", "EmbeddedServer"]
@@ -102,14 +102,11 @@ class EmbeddedServer:
             binaries = Binaries.usable_by(ServerUser.choose(), record.home)
             command = [*server_start.pg_ctl(binaries, record), "-m", "fast", "stop"]
             answer = ServerUser.choose().run(command)
-            end = time.monotonic() + _CHILDREN_S
-            while _runs(record):
-                if time.monotonic() > end:
-                    raise StoreError(
-                        f"The database in {record.data} does not stop: {answer.stdout.strip()} "
-                        f"{_survivors(record)}"
-                    )
-                time.sleep(_POLL_S / 5)
+            if not until(lambda: not _runs(record), _CHILDREN_S, _POLL_S / 5):
+                raise StoreError(
+                    f"The database in {record.data} does not stop: {answer.stdout.strip()} "
+                    f"{_survivors(record)}"
+                )
         return True
 
     def destroy(self) -> None:
@@ -131,20 +128,8 @@ class EmbeddedServer:
     def _turn(self) -> Iterator[None]:
         # Not inherited by the server (PEP 446), so released when this process dies.
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        end = time.monotonic() + _TURN_TIMEOUT_S
         try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > end:
-                        raise StoreError(
-                            f"Another process has been starting or stopping the database of "
-                            f"{self.folder} for {_TURN_TIMEOUT_S:.0f} s (it holds "
-                            f"{self.folder / 'lock'}). End it, then try again."
-                        ) from error
-                    time.sleep(_POLL_S)
+            file_lock.lock(descriptor, self.folder / "lock", _TURN_TIMEOUT_S)
             yield
         finally:
             os.close(descriptor)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from http_server import Answer, Request, http_server
 
 from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark.session import properties
@@ -27,7 +27,8 @@ class Service:
         self.areas: dict[tuple[float, ...], list[dict[str, str]]] = {}
         self.page = 1000
         self.pages_work = True
-        self.first: list[Callable[[BaseHTTPRequestHandler], None]] = []
+        self.first: list[Answer] = []
+        self.delay = 0.0
         self.asked: list[dict[str, str]] = []
         self.url = ""
 
@@ -57,44 +58,21 @@ class Service:
             "speed": speed, "travelTime": "12.5", "createdDate": at, **more,
         }  # fmt: skip
 
-    @staticmethod
-    def says(status: int, body: str, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-        """An answer whatever is asked."""
-
-        def give(handler: BaseHTTPRequestHandler) -> None:
-            data = body.encode()
-            handler.send_response(status)
-            for name, value in {"Content-Length": str(len(data)), **headers}.items():
-                handler.send_header(name, value)
-            handler.end_headers()
-            handler.wfile.write(data)
-
-        return give
+    def reply(self, request: Request) -> Answer:
+        query = {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
+        self.asked.append(query)
+        time.sleep(self.delay)
+        if self.first:
+            return self.first.pop(0)
+        return Answer(json.dumps(self.answer(query), ensure_ascii=False))
 
 
 @pytest.fixture
 def service() -> Iterator[Service]:
     state = Service()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
-            state.asked.append(query)
-            if state.first:
-                state.first.pop(0)(self)
-            else:
-                state.says(200, json.dumps(state.answer(query), ensure_ascii=False))(self)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_port}/trafficInfo"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with http_server(state.reply) as web:
+        state.url = f"{web.url}/trafficInfo"
         yield state
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

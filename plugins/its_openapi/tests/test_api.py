@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import time
-from http.server import BaseHTTPRequestHandler
-
 import pytest
+from http_server import Answer
 from pydantic import SecretStr
 
 from luigi_traffic import SourceError, TransientError
@@ -54,9 +52,7 @@ def test_a_service_that_does_not_page_is_said_to(service, links) -> None:
 
 
 def test_an_empty_page_before_the_end_is_an_error(service) -> None:
-    service.first = [
-        service.says(200, '{"header":{"resultCode":"0"},"body":{"totalCount":"9","items":[]}}')
-    ]
+    service.first = [Answer('{"header":{"resultCode":"0"},"body":{"totalCount":"9","items":[]}}')]
     with pytest.raises(SourceError, match=r"page 1 of area .* is empty, but only 0 of 9"):
         api(service).items(AREA)
 
@@ -86,7 +82,7 @@ def test_pages_that_changed_between_two_questions_are_asked_for_again(service, l
 
 def test_texts_for_numbers_and_a_list_of_one_are_read(service) -> None:
     body = '{"header":{"resultCode":"00"},"body":{"totalCount":"1","items":{"linkId":"1"}}}'
-    service.first = [service.says(200, body)]
+    service.first = [Answer(body)]
     assert api(service).items(AREA) == [{"linkId": "1"}]
 
 
@@ -101,38 +97,29 @@ def test_a_wrong_key_is_refused_and_not_shown(service) -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_status_that_refuses(service, status: int) -> None:
-    service.first = [service.says(status, "no")]
+    service.first = [Answer("no", status)]
     with pytest.raises(Refused, match=f"answered {status}"):
         api(service).items(AREA)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 408])
 def test_a_status_that_passes(service, status: int) -> None:
-    service.first = [service.says(status, "later")]
+    service.first = [Answer("later", status)]
     with pytest.raises(TransientError, match=f"/trafficInfo answered {status}"):
         api(service).items(AREA)
 
 
 def test_a_redirect_is_not_followed(service) -> None:
-    service.first = [service.says(302, "", Location="http://127.0.0.1:9/elsewhere")]
+    service.first = [Answer(status=302, headers={"Location": "http://127.0.0.1:9/elsewhere"})]
     with pytest.raises(SourceError, match="answered 302 Found, expected 200"):
         api(service).items(AREA)
 
 
-def slow(handler: BaseHTTPRequestHandler) -> None:
-    time.sleep(1.0)
-
-
-def cut(handler: BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b'{"header"')
-
-
-@pytest.mark.parametrize("answer", [slow, cut])
-def test_no_answer_or_half_of_one_passes_and_shows_no_key(service, answer) -> None:
-    service.first = [answer]
+@pytest.mark.parametrize(
+    ("delay", "answer"), [(1.0, Answer("{}")), (0, Answer('{"header"', size=1000))]
+)
+def test_no_answer_or_half_of_one_passes_and_shows_no_key(service, delay, answer) -> None:
+    service.first, service.delay = [answer], delay
     with pytest.raises(TransientError) as caught:
         api(service, timeout=0.2).items(AREA)
     assert "apiKey" not in str(caught.value)
@@ -164,7 +151,7 @@ def test_nobody_listens() -> None:
     ],
 )
 def test_an_answer_that_is_something_else_is_named(service, body: str, said: str) -> None:
-    service.first = [service.says(200, body)]
+    service.first = [Answer(body)]
     with pytest.raises(SourceError, match=said) as caught:
         api(service).items(AREA)
     assert not isinstance(caught.value, Refused)
@@ -172,7 +159,7 @@ def test_an_answer_that_is_something_else_is_named(service, body: str, said: str
 
 def test_a_page_that_repeats_the_address_shows_no_key(service) -> None:
     echoed = "x" * 90 + "?apiKey=a%2Bsecret%2Fkey%3D1 " + KEY
-    service.first = [service.says(200, f"<html>{echoed}</html>")]
+    service.first = [Answer(f"<html>{echoed}</html>")]
     with pytest.raises(SourceError) as caught:
         api(service).items(AREA)
     assert "secret" not in str(caught.value)

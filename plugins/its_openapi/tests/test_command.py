@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from http_server import Answer
 from typer.testing import CliRunner
 
 from luigi_traffic import DataError, SourceError, TransientError
@@ -66,14 +67,14 @@ def test_a_poll_asks_for_every_area_and_keeps_one_file(collector, service, tmp_p
 
 
 def test_a_failure_that_passes_is_tried_again(collector, service, tmp_path) -> None:
-    service.first = [service.says(500, "x"), service.says(503, "x")]
+    service.first = [Answer("x", 500), Answer("x", 503)]
     collector().poll()
     assert len(service.asked) == 4
     assert len(kept(tmp_path / "polls")) == 1
 
 
 def test_one_that_stays_ends_the_poll_with_nothing_kept(collector, service, tmp_path) -> None:
-    service.first = [service.says(502, "x")] * 9
+    service.first = [Answer("x", 502)] * 9
     with pytest.raises(TransientError, match="answered 502"):
         collector(attempts=2).poll()
     assert len(service.asked) == 2
@@ -97,7 +98,7 @@ def test_areas_without_a_link_are_named(collector, service) -> None:
 def test_a_service_goes_on_after_an_html_page_and_ends_at_a_refusal(
     collector, service, tmp_path, monkeypatch
 ) -> None:
-    page = service.says(200, "<html>maintenance</html>")
+    page = Answer("<html>maintenance</html>")
     refusal = json.dumps({"header": {"resultCode": "22", "resultMsg": "limit exceeded"}})
     service.first = [page]
     at_work = collector(areas=[ULSAN])
@@ -106,7 +107,7 @@ def test_a_service_goes_on_after_an_html_page_and_ends_at_a_refusal(
     def wait(seconds: float) -> bool:
         waits.append(seconds)
         if len(waits) == 2:
-            service.first = [service.says(200, refusal)]
+            service.first = [Answer(refusal)]
         return False
 
     monkeypatch.setattr(at_work._stop, "wait", wait)

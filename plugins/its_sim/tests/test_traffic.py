@@ -110,27 +110,6 @@ def test_cells_keep_the_cfl_condition():
     assert np.array_equal(np.unique(cells.link), np.arange(200))
 
 
-def test_rush_hours_nights_and_weekends():
-    network = build_network(40, seed=0)
-    days = {}
-    for name, dates in (
-        ("work", [date(2024, 1, d) for d in (1, 2, 3, 4, 5)]),
-        ("rest", [date(2024, 1, d) for d in (6, 7, 13)]),
-    ):
-        ratio = []
-        for day in dates:
-            plan = plan_day(network, 0, day, incidents_a_day=0)
-            run = simulate(network, plan.demand, [], None)
-            ratio.append((run.speed[WARM_UP_SLOTS:] / network.free_speed).mean(axis=1))
-        days[name] = np.mean(ratio, axis=0)
-    night, morning, evening = slice(24, 60), slice(90, 114), slice(210, 234)
-    assert days["work"][night].mean() > 0.97
-    assert days["work"][morning].mean() < 0.93
-    assert days["work"][evening].mean() < 0.93
-    assert days["rest"][morning].mean() > days["work"][morning].mean() + 0.02
-    assert not np.allclose(days["rest"], days["work"], atol=0.02)
-
-
 def test_seam_at_midnight_is_small():
     network = build_network(40, seed=0)
     speeds = [

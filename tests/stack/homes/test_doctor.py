@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from http_server import Answer, Request, http_server
 from small import SMALL
 from stack_home import TEST_BUCKETS, StackHome
 
@@ -92,34 +90,13 @@ def test_a_bucket_and_a_database_that_are_missing(home: StackHome) -> None:
     assert f'database "{database}" does not exist' in rows["warehouse"]["found"]
 
 
-@contextmanager
-def clock(ahead: timedelta) -> Iterator[str]:
-    """A server whose clock is off, and that is in order otherwise."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response_only(200)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + ahead, usegmt=True))
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_clock_that_is_off_by_over_a_minute(home: StackHome) -> None:
-    with clock(timedelta(seconds=90)) as address:
-        code, rows, output = examined(home, TRACKING__URI=address)
+    def answers(_: Request) -> Answer:
+        ahead = datetime.now(UTC) + timedelta(seconds=90)
+        return Answer("{}", headers={"Date": format_datetime(ahead, usegmt=True)})
+
+    with http_server(answers) as web:
+        code, rows, output = examined(home, TRACKING__URI=web.url)
     assert code == 1
     assert problems(rows) == {"MLflow clock"}, output
     assert "1 min 2" in rows["MLflow clock"]["found"] or "1 min 3" in rows["MLflow clock"]["found"]

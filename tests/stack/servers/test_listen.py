@@ -12,12 +12,13 @@ import signal
 import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from homes import LocalHome
+from http_server import Answer, HttpServer, Request, http_server
 from kafka import KafkaProducer
 from kafka_user import EVENTS, KafkaUser, Watched, wait_until
 from own_broker import OwnBroker
@@ -95,50 +96,45 @@ def end_with_children(listener: Watched, number: int) -> None:
 
 
 class Source:
-    """An HTTP server with a day of the ITS, that keeps its clients waiting until `open` is set."""
+    """A server with a day of the ITS, that keeps its clients waiting until `open` is set."""
+
+    web: HttpServer
 
     def __init__(self) -> None:
         self.open = threading.Event()
-        self.asked: list[str] = []
-        source = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                source.asked.append(self.path)
-                source.open.wait(240)
-                day = self.path.strip("/").partition(".")[0]
-                buffer = io.BytesIO()
-                with zipfile.ZipFile(buffer, "w") as archive:
-                    header = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME\n"
-                    archive.writestr(f"{day}.csv", f"{header}{day},0000,1920161400,5,40.5,30\n")
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(buffer.getvalue())))
-                self.end_headers()
-                self.wfile.write(buffer.getvalue())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.open.set()
-        self.server.shutdown()
-        self.server.server_close()
+    def answer(self, request: Request) -> Answer:
+        self.open.wait(240)
+        day = request.path.strip("/").partition(".")[0]
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            header = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME\n"
+            archive.writestr(f"{day}.csv", f"{header}{day},0000,1920161400,5,40.5,30\n")
+        return Answer(buffer.getvalue())
 
     @property
-    def settings(self) -> dict[str, str]:
-        address = f"http://127.0.0.1:{self.server.server_port}/{{date}}.zip"
-        return {"LUIGI_TRAFFIC__DATASETS__ITS__URL_TEMPLATE": address}
+    def asked(self) -> list[str]:
+        return self.web.paths
+
+
+@contextmanager
+def its_source(home: LocalHome) -> Iterator[Source]:
+    """A source from which the runs of `home` fetch the days of the ITS."""
+    made = Source()
+    with http_server(made.answer) as made.web:
+        home.environment["LUIGI_TRAFFIC__DATASETS__ITS__URL_TEMPLATE"] = (
+            f"{made.web.url}/{{date}}.zip"
+        )
+        try:
+            yield made
+        finally:
+            made.open.set()
 
 
 @pytest.fixture
 def source(home: LocalHome) -> Iterator[Source]:
-    made = Source()
-    home.environment |= made.settings
-    yield made
-    made.close()
+    with its_source(home) as made:
+        yield made
 
 
 def test_a_week_twice_and_shuffled_to_two_listeners_is_worked_once(
@@ -352,30 +348,29 @@ def test_a_broker_that_is_killed_and_comes_back_costs_nothing(tmp_path: Path) ->
     user = KafkaUser({"LUIGI_TRAFFIC__EVENTS__KIND": "kafka",
                       "LUIGI_TRAFFIC__EVENTS__SERVERS": json.dumps([broker.address])})  # fmt: skip
     home = LocalHome(tmp_path / "home", SMALL | user.settings)
-    listeners, source = Listeners(home), Source()
-    home.environment |= source.settings
+    listeners = Listeners(home)
     try:
-        broker.start()
-        topic = user.topic("its")
-        user.write_new(topic, *(announced("its", day) for day in WEEK[:2]))
-        listener = listeners.start("--dataset", "its")
-        wait_until(lambda: source.asked, "the run asks the source")
-        broker.kill()
-        source.open.set()  # the run ends while there is no broker to commit to
-        listener.wait_for(": done (")
-        listener.wait_for("Kafka client: ")
-        broker.start()
-        listener.wait_for(f"its {WEEK[1]}", 120)
-        user.write(topic, announced("its", WEEK[2]))
-        wait_until(lambda: user.committed(topic) == 3, listener.output)
-        listener.process.send_signal(signal.SIGTERM)
-        assert listener.end(60) == 0, listener.output
-        assert [row[1:] for row in listeners.decisions()] == [("done", 1)] * 3
-        assert source.asked == [f"/{day.replace('-', '')}.zip" for day in WEEK[:3]]
+        with its_source(home) as source:
+            broker.start()
+            topic = user.topic("its")
+            user.write_new(topic, *(announced("its", day) for day in WEEK[:2]))
+            listener = listeners.start("--dataset", "its")
+            wait_until(lambda: source.asked, "the run asks the source")
+            broker.kill()
+            source.open.set()  # the run ends while there is no broker to commit to
+            listener.wait_for(": done (")
+            listener.wait_for("Kafka client: ")
+            broker.start()
+            listener.wait_for(f"its {WEEK[1]}", 120)
+            user.write(topic, announced("its", WEEK[2]))
+            wait_until(lambda: user.committed(topic) == 3, listener.output)
+            listener.process.send_signal(signal.SIGTERM)
+            assert listener.end(60) == 0, listener.output
+            assert [row[1:] for row in listeners.decisions()] == [("done", 1)] * 3
+            assert source.asked == [f"/{day.replace('-', '')}.zip" for day in WEEK[:3]]
     finally:
         for started in listeners.started:
             end_with_children(started, signal.SIGKILL)
-        source.close()
         home.server.destroy()
         broker.kill()
 

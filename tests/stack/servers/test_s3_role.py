@@ -34,7 +34,7 @@ def test_a_day_reaches_silver_by_a_role_alone(tmp_path: Path) -> None:
                 "LUIGI_TRAFFIC__SPARK__JARS": str(jars),
                 "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "jwt"),
                 "AWS_ROLE_ARN": ROLE,
-                "AWS_ENDPOINT_URL_STS": sts.url,
+                "AWS_ENDPOINT_URL_STS": sts.web.url,
             },
         )
         try:
@@ -46,4 +46,4 @@ def test_a_day_reaches_silver_by_a_role_alone(tmp_path: Path) -> None:
         assert all(token == f"token-{key}" for key, token in between.keys)
         assert len({key for key, _ in between.keys}) >= 2, "Java's SDK asked for keys of its own"
         assert JWT not in output
-        assert not any(JWT in path for _, path, _ in sts.asked)
+        assert not any(JWT in path for path in sts.web.paths)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from plugin_sources import one
 
 from luigi_traffic.api import clock
 from luigi_traffic.api.settled import last_settled_day, refuse_unsettled, settled_at
@@ -96,22 +97,7 @@ def test_so_does_raw_whoever_asks(tiny) -> None:
 
 
 def tiny_that_settles(after: str) -> str:
-    return f"""
-from datetime import timedelta
-import luigi_traffic as lt
-
-class Slow(lt.Dataset):
-    name, version, timezone, speed_unit = "slow", "1", "Asia/Seoul", "km/h"
-    interval = timedelta(minutes=5)
-    settles_after = {after}
-    def source(self): raise NotImplementedError
-    def bronze(self, spark, raw): raise NotImplementedError
-    def silver(self, bronze): raise NotImplementedError
-
-@lt.hookimpl
-def luigi_traffic_datasets():
-    return [Slow]
-"""
+    return one("slow", "Slow", f"settles_after = {after}")
 
 
 @pytest.mark.parametrize("after", ["timedelta(seconds=-1)", "6", "'6 h'", "None"])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_sources import TINY
 from process_state import forget
 
 from luigi_traffic.lake.manifest import Manifest
@@ -28,48 +29,13 @@ from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import ledger
 
-PLUGIN = '''
-from datetime import timedelta
+#: A plugin with a dataset from the web, a model and a command.
+PLUGIN = TINY.replace(
+    "lt.Files(self.settings.glob)", 'lt.HttpZip("https://example.org/{date}.zip")'
+)
+PLUGIN += '''
 
 import typer
-
-from luigi_traffic import TARGET, Dataset, HttpZip, Model, TrafficError, hookimpl
-
-luigi_traffic_api = 2
-
-
-class Tiny(Dataset):
-    name, version, interval = "tiny", "1", timedelta(minutes=5)
-    timezone, measures = "Asia/Seoul", {"speed": "km/h"}
-
-    def source(self):
-        return HttpZip("https://example.org/{date}.zip")
-
-    def bronze(self, spark, raw):
-        raise NotImplementedError
-
-    def silver(self, bronze):
-        raise NotImplementedError
-
-
-class TinyNet(Model):
-    name, version = "tinynet", "1"
-
-    def channels(self, config):
-        return (TARGET,)
-
-    def build(self, config, shape, context):
-        raise NotImplementedError
-
-
-@hookimpl
-def luigi_traffic_datasets():
-    return [Tiny]
-
-
-@hookimpl
-def luigi_traffic_models():
-    return [TinyNet]
 
 
 def greet_people(name: str = "you"):
@@ -79,11 +45,11 @@ def greet_people(name: str = "you"):
     luigi-traffic greet-people
     """
     if name == "nobody":
-        raise TrafficError("there is nobody to greet")
+        raise lt.TrafficError("there is nobody to greet")
     typer.echo(f"hello {name}")
 
 
-@hookimpl
+@lt.hookimpl
 def luigi_traffic_commands():
     return [greet_people]
 '''
@@ -167,11 +133,11 @@ class Home:
 
     def commit_model(self, last: date, window_days: int, version: str) -> str:
         """A model of that window and its forecast; the model's id."""
-        plan = TrainingPlan(current(), "tiny", "tinynet", last, window_days, {"epochs": 3})
+        plan = TrainingPlan(current(), "tiny", "tiny_model", last, window_days, {"epochs": 3})
         ids, made = plan.gold_ids() or {}, plan.partition_id() or ""
         details = {
             "name": "luigi_traffic.tiny", "version": version, "run_id": "r", "digest": "d",
-            "model": "tinynet", "last_day": max(ids), "unit": "km/h", "interval_seconds": 300,
+            "model": "tiny_model", "last_day": max(ids), "unit": "km/h", "interval_seconds": 300,
             "scores": SCORES, "windows_scored": [5, 5],
             "samples": {"total": 200, "drawn": 50, "seen": 50}, "epochs": 3, "best_epoch": 2,
             "device": "cpu", "seconds": 12.0, "promoted": True,
@@ -200,7 +166,7 @@ def make_home(folder: Path) -> Home:
     (home.plugin_folder / "tiny_plugin.py").write_text(PLUGIN)
     base = {
         "plugins": {"path": [str(home.plugin_folder)]},
-        "pipeline": {"dataset": "tiny", "model": "tinynet"},
+        "pipeline": {"dataset": "tiny", "model": "tiny_model"},
     }
     (home.conf / "base.yml").write_text(json.dumps(base))
     return home

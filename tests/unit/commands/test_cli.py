@@ -118,7 +118,7 @@ def test_commands_of_plugins(empty):
     assert "greet-people" in empty.command("--help").stdout
     (tiny,) = [p for p in json.loads(empty.command("plugins", "list", "--json").stdout)
                if p["name"] == "tiny_plugin"]  # fmt: skip
-    assert (tiny["datasets"], tiny["models"]) == (["tiny"], ["tinynet"])
+    assert (tiny["datasets"], tiny["models"]) == (["tiny"], ["tiny_model"])
     assert (tiny["commands"], tiny["state"]) == (["greet-people"], "loaded")
 
 

@@ -85,7 +85,7 @@ def test_settings_that_nobody_reads(empty, anew):
 
 def test_a_dataset_that_is_not_ready(empty, monkeypatch, anew):
     source = (empty.plugin_folder / "tiny_plugin.py").read_text()
-    broken = source.replace("def silver", "def graph(self):\n        raise OSError('no road')\n\n    def silver")  # noqa: E501  # fmt: skip
+    broken = source.replace("return lt.LinkGraph", "raise OSError('no road')\n        return lt.LinkGraph")  # noqa: E501  # fmt: skip
     (empty.plugin_folder / "tiny_plugin.py").write_text(broken)
     anew()
     row = found(command.rows(current(), deep=False), "dataset tiny")

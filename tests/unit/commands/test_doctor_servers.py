@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
 import pytest
+from http_server import Answer, Request, http_server
 from luigi.configuration import get_config
 from process_state import forget
 from pyspark.sql.connect.proto import base_pb2, base_pb2_grpc
@@ -37,25 +36,12 @@ def found(check: str) -> dict:
 def http(status: int = 200, body: str = "{}", ahead: timedelta = timedelta(0)) -> Iterator[str]:
     """A server that answers everything so, by a clock that is `ahead`; its host:port."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response_only(status)
-            self.send_header("Date", format_datetime(datetime.now(UTC) + ahead, usegmt=True))
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def answers(_: Request) -> Answer:
+        date = format_datetime(datetime.now(UTC) + ahead, usegmt=True)
+        return Answer(body, status, {"Date": date})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_server(answers) as web:
+        yield web.address
 
 
 @contextmanager

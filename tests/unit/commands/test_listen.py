@@ -89,7 +89,7 @@ def test_a_listener_of_another_filter_is_refused_before_it_joins(empty, monkeypa
     for refused in (
         replace(everything, first=date(2024, 1, 10)),
         replace(everything, task="Silver"),
-        replace(everything, task="Train", luigi_arguments=["--model", "tinynet"]),
+        replace(everything, task="Train", luigi_arguments=["--model", "tiny_model"]),
     ):
         with pytest.raises(SettingsError, match=r"group 'luigi_traffic' reads topic traffic\.tiny"):
             listen.listen(current(), refused)

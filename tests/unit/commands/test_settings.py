@@ -23,7 +23,7 @@ def test_values_and_where_they_were_set(empty, monkeypatch, anew):
     # The section is in the file, this key of it is not.
     assert rows["pipeline.window_days"]["set_in"] == "default"
     assert rows["datasets.tiny.max_rejected_share"]["value"] == 0.2
-    assert rows["models.tinynet.epochs"]["value"] == 20
+    assert rows["models.tiny_model.epochs"]["value"] == 20
 
 
 def test_secrets_never_show(empty):

@@ -34,7 +34,7 @@ def states(rows: list[dict[str, Any]], day: date) -> dict[str, str]:
 def complete_by_task(day: date) -> dict[str, bool]:
     found = {stage: task(day, dataset="tiny").complete() for stage, task in TASKS.items()}
     forecast = Forecast(
-        day, dataset="tiny", model="tinynet", window_days=2, training={"epochs": 3}
+        day, dataset="tiny", model="tiny_model", window_days=2, training={"epochs": 3}
     ).complete()
     return found | {"forecast": forecast}
 

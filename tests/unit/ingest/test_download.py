@@ -8,14 +8,13 @@ import io
 import json
 import logging
 import os
-import threading
 import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from http_server import Answer, HttpServer, http_server
 
 import luigi_traffic as lt
 from luigi_traffic.errors import DataError, SourceAbsent, SourceError, TransientError
@@ -37,58 +36,20 @@ def packed(text: bytes = TEXT) -> bytes:
     return file.getvalue()
 
 
-class Web:
-    """Answers the n-th request with `answers[n]`, the last one for ever."""
+def broken() -> Answer:
+    """An archive behind which more is announced, and the connection ends."""
+    return Answer(packed(), size=len(packed()) + 500)
 
-    def __init__(self) -> None:
-        web = self
-        self.answers: list[tuple[int, bytes, str]] = []
-        self.paths: list[str] = []
-        self.authorization: str | None = None
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                web.paths.append(self.path)
-                web.authorization = self.headers.get("Authorization")
-                status, body, how = web.answers[min(len(web.paths), len(web.answers)) - 1]
-                self.send_response(status)
-                if how == "chunked":
-                    self.send_header("Transfer-Encoding", "chunked")
-                    self.end_headers()
-                    for at in range(0, len(body), 1000):
-                        piece = body[at : at + 1000]
-                        self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                    self.wfile.write(b"0\r\n\r\n")
-                    return
-                more = 500 if how == "broken" else 0
-                if how.startswith("encoded"):
-                    self.send_header("Content-Encoding", how.partition(" ")[2])
-                self.send_header("Content-Length", str(len(body) + more))
-                self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = True
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-        self.port = self.server.server_port
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+def coding(how: str) -> dict[str, str]:
+    """The headers of an answer that is "encoded" so."""
+    return {"Content-Encoding": how.split()[1]} if how.startswith("encoded") else {}
 
 
 @pytest.fixture
-def web() -> Iterator[Web]:
-    web = Web()
-    yield web
-    web.close()
+def web() -> Iterator[HttpServer]:
+    with http_server(Answer()) as web:
+        yield web
 
 
 @pytest.fixture
@@ -128,8 +89,8 @@ def fetch(
     return ingest(Web5Minutes(source), DAY, catalog, limits, tmp_path / "tmp", progress)
 
 
-def of(web: Web, more: str = "") -> lt.HttpZip:
-    return lt.HttpZip(f"http://127.0.0.1:{web.port}/{{year}}/{{date}}.zip{more}", timeout=5)
+def of(web: HttpServer, more: str = "") -> lt.HttpZip:
+    return lt.HttpZip(f"{web.url}/{{year}}/{{date}}.zip{more}", timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -147,19 +108,19 @@ def of(web: Web, more: str = "") -> lt.HttpZip:
     ],
 )
 def test_the_end_of_the_name_says_how_it_is_packed(
-    web: Web, catalog: Catalog, tmp_path: Path, name: str, body: bytes, how: str
+    web: HttpServer, catalog: Catalog, tmp_path: Path, name: str, body: bytes, how: str
 ) -> None:
-    web.answers = [(200, body, how)]
-    day = fetch(catalog, tmp_path, lt.Http(f"http://127.0.0.1:{web.port}/{name}", timeout=5))
+    web.answer(Answer(body, chunked=how == "chunked", headers=coding(how)))
+    day = fetch(catalog, tmp_path, lt.Http(f"{web.url}/{name}", timeout=5))
     text = b"".join(gzip.decompress(catalog.store.read(file.key)) for file in day.files)
     assert text == TEXT.partition(b"\n")[2]
     assert web.paths == ["/" + name.format(date="20120328")]
 
 
 def test_data_lie_below_the_lake_prefix_of_their_dataset(
-    web: Web, catalog: Catalog, tmp_path: Path
+    web: HttpServer, catalog: Catalog, tmp_path: Path
 ) -> None:
-    web.answers = [(200, packed(), "")]
+    web.answer(Answer(packed()))
     dataset = Web5Minutes(of(web))
     dataset.settings = lt.DatasetSettings(lake_prefix="korea/roads")
     day = ingest(dataset, DAY, catalog, QUICK, tmp_path / "tmp", lambda *_: None)
@@ -172,8 +133,8 @@ def left(tmp_path: Path) -> list[Path]:
     return [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
-def test_a_day_arrives_whole(web: Web, catalog: Catalog, tmp_path: Path) -> None:
-    web.answers = [(200, packed(), "")]
+def test_a_day_arrives_whole(web: HttpServer, catalog: Catalog, tmp_path: Path) -> None:
+    web.answer(Answer(packed()))
     day = fetch(catalog, tmp_path, of(web))
     assert web.paths == ["/2012/20120328.zip"]
     text = b"".join(gzip.decompress(catalog.store.read(file.key)) for file in day.files)
@@ -185,7 +146,7 @@ def test_a_day_arrives_whole(web: Web, catalog: Catalog, tmp_path: Path) -> None
     assert day.archives == [
         {
             "name": "20120328.zip",
-            "origin": f"http://127.0.0.1:{web.port}/2012/20120328.zip",
+            "origin": f"{web.url}/2012/20120328.zip",
             "bytes": len(packed()),
             "sha256": digest,
         }
@@ -196,42 +157,41 @@ def test_a_day_arrives_whole(web: Web, catalog: Catalog, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_passing_failure_is_tried_again(
-    web: Web, catalog: Catalog, tmp_path: Path, status: int, caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    web: HttpServer, catalog: Catalog, tmp_path: Path, status: int,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
-    web.answers = [(status, b"busy", ""), (status, b"busy", ""), (200, packed(), "")]
+    web.answer(Answer("busy", status), Answer("busy", status), Answer(packed()))
     assert fetch(catalog, tmp_path, of(web)).lines == 5000
     assert len(web.paths) == 3
-    assert (
-        f"1: web 2012-03-28: http://127.0.0.1:{web.port}/2012/20120328.zip answered {status}"
-        in caplog.text
-    )
+    assert f"1: web 2012-03-28: {web.url}/2012/20120328.zip answered {status}" in caplog.text
     assert "attempt 2" in caplog.text
 
 
-def test_it_gives_up_with_the_reason(web: Web, catalog: Catalog, tmp_path: Path) -> None:
-    web.answers = [(503, b"", "")]
+def test_it_gives_up_with_the_reason(web: HttpServer, catalog: Catalog, tmp_path: Path) -> None:
+    web.answer(Answer(status=503))
     with pytest.raises(TransientError, match=r"web 2012-03-28: .*answered 503 Service Unavailable"):
         fetch(catalog, tmp_path, of(web))
     assert len(web.paths) == QUICK.attempts
     assert left(tmp_path) == []
 
 
-def test_a_body_that_breaks_off_is_no_archive(web: Web, catalog: Catalog, tmp_path: Path) -> None:
-    web.answers = [(200, packed(), "broken"), (200, packed(), "")]
+def test_a_body_that_breaks_off_is_no_archive(
+    web: HttpServer, catalog: Catalog, tmp_path: Path
+) -> None:
+    web.answer(broken(), Answer(packed()))
     day = fetch(catalog, tmp_path, of(web))
     assert day.content_hash == hashlib.sha256(packed()).hexdigest()
     assert {p.relative_to(tmp_path / "lake").as_posix() for p in left(tmp_path)} == {
         file.key for file in day.files
     }
-    web.answers = [(200, packed(), "broken")]
+    web.answer(broken())
     with pytest.raises(TransientError, match="broke off"):
         fetch(catalog, tmp_path, of(web))
 
 
-def test_a_body_of_unknown_size(web: Web, catalog: Catalog, tmp_path: Path) -> None:
-    web.answers = [(200, packed(), "chunked")]
+def test_a_body_of_unknown_size(web: HttpServer, catalog: Catalog, tmp_path: Path) -> None:
+    web.answer(Answer(packed(), chunked=True))
     with of(web).open(DAY) as streams:
         (stream,) = streams
         assert stream.size is None
@@ -240,8 +200,10 @@ def test_a_body_of_unknown_size(web: Web, catalog: Catalog, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_day_that_is_not_there(web: Web, catalog: Catalog, tmp_path: Path, status: int) -> None:
-    web.answers = [(status, b"<html>", "")]
+def test_a_day_that_is_not_there(
+    web: HttpServer, catalog: Catalog, tmp_path: Path, status: int
+) -> None:
+    web.answer(Answer("<html>", status))
     with pytest.raises(SourceAbsent, match=f"answered {status}"):
         fetch(catalog, tmp_path, of(web))
     assert len(web.paths) == 1
@@ -251,18 +213,18 @@ def test_a_day_that_is_not_there(web: Web, catalog: Catalog, tmp_path: Path, sta
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ((401, b"", ""), "answered 401"),
-        ((403, b"", ""), "answered 403 Forbidden, expected 200"),
-        ((204, b"", ""), "answered 204"),
-        ((200, b"<html>please log in</html>", ""), "HTML"),
-        ((200, packed()[:-30], ""), "cut short"),
-        ((200, b"", ""), "empty file"),
+        (Answer(status=401), "answered 401"),
+        (Answer(status=403), "answered 403 Forbidden, expected 200"),
+        (Answer(status=204), "answered 204"),
+        (Answer("<html>please log in</html>"), "HTML"),
+        (Answer(packed()[:-30]), "cut short"),
+        (Answer(), "empty file"),
     ],
 )
 def test_an_answer_that_is_no_day_is_final(
-    web: Web, catalog: Catalog, tmp_path: Path, answer: tuple[int, bytes, str], message: str
+    web: HttpServer, catalog: Catalog, tmp_path: Path, answer: Answer, message: str
 ) -> None:
-    web.answers = [answer]
+    web.answer(answer)
     with pytest.raises(SourceError, match=f"web 2012-03-28: (.|\n)*{message}"):
         fetch(catalog, tmp_path, of(web))
     assert len(web.paths) == 1
@@ -278,9 +240,14 @@ def test_an_answer_that_is_no_day_is_final(
     ],
 )
 def test_nothing_stays_of_a_day_that_is_refused(
-    web: Web, catalog: Catalog, tmp_path: Path, text: bytes, limits: IngestSettings, error: type
+    web: HttpServer,
+    catalog: Catalog,
+    tmp_path: Path,
+    text: bytes,
+    limits: IngestSettings,
+    error: type,
 ) -> None:
-    web.answers = [(200, packed(text), "")]
+    web.answer(Answer(packed(text)))
     with pytest.raises(error):
         fetch(catalog, tmp_path, of(web), limits)
     assert left(tmp_path) == []
@@ -296,22 +263,20 @@ def test_a_server_that_is_not_there(catalog: Catalog, tmp_path: Path) -> None:
 
 
 def test_credentials_are_used_and_never_told(
-    web: Web, catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    web: HttpServer, catalog: Catalog, tmp_path: Path, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
-    source = lt.HttpZip(
-        f"http://me:{SECRET}@127.0.0.1:{web.port}/{{date}}.zip?token={SECRET}", timeout=5
-    )
-    web.answers = [(503, b"", ""), (200, packed(), "broken"), (200, packed(), "")]
+    source = lt.HttpZip(f"http://me:{SECRET}@{web.address}/{{date}}.zip?token={SECRET}", timeout=5)
+    web.answer(Answer(status=503), broken(), Answer(packed()))
     day = fetch(catalog, tmp_path, source)
-    assert web.authorization is not None
+    assert web.asked[-1].headers["Authorization"] is not None
     assert web.paths[-1] == f"/20120328.zip?token={SECRET}"
     told = json.dumps([day.archives, source.recipe()]) + caplog.text
     assert "127.0.0.1" in told
     assert SECRET not in told
-    for answer in ((403, b"", ""), (404, b"", ""), (200, b"<html>", "")):
-        web.answers = [answer]
+    for answer in (Answer(status=403), Answer(status=404), Answer("<html>")):
+        web.answer(answer)
         with pytest.raises((SourceError, SourceAbsent)) as error:
             fetch(catalog, tmp_path, source)
         assert SECRET not in str(error.value)
@@ -333,11 +298,11 @@ def test_several_files_a_day_are_one_content(catalog: Catalog, tmp_path: Path) -
 
 
 def test_progress_is_told_with_what_is_known(
-    web: Web, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    web: HttpServer, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(10_000))
     monkeypatch.setattr("luigi_traffic.ingest.download.time.monotonic", lambda: next(clock))
-    web.answers = [(200, packed(), "")]
+    web.answer(Answer(packed()))
     told: list = []
     fetch(catalog, tmp_path, of(web), told=told)
     assert told[0] == (len(packed()), len(packed()), "20120328.zip")
@@ -360,8 +325,9 @@ NOTHING = '{"resultCode": "03", "resultMsg": "NoData"}'
 def test_a_source_that_says_nothing_with_status_200(
     web, catalog, tmp_path, body: bytes, text: str, how: str
 ) -> None:
-    web.answers = [(200, gzip.compress(body) if how == "encoded gzip" else body, how)]
-    url = f"http://127.0.0.1:{web.port}/{{date}}.zip"
+    sent = gzip.compress(body) if how == "encoded gzip" else body
+    web.answer(Answer(sent, chunked=how == "chunked", headers=coding(how)))
+    url = f"{web.url}/{{date}}.zip"
     as_text = lt.Http(url, packing="none", absent=[text])
     for source in (lt.HttpZip(url, absent=["x", text]), as_text):
         with pytest.raises(SourceAbsent, match="has nothing: it answered"):
@@ -372,8 +338,8 @@ def test_a_source_that_says_nothing_with_status_200(
 
 def test_a_long_answer_is_data_whatever_it_holds(web, catalog, tmp_path) -> None:
     text = b"time,NoData\n" + b"00:00,1\n" * 600
-    web.answers = [(200, text, "")]
-    source = lt.Http(f"http://127.0.0.1:{web.port}/{{date}}.csv", absent=["NoData"])
+    web.answer(Answer(text))
+    source = lt.Http(f"{web.url}/{{date}}.csv", absent=["NoData"])
     assert fetch(catalog, tmp_path, source).lines == 600
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import socket
 import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from declared_tables import declared
+from http_server import HttpServer, Wire, http_server
 
 import luigi_traffic as lt
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
@@ -36,46 +36,10 @@ PACKED = gzip.compress(TEXT)
 QUICK = IngestSettings(attempts=2, backoff_seconds=0.01, settle_seconds=0)
 
 
-class Wire:
-    """Sends exactly these bytes to whoever connects, then closes."""
-
-    def __init__(self) -> None:
-        self.answer = b""
-        self.asked: list[str] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection:
-                asked = b""
-                while b"\r\n\r\n" not in asked:
-                    more = connection.recv(65536)
-                    if not more:
-                        break
-                    asked += more
-                self.asked.append(asked.decode())
-                with suppress(OSError):  # one who has seen enough has gone
-                    connection.sendall(self.answer)
-                    connection.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        self._thread.join()
-
-
 @pytest.fixture
-def wire() -> Iterator[Wire]:
-    wire = Wire()
-    yield wire
-    wire.close()
+def wire() -> Iterator[HttpServer]:
+    with http_server(Wire()) as made:
+        yield made
 
 
 @pytest.fixture
@@ -101,9 +65,9 @@ def take(tmp_path: Path) -> Callable[..., tuple[Ingested, bytes]]:
     return go
 
 
-def answer(body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    head = "".join(f"{line}\r\n" for line in (f"HTTP/{version} 200 OK", *headers))
-    return head.encode() + b"\r\n" + body
+def answer(body: bytes, *headers: str, version: str = "1.1", status: str = "200 OK") -> Wire:
+    head = "".join(f"{line}\r\n" for line in (f"HTTP/{version} {status}", *headers))
+    return Wire(head.encode() + b"\r\n" + body)
 
 
 def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -139,7 +103,7 @@ CUT = {
     "a length that is none": answer(HALF_LINES, "Content-Length: many", CLOSE),
     "a length below zero": answer(HALF_LINES, "Content-Length: -1", CLOSE),
     "two lengths": answer(TEXT, length(HALF_LINES), length(TEXT)),
-    "a part, said with 206": answer(HALF_LINES, length(HALF_LINES)).replace(b"200 OK", b"206 P"),
+    "a part, said with 206": answer(HALF_LINES, length(HALF_LINES), status="206 P"),
     "a part, said with 200": answer(
         HALF_LINES, length(HALF_LINES),
         f"Content-Range: bytes 0-{len(HALF_LINES) - 1}/{len(TEXT)}",
@@ -156,30 +120,30 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_a_cut_answer_is_an_error(wire: Wire, take: Callable, name: str) -> None:
-    wire.answer = CUT[name]
+def test_a_cut_answer_is_an_error(wire: HttpServer, take: Callable, name: str) -> None:
+    wire.answer(CUT[name])
     with pytest.raises(
         (SourceError, TransientError), match=r"city 2024-01-02: http://127\.0\.0\.1"
     ):
-        take(glob=None, url_template=f"http://127.0.0.1:{wire.port}/{{date}}.csv")
+        take(glob=None, url_template=f"{wire.url}/{{date}}.csv")
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_answer_is_taken(wire: Wire, take: Callable, name: str) -> None:
-    wire.answer = WHOLE[name]
-    _, text = take(glob=None, url_template=f"http://127.0.0.1:{wire.port}/{{date}}.csv")
+def test_a_whole_answer_is_taken(wire: HttpServer, take: Callable, name: str) -> None:
+    wire.answer(WHOLE[name])
+    _, text = take(glob=None, url_template=f"{wire.url}/{{date}}.csv")
     assert text == b"".join(ROWS)
-    assert "Accept-Encoding: gzip\r\n" in wire.asked[0]
+    assert wire.asked[0].headers["Accept-Encoding"] == "gzip"
 
 
-def test_a_long_coded_answer_is_limited_too(wire: Wire, take: Callable) -> None:
+def test_a_long_coded_answer_is_limited_too(wire: HttpServer, take: Callable) -> None:
     bomb = gzip.compress(HEAD + b"\n" * (8 << 20))
-    wire.answer = answer(bomb, GZIP, length(bomb))
+    wire.answer(answer(bomb, GZIP, length(bomb)))
     few = QUICK.model_copy(update={"max_bytes": 1 << 20})
-    url = f"http://127.0.0.1:{wire.port}/{{date}}.csv"
+    url = f"{wire.url}/{{date}}.csv"
     with pytest.raises(SourceError, match=r"more than 1,048,576 bytes.*ingest\.max_bytes"):
         take(glob=None, url_template=url, limits=few)
-    wire.answer = answer(TEXT, length(TEXT))
+    wire.answer(answer(TEXT, length(TEXT)))
     with pytest.raises(SourceError, match=r"more than 1,024 bytes.*ingest\.max_bytes"):
         take(glob=None, url_template=url, limits=QUICK.model_copy(update={"max_bytes": 1024}))
 
@@ -204,39 +168,39 @@ def parquet() -> bytes:
     [("zip", zipped(TEXT), {}), ("gz", PACKED, {}), ("parquet", parquet(), {"format": "parquet"})],
 )
 def test_formats_that_check_themselves_need_no_length(
-    wire: Wire, take: Callable, end: str, whole: bytes, more: dict[str, str]
+    wire: HttpServer, take: Callable, end: str, whole: bytes, more: dict[str, str]
 ) -> None:
-    url = f"http://127.0.0.1:{wire.port}/{{date}}.{end}"
-    wire.answer = answer(whole, CLOSE)
+    url = f"{wire.url}/{{date}}.{end}"
+    wire.answer(answer(whole, CLOSE))
     assert take(glob=None, url_template=url, **more)[0].lines == 864
     for cut in (len(whole) - 1, len(whole) - 40, len(whole) // 2):
-        wire.answer = answer(whole[:cut], CLOSE)
+        wire.answer(answer(whole[:cut], CLOSE))
         with pytest.raises(SourceError, match=r"cut short|damaged|Parquet"):
             take(glob=None, url_template=url, **more)
 
 
 def test_text_of_unknown_length_is_taken_where_the_settings_say_so(
-    wire: Wire, take: Callable
+    wire: HttpServer, take: Callable
 ) -> None:
-    url = f"http://127.0.0.1:{wire.port}/{{date}}.csv"
-    wire.answer = answer(TEXT, CLOSE)
+    url = f"{wire.url}/{{date}}.csv"
+    wire.answer(answer(TEXT, CLOSE))
     with pytest.raises(SourceError, match=r"does not say how long.*unknown_length"):
         take(glob=None, url_template=url)
     assert take(glob=None, url_template=url, unknown_length="accept")[1] == b"".join(ROWS)
-    wire.answer = answer(HALF, CLOSE)
+    wire.answer(answer(HALF, CLOSE))
     assert not HALF.endswith(b"\n")
     with pytest.raises(TransientError, match="in the middle of a line"):
         take(glob=None, url_template=url, unknown_length="accept")
 
 
 def test_the_archive_of_a_gzip_file_is_the_same_however_it_is_sent(
-    wire: Wire, take: Callable
+    wire: HttpServer, take: Callable
 ) -> None:
     """Some servers take the .gz of a file for the coding of the answer, and only sometimes."""
-    url = f"http://127.0.0.1:{wire.port}/{{date}}.csv.gz"
+    url = f"{wire.url}/{{date}}.csv.gz"
     hashes = set()
     for headers in ((length(PACKED),), (length(PACKED), GZIP)):
-        wire.answer = answer(PACKED, *headers)
+        wire.answer(answer(PACKED, *headers))
         hashes.add(take(glob=None, url_template=url)[0].content_hash)
     assert len(hashes) == 1
 

@@ -228,20 +228,20 @@ def test_a_content_that_breaks_off_is_read_anew(
 
 def test_connections_are_used_again(store: S3Store, between: Proxy, root: str) -> None:
     assert store.create(f"{root}x", bytes(3 * MIB))
-    before = between.connections
+    before = between.web.connections
     for _ in range(5):
         store.read(f"{root}x")
         store.seal(f"{root}x")
         assert keys(store, root) == ["x"]
-    assert between.connections <= before + 1
+    assert between.web.connections <= before + 1
 
 
 def test_every_commit_has_a_connection_of_its_own(
     store: S3Store, between: Proxy, root: str
 ) -> None:
-    before = between.connections
+    before = between.web.connections
     assert [store.create(f"{root}x", b"x") for _ in range(3)] == [True, False, False]
-    assert between.connections == before + 3
+    assert between.web.connections == before + 3
 
 
 # Writing

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aws_server import JWT, ROLE, Aws, aws
+from http_server import Answer
 from s3_servers import ACCESS_KEY, Fault, Proxy, error, lake_at, moto, proxy
 
 from luigi_traffic.errors import SettingsError, StoreError
@@ -51,7 +52,7 @@ def pod(cloud: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Aws:
     (tmp_path / "jwt").write_text(JWT)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "jwt"))
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloud.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", cloud.web.url)
     return cloud
 
 
@@ -84,13 +85,13 @@ def test_keys_of_awss_variables(between: Proxy, monkeypatch: pytest.MonkeyPatch)
 def test_the_role_of_a_web_identity(between: Proxy, pod: Aws) -> None:
     store = work(between, keys_from="role", **NO_KEYS)
     assert {token for _, token in between.keys} <= {"token-key-1", "token-key-2"}
-    assert len(pod.asked) == 2  # a client for commits, one for the rest
+    assert len(pod.web.asked) == 2  # a client for commits, one for the rest
     list(store.list("x/"))
-    assert len(pod.asked) == 2, "keys that are good are kept"
-    for method, path, body in pod.asked:
-        assert (method, path) == ("POST", "/")
-        assert "Action=AssumeRoleWithWebIdentity" in body and JWT in body
-        assert "RoleArn=arn%3Aaws%3Aiam" in body
+    assert len(pod.web.asked) == 2, "keys that are good are kept"
+    for asked in pod.web.asked:
+        assert (asked.method, asked.path) == ("POST", "/")
+        assert b"Action=AssumeRoleWithWebIdentity" in asked.body and JWT.encode() in asked.body
+        assert b"RoleArn=arn%3Aaws%3Aiam" in asked.body
 
 
 def test_keys_that_end_are_fetched_anew_from_a_token_that_is_read_anew(
@@ -98,35 +99,35 @@ def test_keys_that_end_are_fetched_anew_from_a_token_that_is_read_anew(
 ) -> None:
     pod.lasts = timedelta(seconds=5)  # the SDK wants 10 at least
     store = work(between, keys_from="role", **NO_KEYS)
-    before = len(pod.asked)
+    before = len(pod.web.asked)
     (tmp_path / "jwt").write_text("the-next-jwt")
     between.keys.clear()
     list(store.list("x/"))
-    assert len(pod.asked) == before + 1
-    assert "the-next-jwt" in pod.asked[-1][2]
+    assert len(pod.web.asked) == before + 1
+    assert b"the-next-jwt" in pod.web.asked[-1].body
     assert between.keys == [(f"key-{before + 1}", f"token-key-{before + 1}")]
 
 
 def test_the_role_of_a_container(
     between: Proxy, cloud: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{cloud.url}/creds")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{cloud.web.url}/creds")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-container")
     work(between, keys_from="role", **NO_KEYS)
-    assert {path for _, path, _ in cloud.asked} == {"/creds"}
-    assert cloud.headers[0]["Authorization"] == "of-the-container"
+    assert set(cloud.web.paths) == {"/creds"}
+    assert cloud.web.asked[0].headers["Authorization"] == "of-the-container"
     assert {token for _, token in between.keys} <= {"token-key-1", "token-key-2"}
 
 
 def test_the_role_of_a_machine(between: Proxy, cloud: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{cloud.url}/")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"{cloud.web.url}/")
     work(between, keys_from="role", **NO_KEYS)
-    assert [(m, p) for m, p, _ in cloud.asked][:3] == [
+    assert [(asked.method, asked.path) for asked in cloud.web.asked[:3]] == [
         ("PUT", "/latest/api/token"),
         ("GET", "/latest/meta-data/iam/security-credentials/"),
         ("GET", "/latest/meta-data/iam/security-credentials/lake-role"),
     ]
-    assert cloud.headers[1]["X-aws-ec2-metadata-token"] == "the-imds-token"
+    assert cloud.web.asked[1].headers["X-aws-ec2-metadata-token"] == "the-imds-token"
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(SettingsError, match="AWS_EC2_METADATA_DISABLED"):
         work(between, keys_from="role", **NO_KEYS)
@@ -134,14 +135,14 @@ def test_the_role_of_a_machine(between: Proxy, cloud: Aws, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     "answer",
-    [(403, "<ErrorResponse>no</ErrorResponse>"), (200, "not XML"), (200, "<a/>"),
-     (302, ""), (500, "")],
-    ids=str,
+    [Answer("<ErrorResponse>no</ErrorResponse>", 403), Answer("not XML"), Answer("<a/>"),
+     Answer(status=302), Answer(status=500)],
+    ids=["403", "no XML", "other XML", "302", "500"],
 )  # fmt: skip
 def test_a_refusal_names_where_from_and_no_secret(
-    between: Proxy, pod: Aws, answer: tuple[int, str], caplog: pytest.LogCaptureFixture
+    between: Proxy, pod: Aws, answer: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pod.answer = answer
+    pod.instead = answer
     with caplog.at_level(logging.DEBUG), pytest.raises(SettingsError) as refused:
         work(between, keys_from="role", **NO_KEYS)
     told = str(refused.value)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from http_server import Answer, Request, http_server
 
 from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.api.stages import STAGES
@@ -113,63 +112,32 @@ def test_an_absent_day_is_asked_for_again_and_may_have_come(file, tiny) -> None:
 # Over HTTP
 
 
-class Server:
-    """One file, with or without what tells that it has changed."""
-
-    def __init__(self, *validators: str, head: bool = True) -> None:
-        self.text, self.requests = TEXT, []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self, body: bool) -> None:
-                outer.requests.append(self.command)
-                data = outer.text.encode()
-                if self.command == "HEAD" and not head:
-                    self.send_error(405)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(data)))
-                if "ETag" in validators:
-                    self.send_header("ETag", f'"{hash(outer.text)}"')
-                self.end_headers()
-                if body:
-                    self.wfile.write(data)
-
-            def do_GET(self) -> None:
-                self._answer(body=True)
-
-            def do_HEAD(self) -> None:
-                self._answer(body=False)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.httpd.serve_forever, daemon=True).start()
-
-
 @pytest.mark.parametrize(
-    ("validators", "head", "second"),
-    [(("ETag",), True, ["HEAD"]), ((), True, ["HEAD", "GET"]), (("ETag",), False, ["HEAD", "GET"])],
+    ("etag", "head", "second"),
+    [(True, True, ["HEAD"]), (False, True, ["HEAD", "GET"]), (True, False, ["HEAD", "GET"])],
 )
-def test_a_server_is_asked_by_head_where_that_tells(
-    tiny, tmp_path, validators, head, second
-) -> None:
-    server = Server(*validators, head=head)
+def test_a_server_is_asked_by_head_if_that_says_enough(tiny, etag, head, second) -> None:
+    text = TEXT
+
+    def answers(request: Request) -> Answer:
+        if request.method == "HEAD" and not head:
+            return Answer(status=405)
+        return Answer(text, headers={"ETag": f'"{hash(text)}"'} if etag else {})
+
     source = "lt.Files(self.settings.glob)"
     plugin = tiny.home.parent / "plugins" / "tiny.py"
     tiny.plugin("tiny", plugin.read_text().replace(source, "lt.Http(self.settings.glob)"))
-    tiny.set(DATASETS__TINY__GLOB=f"http://127.0.0.1:{server.httpd.server_port}/{{date}}.csv")
-    task().work()
-    before, server.requests[:] = ids(), []
-    outcome = task().ask_again()
-    assert outcome is (Asked.UNCHANGED if second == ["HEAD"] else Asked.SAME)
-    assert server.requests[: len(second)] == second
-    assert ids() == before
-    server.text = TEXT.replace("51", "61")
-    assert task().ask_again() is Asked.CHANGED
-    assert ids() != before
-    server.httpd.shutdown()
+    with http_server(answers) as web:
+        tiny.set(DATASETS__TINY__GLOB=f"{web.url}/{{date}}.csv")
+        task().work()
+        before, web.asked[:] = ids(), []
+        outcome = task().ask_again()
+        assert outcome is (Asked.UNCHANGED if second == ["HEAD"] else Asked.SAME)
+        assert [request.method for request in web.asked][: len(second)] == second
+        assert ids() == before
+        text = TEXT.replace("51", "61")
+        assert task().ask_again() is Asked.CHANGED
+        assert ids() != before
 
 
 # The command

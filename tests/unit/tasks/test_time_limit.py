@@ -40,7 +40,7 @@ def hanging(tiny, tmp_path: Path):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_hung_stage_is_ended_and_the_run_has_failed(hanging: Path, workers: str) -> None:
+def test_a_hung_stage_is_ended_and_the_run_has_failed(hanging: Path, tiny, workers: str) -> None:
     words = ["IngestRaw", "--dataset", "tiny", "--date", "2024-05-31", "--local-scheduler"]
     began = time.monotonic()
     done = subprocess.run(
@@ -58,6 +58,8 @@ def test_a_hung_stage_is_ended_and_the_run_has_failed(hanging: Path, workers: st
     assert not psutil.pid_exists(program) or (
         psutil.Process(program).status() == psutil.STATUS_ZOMBIE
     )
+    # The embedded database was started by the hung run, and is not ended with it.
+    assert EmbeddedServer(tiny.home / "postgres").running()
 
 
 STUCK = """
@@ -82,9 +84,3 @@ def test_what_is_done_in_time_is_left_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "alive\n", "")
-
-
-def test_servers_that_a_run_has_started_outlive_it(hanging: Path, tiny) -> None:
-    """The embedded database was started by the hung run, and is not ended with it."""
-    test_a_hung_stage_is_ended_and_the_run_has_failed(hanging, "1")
-    assert EmbeddedServer(tiny.home / "postgres").running()

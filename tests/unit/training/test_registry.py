@@ -51,46 +51,57 @@ FIRST_RUN = """
 import os, sys
 from pathlib import Path
 from luigi_traffic.training import mlflow_runs
+sys.stdin.readline()
 mlflow_runs.log_run(sys.argv[1], "first", "luigi_traffic.first", Path(sys.argv[2]),
-    partition_id="p", columns=["speed"], params={}, history=[], metrics={}, tags={})
+    partition_id=sys.argv[3], columns=["speed"], params={}, history=[], metrics={}, tags={})
 assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 """
+#: MLflow's own migrations collide if two trainings are the first of a home.
+FIRST = ("p", "q")
 
 
 @pytest.fixture(scope="module")
-def first_run(
+def first_runs(
     bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Path, subprocess.CompletedProcess[str]]:
-    """A database as a user gets it: (its URI, working directory, what the process said).
+) -> tuple[str, Path, list[tuple[int, str, str]]]:
+    """A database as two users at once get it: (its URI, working directory, what each process said).
 
-    One for all tests of this file, since its creation takes seconds.
+    What a process said is its exit status, standard output and standard error. One database for
+    all tests of this file, since its creation takes seconds.
     """
     uri = f"sqlite:///{tmp_path_factory.mktemp('tracking')}/{FOLDER}/mlflow.db"
     cwd = tmp_path_factory.mktemp("cwd")
     root = str(Path(luigi_traffic.__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST_RUN, uri, str(bundle)],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": root},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return uri, cwd, done
+    pipe = subprocess.PIPE
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST_RUN, uri, str(bundle), partition_id],
+            cwd=cwd, env=os.environ | {"PYTHONPATH": root}, stdin=pipe, stdout=pipe, stderr=pipe,
+            text=True,
+        )
+        for partition_id in FIRST
+    ]  # fmt: skip
+    for one in running:
+        assert one.stdin
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    said = [one.communicate(timeout=250) for one in running]
+    return uri, cwd, [(o.returncode, *s) for o, s in zip(running, said, strict=True)]
 
 
 @pytest.fixture(scope="module")
-def store(first_run: tuple[str, Path, subprocess.CompletedProcess[str]]) -> str:
-    return first_run[0]
+def store(first_runs: tuple[str, Path, list[tuple[int, str, str]]]) -> str:
+    return first_runs[0]
 
 
-def test_nothing_is_left_in_the_working_directory_or_on_stderr(
-    first_run: tuple[str, Path, subprocess.CompletedProcess[str]],
+def test_two_first_runs_at_once_make_one_store_and_leave_nothing_else(
+    first_runs: tuple[str, Path, list[tuple[int, str, str]]],
 ) -> None:
-    uri, cwd, done = first_run
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    uri, cwd, said = first_runs
+    assert said == [(0, "", "")] * len(FIRST)
     assert list(cwd.iterdir()) == []
-    assert registry.find_version(uri, "luigi_traffic.first", "p") is not None
+    for partition_id in FIRST:
+        assert registry.find_version(uri, "luigi_traffic.first", partition_id) is not None
 
 
 def log(
@@ -449,24 +460,3 @@ def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(
     with pytest.raises(StoreError, match=r"MLflow at http://127.0.0.1:9 failed") as raised:
         registry.champion("http://someone:hunter2@127.0.0.1:9", "x")
     assert "hunter2" not in str(raised.value)
-
-
-def test_two_processes_at_once_make_one_store(tmp_path: Path) -> None:
-    """MLflow's own migrations collide if two trainings are the first of a home."""
-    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
-    code = (
-        "import sys; from luigi_traffic.training import registry;"
-        "sys.stdin.readline(); print(registry.champion(sys.argv[1], 'luigi_traffic.tiny'))"
-    )
-    command = [sys.executable, "-c", code, uri]
-    pipe = subprocess.PIPE
-    running = [
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(2)
-    ]
-    for one in running:
-        assert one.stdin
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    for one in running:
-        said, wrong = one.communicate(timeout=200)
-        assert (one.returncode, said) == (0, "None\n"), wrong
