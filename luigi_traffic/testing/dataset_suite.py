@@ -59,7 +59,7 @@ class DatasetSuite(
     #: Largest share of the graph's links that the day may lack.
     most_unknown_links: ClassVar[float] = 0.25
     #: Rows that the speed is measured on; the day's are repeated.
-    speed_lines: ClassVar[int] = 50_000
+    speed_lines: ClassVar[int] = 200_000
 
     #: Set by the fixture `luigi_traffic_sample`, for all tests of the class.
     sample: Sample

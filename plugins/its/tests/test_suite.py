@@ -19,6 +19,7 @@ def speed(slot: int, link: int) -> float:
 class TestIts(DatasetSuite):
     dataset = Its
     day = date(2024, 1, 1)
+    speed_lines = 20_000
 
     def text(self) -> str:
         rows = [
@@ -39,6 +40,7 @@ class TestIts(DatasetSuite):
 class TestFormatOf2020(DatasetSuite):
     dataset = Its
     day = date(2020, 1, 1)
+    speed_lines = 20_000
 
     def text(self) -> str:
         return "".join(

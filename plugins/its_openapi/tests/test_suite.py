@@ -30,6 +30,7 @@ def poll(at: datetime) -> list[dict[str, str]]:
 class TestItsOpenApi(DatasetSuite):
     dataset = ItsOpenApi
     day = date(2024, 5, 31)
+    speed_lines = 20_000
 
     def make_dataset(self, folder: Path) -> Dataset:
         polls = Polls(folder / "polls")

@@ -9,6 +9,7 @@ from luigi_traffic_its_sim import ItsSim
 class TestItsSim(DatasetSuite):
     dataset = ItsSim
     day = date(2024, 1, 10)
+    speed_lines = 20_000
     settings = {"links_count": 8, "implausible": 0.01, "duplicates": 0.01}
 
     def test_faults_of_the_sensors_come_through(self) -> None:

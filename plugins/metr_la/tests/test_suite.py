@@ -17,6 +17,7 @@ SENSORS = ["773869", "767541", "767542"]
 class TestMetrLa(DatasetSuite):
     dataset = MetrLa
     day = date(2012, 3, 2)
+    speed_lines = 20_000
 
     def make_dataset(self, folder: Path) -> Dataset:
         values = 20 + np.arange(576 * 3, dtype=float).reshape(576, 3) / 32

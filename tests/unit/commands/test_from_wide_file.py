@@ -22,7 +22,7 @@ def make(isolated, tmp_path: Path):
     def made(name: str, *rows: list[object], sign: str = ",") -> tuple[dict, Written]:
         text = "".join(sign.join(map(str, row)) + "\n" for row in rows)
         (tmp_path / name).write_text(text, encoding="utf-8")
-        found = write("city", tmp_path / name)
+        found = write(current(), "city", tmp_path / name)
         return yaml.safe_load(found.file.read_text(encoding="utf-8"))["table"], found
 
     return made

@@ -12,3 +12,4 @@ from luigi_traffic.testing import DatasetSuite
 class TestDemoCity(DatasetSuite):
     dataset = DemoCity
     day = date(2024, 5, 1)
+    speed_lines = 20_000

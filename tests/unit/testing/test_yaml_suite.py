@@ -48,6 +48,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 made: dict[str, Any] = {"__name__": __name__}
 exec(block("testing-a-plugin.md", "# tests/test_harbour.py"), made)
 TestHarbour = made["TestHarbour"]
+TestHarbour.speed_lines = 20_000
 
 
 class TestWrongFiles:

@@ -42,7 +42,7 @@ def test_it_makes_nothing_stale() -> None:
 
 def test_it_is_shown_with_its_place(isolated) -> None:
     isolated.write("datasets/city.yml", GOOD + '  expected:\n    from: "05:00"\n')
-    rows = {row["key"]: row for row in settings_list.rows()}
+    rows = {row["key"]: row for row in settings_list.rows(current())}
     row = rows["datasets.city.table.expected.from"]
     assert row["value"] == "05:00" and row["set_in"].endswith("city.yml:10")
 
