@@ -19,8 +19,8 @@ FORECASTERS = {
 def model_rows(trained: Iterable[Trained]) -> list[Row]:
     """One row a model, the newest last.
 
-    `mae` is forecaster → horizon ("15 min", …, "mean") → MAE in `unit`; `windows_seen` the
-    share of the training samples that were seen at all.
+    `target` is the measure that it forecasts; `mae` is forecaster → horizon ("15 min", …, "mean")
+    → MAE in `unit`; `windows_seen` the share of the training samples that were seen at all.
     """
     newest_last = sorted(trained, key=lambda t: str(t.row.committed_at))
     return [_row(one) for one in newest_last]
@@ -35,6 +35,7 @@ def _row(trained: Trained) -> Row:
         "kind": "model",
         "dataset": row.dataset,
         "model": details["model"],
+        "target": trained.target,
         "version": details["version"],
         "state": "stale" if why else "done",
         "complete": why is None,

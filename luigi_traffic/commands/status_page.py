@@ -94,7 +94,7 @@ def _model(row: Row, console: Console) -> None:
     days = f"{row['days']} day{'' if row['days'] == 1 else 's'}"
     title = (
         f"{row['model']}, version {row['version']}, trained on {days}, "
-        f"{row['first_day']} to {row['last_day']}: MAE in {row['unit']}"
+        f"{row['first_day']} to {row['last_day']}: MAE of {row['target']} in {row['unit']}"
     )
     console.print(text(title, "bold"))
     shown = table("", *horizons, right=horizons)

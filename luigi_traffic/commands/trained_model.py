@@ -35,6 +35,11 @@ class Trained:
         return self._open(TrainingPlan.model_target, end)
 
     @property
+    def target(self) -> str:
+        """The measure that it forecasts. A recipe names it unless it is the speed."""
+        return str(self.row.recipe.get("target", "speed"))
+
+    @property
     def window(self) -> tuple[date, date] | None:
         """First and last day of the window, days that are left out counted; None if an earlier
         version made the model, which did not keep it."""
@@ -56,7 +61,7 @@ class Trained:
             model=self.row.recipe["model"],
             date=end,
             window_days=(self.window[1] - self.window[0]).days + 1,
-            training=dict(self.row.recipe["config"]),
+            training=self.row.recipe["config"] | {"target": self.target},
         )
         try:
             complete = target(plan).exists()

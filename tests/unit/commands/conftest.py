@@ -131,9 +131,10 @@ class Home:
         at = datetime.now(UTC)
         current().catalog.record_absence(lineage.raw, day, lineage.address, reason, at)
 
-    def commit_model(self, last: date, window_days: int, version: str) -> str:
+    def commit_model(self, last: date, window_days: int, version: str, target: str = "") -> str:
         """A model of that window and its forecast; the model's id."""
-        plan = TrainingPlan(current(), "tiny", "tiny_model", last, window_days, {"epochs": 3})
+        training = {"epochs": 3} | ({"target": target} if target else {})
+        plan = TrainingPlan(current(), "tiny", "tiny_model", last, window_days, training)
         ids, made = plan.gold_ids() or {}, plan.partition_id() or ""
         details = {
             "name": "luigi_traffic.tiny", "version": version, "run_id": "r", "digest": "d",

@@ -99,6 +99,21 @@ def test_model(filled):
     assert model["report"].endswith("tiny.html")
 
 
+def test_models_of_two_measures_are_told_apart(empty, anew):
+    empty.commit_day(LAST)
+    empty.commit_model(LAST, 1, "1")
+    empty.commit_model(LAST, 1, "2", target="flow")
+    rows = status.rows(current(), "tiny", DAYS)
+    assert [(r["target"], r["state"]) for r in rows if r["kind"] == "model"] == [
+        ("speed", "done"), ("flow", "done"),
+    ]  # fmt: skip
+    assert {r["model"] for r in rows if r.get("stage") == "forecast" and r["complete"]} == {
+        "tiny_model", "tiny_model:flow",
+    }  # fmt: skip
+    done = empty.command("status", "--dataset", "tiny")
+    assert "MAE of flow in" in done.stdout and "MAE of speed in" in done.stdout
+
+
 def test_a_model_whose_window_ends_with_days_left_out_is_not_stale(empty, monkeypatch, anew):
     monkeypatch.setenv("LUIGI_TRAFFIC__MISSING_DAYS__POLICY", "skip")
     anew()
