@@ -84,10 +84,18 @@ def sql_properties(chosen: SparkSettings) -> dict[str, str]:
 
 
 def properties(whole: Settings) -> dict[str, str]:
-    """The properties of a session with a JVM of its own; `spark.conf` of the settings wins."""
+    """The properties of a session with a JVM of its own; `spark.conf` of the settings wins.
+
+    Raises `SettingsError` if Spark cannot use the home's path.
+    """
     chosen = whole.spark
     log4j = Path(str(files("luigi_traffic.spark") / "log4j2.properties"))
     scratch = whole.home / "tmp" / "spark"
+    if "," in str(scratch):
+        raise SettingsError(
+            f"Spark takes a comma in a folder's name for the end of it, so it cannot work in "
+            f"{scratch}. Set LUIGI_TRAFFIC_HOME to a folder without a comma in its path"
+        )
     return {
         "spark.master": chosen.master,
         "spark.app.name": "luigi_traffic",
