@@ -72,9 +72,10 @@ def test_an_installation_may_lie_in_any_folder(tmp_path: Path, monkeypatch) -> N
     assert "file:///" in options and options.isascii() and "#" not in options
 
 
-def test_a_home_that_spark_would_split_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"comma.*Seoul, 2024.*LUIGI_TRAFFIC_HOME"):
-        session.properties(Settings(home=tmp_path / "Seoul, 2024"))
+def test_a_home_that_spark_would_split_is_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path / "Seoul, 2024"))
+    with pytest.raises(SettingsError, match=r"(?s)comma.*Seoul, 2024.*LUIGI_TRAFFIC_HOME"):
+        session.properties(Settings())
 
 
 def test_a_local_session_is_local_whatever_the_environment_says(isolated, monkeypatch) -> None:
