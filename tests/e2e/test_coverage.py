@@ -9,6 +9,7 @@ import pytest
 from small import FOLDER
 
 from luigi_traffic.commands.status import Range, rows
+from luigi_traffic.project import current
 
 YAML = """\
 table:
@@ -73,7 +74,7 @@ def test_what_is_missing_is_told(city, luigi_here) -> None:
     assert (found["coverage"]["observed"], found["coverage"]["expected"]) == (66, 72)
     shown = {
         (str(row["day"]), row["stage"]): (row["reason"], row["coverage"])
-        for row in rows("gaps", Range(2)) if row["kind"] == "partition"
+        for row in rows(current(), "gaps", Range(2)) if row["kind"] == "partition"
     }  # fmt: skip
     assert shown[GAP, "silver"] == (NOTE, 0.916667)
     assert shown[SPRING, "silver"] == (None, 1.0)
