@@ -1,4 +1,4 @@
-"""Have a JVM write the classes that Spark loads into a file: with it, others start in half the time.
+"""Have a JVM write the classes that Spark loads into a file: others start in half the time with it.
 
 SPARK_SUBMIT_OPTS=-XX:ArchiveClassesAtExit=FILE python tests/class_archive.py
 
