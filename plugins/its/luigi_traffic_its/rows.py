@@ -42,22 +42,24 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         layout = layout_of_row(raw.first_line) or Layout.SIX
     width = max(len(fields(raw.header or raw.first_line)), layout.value)
 
-    split = F.lines(spark, raw).withColumn("cells", F.cells("line"))
-
-    def cell(number: int) -> Column:
-        return F.cell("cells", number)
-
-    if layout is Layout.SIX:
-        timestamp, link = _timestamp(cell(0), cell(1)), cell(2)
-        speed, travel_time = cell(4), F.number(cell(5))
-    else:
-        timestamp, link = F.wall_time(cell(0)), cell(1)
-        speed, travel_time = cell(2), F.lit(None).cast("double")
-    typed = split.select(
+    # Columns of their own: each is read several times, and its expression is large.
+    cells = F.lines(spark, raw).withColumn("cells", F.cells("line"))
+    texts = cells.select(
         "line",
         F.size("cells").alias("width"),
+        *[F.cell("cells", n).alias(f"c{n}") for n in range(layout.value)],
+    )
+    if layout is Layout.SIX:
+        timestamp, link, speed = _timestamp(F.col("c0"), F.col("c1")), "c2", "c4"
+        travel_time = F.number("c5")
+    else:
+        timestamp, link, speed = F.wall_time("c0"), "c1", "c2"
+        travel_time = F.lit(None).cast("double")
+    typed = texts.select(
+        "line",
+        "width",
         timestamp.alias("timestamp"),
-        link.alias("link_id"),
+        F.col(link).alias("link_id"),
         F.number(speed).alias("speed"),
         travel_time.alias("travel_time"),
     )
