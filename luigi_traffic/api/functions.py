@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ISO = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d{1,9})?)?$"
 #: The end of a day, written as its 24th hour: midnight of the next day (ISO 8601:2004, 4.2.3).
 HOUR_24 = r"[T ]24:00?(:00?(\.0+)?)?$"
+_DECIMAL = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_WHOLE = "^-?[0-9]+$"
 #: What stands around a cell and is no part of it.
 _BLANKS = " \t"
 _SCALE = 1_000_000
@@ -95,9 +97,11 @@ def number(text: Column | str) -> Column:
     from pyspark.sql import functions as F
 
     column = F.col(text) if isinstance(text, str) else text
-    found = _digits(column, "double")
-    hexadecimal = F.contains(column, F.lit("x")) | F.contains(column, F.lit("X"))
-    return F.when(~hexadecimal & (F.abs(found) <= sys.float_info.max), found)
+    # A cast takes more: NaN, 1d, 0x1p3, blanks and control characters around a number. One short
+    # expression: with several comparisons the code that Spark makes of a row gets too long for
+    # Java's compiler, and is interpreted.
+    found = column.try_cast("double")
+    return F.when(column.rlike(_DECIMAL) & (F.abs(found) <= sys.float_info.max), found)
 
 
 def whole_number(text: Column | str) -> Column:
@@ -105,15 +109,7 @@ def whole_number(text: Column | str) -> Column:
     from pyspark.sql import functions as F
 
     column = F.col(text) if isinstance(text, str) else text
-    return F.when(~column.startswith("+"), _digits(column, "bigint"))
-
-
-def _digits(text: Column, kind: str) -> Column:
-    """A cast alone takes more: NaN, 1d, blanks and control characters around a number."""
-    from pyspark.sql import functions as F
-
-    first, last = F.substring(text, 1, 1), F.substring(text, -1, 1)
-    return F.when(first.between("+", "9") & last.between(".", "9"), text.try_cast(kind))
+    return F.when(column.rlike(_WHOLE), column.try_cast("bigint"))
 
 
 def wall_time(text: Column | str) -> Column:

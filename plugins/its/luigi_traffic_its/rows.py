@@ -81,7 +81,7 @@ def _timestamp(day: Column, minute: Column) -> Column:
         F.substring(day, 1, 4), F.substring(day, 5, 2), F.substring(day, 7, 2),
         F.substring(padded, 1, 2), F.substring(padded, 3, 2),
     )  # fmt: skip
-    digits = (F.whole_number(day) > 0) & (F.whole_number(minute) >= 0)
+    digits = F.whole_number(F.concat(day, padded)) > 0
     return F.when((F.length(day) == 8) & F.length(minute).between(1, 4) & digits, made)
 
 
