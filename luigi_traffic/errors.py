@@ -13,6 +13,7 @@ from difflib import get_close_matches
 #: Package that is imported -> the extra of luigi-traffic that brings it (setup.cfg).
 _EXTRAS = {
     "pyspark": "spark", "grpc": "spark",
+    "duckdb": "duckdb", "sqlframe": "duckdb", "xxhash": "duckdb",
     "torch": "training", "mlflow": "training", "matplotlib": "training",
     "minio": "stack", "kafka": "stack",
     "numpy": "all", "pandas": "all", "pyarrow": "all",

@@ -121,6 +121,9 @@ class LocalStore(ObjectStore):
         # Not Path.as_uri(), which percent-encodes: Spark takes the text as it is.
         return f"file://{self._path(key).absolute()}"
 
+    def local_path(self, key: str) -> Path:  # noqa: D102
+        return self._path(key).absolute()
+
     def describe(self) -> str:  # noqa: D102
         return str(self.root)
 

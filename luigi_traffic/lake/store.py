@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import IO
 
 from luigi_traffic.lake.attempt import Attempt
@@ -89,6 +90,10 @@ class ObjectStore(ABC):
         """The address under which Spark reads that key: it takes `[`, `{`, `*` and `?` for a
         pattern, so those of the address are escaped."""
         return _PATTERN_SIGNS.sub(r"\\\g<0>", self.spark_url(key))
+
+    def local_path(self, key: str) -> Path | None:
+        """The file of that key, None if the store is no folder of this machine."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:

@@ -217,8 +217,23 @@ class TrackingSettings(Section):
     )
 
 
+class ComputeSettings(Section):
+    """What computes bronze, silver and gold."""
+
+    engine: Literal["spark", "duckdb"] = Field(
+        "spark",
+        description=(
+            "Engine: spark, or duckdb (in this process, without Java; the lake is a folder). "
+            "Both make the same data"
+        ),
+    )
+    memory: str = Field(
+        "", description="Memory of DuckDB, for example 2GB; empty: a quarter of the machine's"
+    )
+
+
 class SparkSettings(Section):
-    """The compute engine of bronze, silver and gold."""
+    """Spark, an engine of bronze, silver and gold."""
 
     master: str = Field(
         "local[*]", description="Spark master: threads of this process, or spark://host:7077"
@@ -284,6 +299,7 @@ class Settings(Section):
     events: EventsSettings = EventsSettings()
     listen: ListenSettings = ListenSettings()
     tracking: TrackingSettings = TrackingSettings()
+    compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()
     missing_days: MissingDaysSettings = MissingDaysSettings()

@@ -6,8 +6,8 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Iterable
-from functools import cache
-from typing import Any, ClassVar
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 
@@ -20,6 +20,9 @@ from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import ledger_view
 from luigi_traffic.tasks.time_limit import time_limit
+
+if TYPE_CHECKING:
+    from luigi_traffic.compute.engine import Engine
 
 logger = logging.getLogger("luigi_traffic")
 #: Progress goes to luigid as it comes, and into the log this often.
@@ -128,6 +131,13 @@ class DayStage(Stage):
     @property
     def label(self) -> str:  # noqa: D102
         return f"{self.stage} {self.dataset} {self.date}"
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What computes the stage."""
+        from luigi_traffic.compute.engine import engine_of
+
+        return engine_of(self.project.settings)
 
     def work(self) -> str:
         """Gather what shapes the output, then make it of that alone."""

@@ -15,7 +15,8 @@ from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
 
 if TYPE_CHECKING:
-    from luigi_traffic.spark.quality import BronzeCounts
+    from luigi_traffic.compute.engine import Engine, Schema
+    from luigi_traffic.compute.quality import BronzeCounts
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -34,42 +35,46 @@ class Bronze(DayStage):
         return LakePartition(self.project, "bronze", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
-        from luigi_traffic.spark import quality, schemas
-        from luigi_traffic.spark.session import session
+        with self.engine.in_force():
+            return self._made(given, self.engine)
+
+    def _made(self, given: StageInput, engine: Engine) -> str:
+        from luigi_traffic.compute import quality, schemas
 
         self.tell("parsing")
         raw, dataset, catalog = given.upstream, given.dataset, self.project.catalog
         generation = self.next_generation(given.recipe, given.partition_id)
         day = RawDay(
             day=given.day,
-            paths=tuple(catalog.store.spark_pattern(file["key"]) for file in raw.files),
+            paths=tuple(engine.address(catalog.store, file["key"]) for file in raw.files),
             header=raw.details["header"],
             first_line=raw.details["first_line"],
             lines=raw.rows_out,
         )
-        frame = schemas.checked_bronze(dataset.bronze(session(), day))
-        observed, counting = quality.observe_bronze(frame, dataset.reject_reasons)
+        frame = schemas.checked_bronze(dataset.bronze(engine.session(), day))
+        schema = engine.schema(frame)
         attempt = catalog.attempt("bronze", dataset.name, day.day, dataset.settings.lake_prefix)
-        files = schemas.write_partition(observed, catalog.store, attempt)
-        counts = quality.bronze_counts(counting, dataset.reject_reasons)
+        wanted = quality.bronze_aggregates(dataset.reject_reasons)
+        written = engine.write(frame, catalog.store, attempt, wanted)
+        counts = quality.bronze_counts(written.values, dataset.reject_reasons)
         try:
             quality.judge_bronze(counts, day.lines, dataset.settings.max_rejected_share)
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
         crash_point(CrashPoint.BRONZE_WRITTEN)
-        notes = self._notes(counts, given, files, schemas.schema_of(frame))
+        notes = self._notes(counts, given, written.files, schema)
         self.commit(
             given.manifest(
                 generation,
                 attempt,
-                files=files,
+                files=written.files,
                 rows_in=counts.rows,
                 rows_out=counts.rows - counts.rows_rejected,
                 rows_rejected=counts.rows_rejected,
                 rejected=counts.rejected,
-                checksum=counts.checksum,
-                schema=schemas.schema_of(frame),
+                checksum=written.checksum,
+                schema=schema,
                 quality={"rejected_examples": counts.examples} | notes,
                 seconds=given.seconds,
             ),
@@ -83,18 +88,17 @@ class Bronze(DayStage):
         counts: BronzeCounts,
         given: StageInput,
         files: Sequence[Mapping[str, Any]],
-        schema: Sequence[Mapping[str, str]],
+        schema: Schema,
     ) -> dict[str, str]:
         """What a reader of the partition should know, told in the log as well."""
-        from luigi_traffic.spark import losses, quality, schemas
-        from luigi_traffic.spark.session import session
+        from luigi_traffic.compute import losses, quality
 
         notes: dict[str, str] = {}
         if counts.rows == counts.rows_rejected:
             notes["empty"] = quality.empty_reason(counts.rejected)
         elif counts.rows_bad:
-            written = schemas.read_files(session(), self.project.store, files, schema)
-            if lost := losses.lost_whole(written, given.day, given.dataset.interval):
+            written = self.engine.read(self.project.store, files, schema)
+            if lost := losses.lost_whole(written, schema, given.day, given.dataset.interval):
                 notes["lost"] = lost
         for note in notes.values():
             logger.warning("%s: %s", self.label, note)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import GoldPartition
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.silver import Silver
+
+if TYPE_CHECKING:
+    from luigi_traffic.compute.engine import Engine
 
 
 class Gold(DayStage):
@@ -23,10 +28,11 @@ class Gold(DayStage):
         return GoldPartition(self.project, self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
-        from luigi_traffic.spark.load import copy_to
-        from luigi_traffic.spark.neighbours import with_neighbours
-        from luigi_traffic.spark.schemas import read_partition
-        from luigi_traffic.spark.session import session
+        with self.engine.in_force():
+            return self._made(given, self.engine)
+
+    def _made(self, given: StageInput, engine: Engine) -> str:
+        from luigi_traffic.compute.neighbours import with_neighbours
         from luigi_traffic.warehouse.commit import staging
         from luigi_traffic.warehouse.ledger import LedgerRow
         from luigi_traffic.warehouse.partitions import Bounds
@@ -34,11 +40,11 @@ class Gold(DayStage):
 
         self.tell("joining neighbours, loading")
         silver = given.upstream
-        rows = read_partition(session(), self.project.store, silver)
-        frame = with_neighbours(session(), rows, given.graph, given.dataset.target)
+        rows = engine.read(self.project.store, silver.files, silver.schema)
+        frame = with_neighbours(engine, rows, given.graph, given.dataset.target)
         table = gold_table(given.dataset.name, frame.columns)
         with staging(self.project.warehouse, table, f"{given.day:%Y%m%d}") as attempt:
-            copy_to(frame, self.project.warehouse.dsn(), attempt.name, table.columns)
+            engine.load(frame, self.project.warehouse.dsn(), attempt.name, table.columns)
             row = LedgerRow(
                 stage="gold",
                 dataset=given.dataset.name,

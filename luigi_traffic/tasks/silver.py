@@ -16,11 +16,10 @@ from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.bronze import Bronze
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+    from luigi_traffic.compute.coverage import Coverage
+    from luigi_traffic.compute.engine import Engine, Schema
+    from luigi_traffic.compute.quality import SilverCounts
     from luigi_traffic.lake.store import ObjectStore
-    from luigi_traffic.spark.coverage import Coverage
-    from luigi_traffic.spark.quality import SilverCounts
 
 logger = logging.getLogger("luigi_traffic")
 
@@ -39,32 +38,38 @@ class Silver(DayStage):
         return LakePartition(self.project, "silver", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
-        from luigi_traffic.spark import quality, schemas
-        from luigi_traffic.spark.session import session
+        with self.engine.in_force():
+            return self._made(given, self.engine)
+
+    def _made(self, given: StageInput, engine: Engine) -> str:
+        from luigi_traffic.compute import quality, schemas
 
         self.tell("cleaning")
         bronze, dataset, catalog = given.upstream, given.dataset, self.project.catalog
         expected = _expected(given)
         generation = self.next_generation(given.recipe, given.partition_id)
-        rows = schemas.read_partition(session(), catalog.store, bronze)
+        rows = engine.read(catalog.store, bronze.files, bronze.schema)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
-        kept, before = quality.observe_silver_input(good, dataset.settings.links)
+        links = dataset.settings.links
+        counted, read = engine.counted(good, quality.input_aggregates(links))
+        kept = counted.where(quality.link_filter(links)) if links else counted
         frame = schemas.canonical_silver(dataset.silver(kept), dataset)
+        schema = engine.schema(frame)
         checks = dataset.checks()
-        observed, after = quality.observe_silver(frame, given.day, dataset.interval, checks)
         attempt = catalog.attempt("silver", dataset.name, given.day, dataset.settings.lake_prefix)
-        files = schemas.write_partition(observed, catalog.store, attempt)
+        wanted = quality.silver_aggregates(frame.columns, given.day, dataset.interval, checks)
+        written = engine.write(frame, catalog.store, attempt, wanted)
         try:
             counts = quality.judge_silver(
-                before,
-                after,
+                read(),
+                written.values,
                 bronze.rows_out,
                 checks,
-                links=dataset.settings.links,
+                links=links,
                 min_rows=dataset.settings.min_rows,
                 known_links=lambda: quality.link_range(good),
             )
-            covered = _coverage(given, expected, frame, catalog.store, files)
+            covered = _coverage(given, expected, engine, catalog.store, written.files, schema)
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
@@ -73,7 +78,7 @@ class Silver(DayStage):
             given.manifest(
                 generation,
                 attempt,
-                files=files,
+                files=written.files,
                 rows_in=counts.rows_in,
                 rows_out=counts.rows_out,
                 rows_rejected=counts.merged + counts.outside,
@@ -81,8 +86,8 @@ class Silver(DayStage):
                     "averaged into another row": counts.merged,
                     "outside the link filter": counts.outside,
                 },
-                checksum=counts.checksum,
-                schema=schemas.schema_of(frame),
+                checksum=written.checksum,
+                schema=schema,
                 quality={"checks": counts.checks, "first": counts.first, "last": counts.last}
                 | self._notes(counts, covered, given),
                 seconds=given.seconds,
@@ -97,7 +102,7 @@ class Silver(DayStage):
         self, counts: SilverCounts, covered: Coverage | None, given: StageInput
     ) -> dict[str, Any]:
         """What a reader of the partition should know; what is in words is in the log as well."""
-        from luigi_traffic.spark import quality
+        from luigi_traffic.compute import quality
 
         notes: dict[str, Any] = {}
         if not counts.rows_out:
@@ -132,23 +137,21 @@ def _expected(given: StageInput) -> tuple[time, ...] | None:
 def _coverage(
     given: StageInput,
     expected: Sequence[time] | None,
-    frame: DataFrame,
+    engine: Engine,
     store: ObjectStore,
     files: Sequence[Mapping[str, Any]],
+    schema: Schema,
 ) -> Coverage | None:
-    """How much of the day is there in `files`, to which `frame` was written; None if nothing is
-    expected of it.
+    """How much of the day is there in the files of silver; None if nothing is expected of it.
 
     Raises `DataError` if it is less than `min_coverage`.
     """
-    from luigi_traffic.spark import schemas
-    from luigi_traffic.spark.coverage import coverage
-    from luigi_traffic.spark.session import session
+    from luigi_traffic.compute.coverage import coverage
 
     if not expected:
         return None
     dataset = given.dataset
-    written = schemas.read_files(session(), store, files, schemas.schema_of(frame))
+    written = engine.read(store, files, schema)
     found = coverage(written, expected, dataset.settings.links, dataset.interval)
     found.judge(dataset.settings.min_coverage, _coverage_key(given))
     return found

@@ -280,9 +280,9 @@ def collected(frame: DataFrame) -> Table:
 
 def checksum(frame: DataFrame) -> str:
     """The content checksum that manifests hold: the same in any order and layout."""
-    from luigi_traffic.spark.quality import checksum_of
+    from luigi_traffic.compute.spark_engine import SparkEngine
 
-    return str(frame.agg(checksum_of(frame.columns)).collect()[0][0])
+    return SparkEngine().checksum(frame)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Text that says when: its formats, and the wall time it stands for.
 
-Spark reads the time of each row (`luigi_traffic.yaml_dataset.timestamps`); the reader here says
-its day alone, to cut one day out of a file of many before Spark sees it. Both keep to the
+The engine reads the time of each row (`luigi_traffic.yaml_dataset.timestamps`); the reader here
+says its day alone, to cut one day out of a file of many before the engine sees it. Both keep to the
 same formats: ISO 8601 if none is named, `unix`, `unix_ms`, or a pattern of letters.
 """
 
@@ -14,14 +14,11 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from luigi_traffic.api import functions
+from luigi_traffic.api import grammar
 
 UNIX = {"unix": 1, "unix_ms": 1000}
-#: As `functions.ISO`, with an offset; the same expressions for Spark and for Python.
-ISO_OFFSET = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)$"
-ISO_DAY = r"^\d{4}-\d{1,2}-\d{1,2}$"
-#: Seconds since 1970 up to the year 2100: what is outside is no time of ours.
-UNIX_MOST = 4_102_444_800
+#: The day that stands beside a number since midnight, if no format is named.
+ISO_DAY = "yyyy-M-d"
 #: What a number since midnight counts, in seconds.
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
 DAY_SECONDS = 86_400
@@ -37,14 +34,12 @@ _LETTERS = {
     "a": ("a", r"[AaPp][Mm]"),
 }  # fmt: skip
 #: A part of an expression that is no part of the day.
-_CLOCK = re.compile(r"\(\?P<[HhMSfa]>(?:[^()]|\([^()]*\))*\)\??")
+_CLOCK = re.compile(r"\(\?P<(?:[HhMSfa]|Hmm|Hmmss)>(?:[^()]|\([^()]*\))*\)\??")
 #: `Hmm` is a number as a spreadsheet writes it, without the zeros in front: 5 is 00:05.
 _NUMBERS = {
-    ("H", "mm"): r"(?P<H>\d{1,2}(?=\d{2}))?(?P<M>\d{1,2})",
-    ("H", "mm", "ss"): (
-        r"(?P<H>\d{1,2}(?=\d{4}))?(?P<M>\d{1,2}(?=\d{2}))?(?P<S>\d{1,2})"
-    ),
-}  # fmt: skip
+    ("H", "mm"): r"(?P<Hmm>\d{1,4})",
+    ("H", "mm", "ss"): r"(?P<Hmmss>\d{1,6})",
+}
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ def pattern_problem(pattern: str, unit: str | None = None) -> str | None:
                                  ("day (dd)", {"d"}))
         if not names & found
     ]  # fmt: skip
-    hour = {"H", "h"} & found
+    hour = {"H", "h", "Hmm", "Hmmss"} & found
     if unit is not None and hour:
         return "the pattern has an hour, and time_unit is given too; expected one of them"
     if unit is None and not hour:
@@ -149,7 +144,7 @@ def pattern_problem(pattern: str, unit: str | None = None) -> str | None:
 
 
 def expression(pattern: str) -> re.Pattern[str]:
-    """The pattern as an expression with a named group a part: y, yy, m, d, H, h, M, S, f, a.
+    """The pattern as an expression with a named group a part, see `functions.pattern_time`.
 
     Raises ValueError for what is no pattern.
     """
@@ -195,7 +190,7 @@ def _matching(part: str) -> str:
 def _unix(scale: int, zone: ZoneInfo) -> Callable[[str], datetime | None]:
     def read(text: str) -> datetime | None:
         seconds = float(text) / scale
-        if not 0 <= seconds <= UNIX_MOST:
+        if not 0 <= seconds <= grammar.UNIX_MOST:
             return None
         return datetime.fromtimestamp(seconds, zone).replace(tzinfo=None)
 
@@ -203,7 +198,7 @@ def _unix(scale: int, zone: ZoneInfo) -> Callable[[str], datetime | None]:
 
 
 def _iso(zone: ZoneInfo) -> Callable[[str], datetime | None]:
-    wall, instant = re.compile(functions.ISO, re.ASCII), re.compile(ISO_OFFSET, re.ASCII)
+    wall, instant = re.compile(grammar.ISO, re.ASCII), re.compile(grammar.ISO_OFFSET, re.ASCII)
 
     def read(text: str) -> datetime | None:
         if wall.fullmatch(text):
@@ -227,6 +222,9 @@ def _by_pattern(pattern: str) -> Callable[[str], datetime | None]:
         if not found:
             return None
         part = {name: value or "0" for name, value in found.groupdict().items()}
+        for name in {"Hmm", "Hmmss"} & set(part):
+            digits = part[name].zfill(len(name) + 1)
+            part |= dict(zip("HMS", re.findall("..", digits), strict=False))
         hour = part.get("H", "0")
         if "h" in part:
             if not 1 <= int(part["h"]) <= 12:
@@ -240,7 +238,7 @@ def _by_pattern(pattern: str) -> Callable[[str], datetime | None]:
 
 
 def _since_midnight(pattern: str | None, factor: int) -> Callable[[str], datetime | None]:
-    matching = expression("yyyy-M-d" if pattern is None else pattern)
+    matching = expression(pattern or ISO_DAY)
 
     def read(text: str) -> datetime | None:
         day, _, number = text.rpartition(" ")

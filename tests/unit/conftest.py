@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from luigi_traffic.compute.duckdb_engine import DuckDbEngine
+from luigi_traffic.compute.engine import Engine
+from luigi_traffic.compute.spark_engine import SparkEngine
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark.session import start
@@ -53,3 +56,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
         session = start(Settings(spark=chosen))
         yield session
         session.stop()
+
+
+@pytest.fixture(params=["spark", "duckdb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Each engine in turn, with `luigi_traffic.functions` on it."""
+    if request.param == "spark":
+        chosen: Engine = SparkEngine(request.getfixturevalue("spark"))
+    else:
+        chosen = DuckDbEngine(Settings())
+    with chosen.in_force():
+        yield chosen

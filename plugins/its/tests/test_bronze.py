@@ -5,7 +5,7 @@ from datetime import date, datetime
 import pytest
 
 from luigi_traffic import DataError
-from luigi_traffic.spark.quality import bronze_counts, judge_bronze, observe_bronze
+from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
 from luigi_traffic_its import Its
 
 HEADER = "CREATDE,CREATHM,LINKID,ROADINSTTCD,PASNGSPED,PASNGTIME"

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from luigi_traffic import RawDay
 from luigi_traffic import functions as F
+from luigi_traffic.compute.engine import Engine
 
 pytestmark = pytest.mark.spark
 
 
-def values(spark: Any, function: Callable[[Any], Any], texts: list[str | None]) -> list[Any]:
-    frame = spark.createDataFrame([(text,) for text in texts], "text string")
-    return [row[0] for row in frame.select(function(F.col("text"))).collect()]
+def values(
+    engine: Engine, function: Callable[[Any], Any], texts: Sequence[str | None]
+) -> list[Any]:
+    frame = engine.table(pa.table({"text": pa.array(texts, pa.string())}))
+    found = engine.collect(frame.select(F.col("text"), function(F.col("text")).alias("value")))
+    known = {row["text"]: row["value"] for row in found}
+    assert len(found) == len(texts)
+    return [known[text] for text in texts]
 
 
 def raw(*paths: str) -> RawDay:
     return RawDay(date(2024, 5, 1), paths, None, "", 0)
 
 
-def test_lines_end_with_lf_or_crlf_and_no_other_sign(spark, tmp_path: Path) -> None:
+def test_lines_end_with_lf_or_crlf_and_no_other_sign(engine, tmp_path: Path) -> None:
     file = tmp_path / "day.csv"
     file.write_bytes(b"a,1\r\n\nb\rc\n d")
-    found = F.lines(spark, raw(str(file)))
+    found = F.lines(engine.session(), raw(str(file)))
     assert found.dtypes == [("line", "string")]
     assert [row.line for row in found.collect()] == ["a,1", "", "b\rc", " d"]
-    nothing = F.lines(spark, raw())
+    nothing = F.lines(engine.session(), raw())
     assert nothing.dtypes == found.dtypes
     assert nothing.collect() == []
 
@@ -52,39 +59,39 @@ CELLS = {
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^"])
-def test_cells_are_split_outside_of_quotes(spark, delimiter: str) -> None:
+def test_cells_are_split_outside_of_quotes(engine, delimiter: str) -> None:
     wanted = {
         line.replace("\t", " ").replace(",", delimiter): [
             cell.replace(",", delimiter) for cell in cells
         ]
         for line, cells in CELLS.items()
     }
-    assert values(spark, lambda c: F.cells(c, delimiter), [*wanted, None]) == [
+    assert values(engine, lambda c: F.cells(c, delimiter), [*wanted, None]) == [
         *wanted.values(),
         None,
     ]
 
 
-def test_a_cell_has_no_blanks_around_it_and_is_null_beyond_the_last(spark) -> None:
-    assert values(spark, lambda c: F.cell(F.cells(c), 1), ["a, \tb ,c", "a", 'a," b "']) == [
+def test_a_cell_has_no_blanks_around_it_and_is_null_beyond_the_last(engine) -> None:
+    assert values(engine, lambda c: F.cell(F.cells(c), 1), ["a, \tb ,c", "a", 'a," b "']) == [
         "b", None, "b",
     ]  # fmt: skip
 
 
-def test_numbers_in_decimal_alone(spark) -> None:
+def test_numbers_in_decimal_alone(engine) -> None:
     good = {"57": 57.0, "-57.5": -57.5, "+.5": 0.5, "1e3": 1000.0, "5.": 5.0, "-0": 0.0}
     bad = ["", "-", ".", "NaN", "nan", "Infinity", "-inf", "1d", "1f", "0x1p3", "0X1P3", "1e400",
            " 5", "5 ", "\t5", "1_0", "1,0", "\u0663", "fast", None]  # fmt: skip
-    assert values(spark, F.number, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
+    assert values(engine, F.number, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
 
 
-def test_whole_numbers_of_64_bits(spark) -> None:
+def test_whole_numbers_of_64_bits(engine) -> None:
     good = {"0": 0, "007": 7, "-5": -5, "9223372036854775807": 9223372036854775807}
     bad = ["", "5.0", "5.", "1e3", "+5", "9223372036854775808", "5L", " 5", "x", None]
-    assert values(spark, F.whole_number, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
+    assert values(engine, F.whole_number, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
 
 
-def test_wall_time_needs_a_time_of_day_and_takes_no_offset(spark) -> None:
+def test_wall_time_needs_a_time_of_day_and_takes_no_offset(engine) -> None:
     good = {
         "2024-05-31 08:05": datetime(2024, 5, 31, 8, 5),
         "2024-5-1T8:05:09.123456789": datetime(2024, 5, 1, 8, 5, 9, 123456),
@@ -93,13 +100,12 @@ def test_wall_time_needs_a_time_of_day_and_takes_no_offset(spark) -> None:
     }
     bad = ["2024-05-31", "08:05", "2024-05-31 08", "2024-05-31 24:01", "2024-05-31 08:05+09:00",
            "2024-05-31 08:05Z", "2024-02-30 00:00", "2024-05-31 08:60", "", None]  # fmt: skip
-    assert values(spark, F.wall_time, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
+    assert values(engine, F.wall_time, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
 
 
-def test_time_of_parts(spark) -> None:
+def test_time_of_parts(engine) -> None:
     def made(text: Any) -> Any:
-        parts = F.split(text, "/")
-        year, *rest = (F.get(parts, F.lit(n)) for n in range(6))
+        year, *rest = (F.cell(F.cells(text, "/"), n) for n in range(6))
         return F.time_of_parts(year, *rest)
 
     good = {
@@ -109,10 +115,10 @@ def test_time_of_parts(spark) -> None:
     }
     bad = ["2024/2/30/1/1/0", "2024/1/1/24/5/0", "2024/1/1/24/0/1", "2024/1/1/-1/0/0",
            "2024/1/1/23/60/0", "2024/1/1/23/59/60", "2024/x/1/1/0/0", "2024//1/1/0/0"]  # fmt: skip
-    assert values(spark, made, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
+    assert values(engine, made, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
 
 
-def test_days_and_intervals_begin_with_their_first_moment(spark) -> None:
+def test_days_and_intervals_begin_with_their_first_moment(engine) -> None:
     times = [
         "2024-05-01 00:00",
         "2024-05-01 23:59:59.999999",
@@ -120,11 +126,11 @@ def test_days_and_intervals_begin_with_their_first_moment(spark) -> None:
         "2024-04-30 23:59",
     ]
     day = date(2024, 5, 1)
-    assert values(spark, lambda c: F.in_day(F.wall_time(c), day), times) == [
+    assert values(engine, lambda c: F.in_day(F.wall_time(c), day), times) == [
         True, True, False, False,
     ]  # fmt: skip
     start = [
-        values(spark, lambda c, m=m: F.interval_start(F.wall_time(c), m), times)[1]
+        values(engine, lambda c, m=m: F.interval_start(F.wall_time(c), m), times)[1]
         for m in (
             timedelta(minutes=5),
             timedelta(minutes=15),
@@ -138,7 +144,7 @@ def test_days_and_intervals_begin_with_their_first_moment(spark) -> None:
     ]  # fmt: skip
 
 
-def test_members_of_json_are_text(spark) -> None:
+def test_members_of_json_are_text(engine) -> None:
     def members(text: Any) -> Any:
         return F.json_members(text, ["a", "b c"])
 
@@ -148,8 +154,11 @@ def test_members_of_json_are_text(spark) -> None:
         "{}": (None, None),
     }
     bad = ["[1]", "5", '{"a":1', "", "null", "words", None]
-    found = values(spark, members, [*good, *bad])
-    assert [tuple(row) if row else None for row in found] == [*good.values(), *[None] * len(bad)]
+    found = values(engine, members, [*good, *bad])
+    assert [tuple(row.values()) if row else None for row in found] == [
+        *good.values(),
+        *[None] * len(bad),
+    ]
 
 
 def test_every_other_name_is_that_of_spark_which_is_not_imported_before() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from luigi_traffic.api.columns import NEIGHBOURS
 from luigi_traffic.api.graph import LinkGraph
-from luigi_traffic.spark.neighbours import with_neighbours
+from luigi_traffic.compute.neighbours import with_neighbours
 
 pytestmark = pytest.mark.spark
 

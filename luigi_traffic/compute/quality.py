@@ -1,31 +1,23 @@
-"""Counts, checks and content checksum of a partition, taken in the pass that writes it."""
+"""Counts and checks of a partition, and what they must be before it is committed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, Check
+from luigi_traffic.compute.spans import second_of_day
 from luigi_traffic.errors import DataError
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, Observation
+    from pyspark.sql import Column, DataFrame
 
 _LONGEST_EXAMPLE = 120
 _EXAMPLES = 5
-
-
-def checksum_of(columns: Sequence[str]) -> Column:
-    """Aggregate: a sum of 64-bit row hashes, equal for equal rows in any order and layout."""
-    from pyspark.sql import functions as F
-
-    return F.coalesce(
-        F.sum(F.xxhash64(*[F.col(c) for c in columns]).cast("decimal(38,0)")), F.lit(0)
-    ).cast("string")
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,6 @@ class BronzeCounts:
     rows: int
     rejected: dict[str, int]
     examples: dict[str, str]
-    checksum: str
 
     @property
     def rows_rejected(self) -> int:
@@ -48,25 +39,19 @@ class BronzeCounts:
         return self.rows_rejected - self.rejected.get(NO_OBSERVATION, 0)
 
 
-def observe_bronze(frame: DataFrame, reasons: Iterable[str]) -> tuple[DataFrame, Observation]:
-    """The frame with its counts attached; `bronze_counts` reads them after the write."""
-    from pyspark.sql import Observation
-    from pyspark.sql import functions as F
-
-    observation = Observation("bronze")
+def bronze_aggregates(reasons: Iterable[str]) -> dict[str, Column]:
+    """The counts of bronze, for `bronze_counts`."""
     reason = F.col("reject_reason")
-    wanted = [F.count(F.lit(1)).alias("rows"), F.count(reason).alias("rejected")]
+    wanted = {"rows": F.count(F.lit(1)), "rejected": F.count(reason)}
     for number, name in enumerate(reasons):
-        wanted.append(F.count_if(reason == name).alias(f"n{number}"))
+        wanted[f"n{number}"] = F.count_if(reason == name)
         line = F.when(reason == name, F.substring("raw_line", 1, _LONGEST_EXAMPLE))
-        wanted.append(F.min(line).alias(f"example{number}"))
-    wanted.append(checksum_of(frame.columns).alias("checksum"))
-    return frame.observe(observation, *wanted), observation
+        wanted[f"example{number}"] = F.min(line)
+    return wanted
 
 
-def bronze_counts(observation: Observation, reasons: Iterable[str]) -> BronzeCounts:
-    """The counts of a frame that has been written."""
-    found = observation.get
+def bronze_counts(found: Mapping[str, Any], reasons: Iterable[str]) -> BronzeCounts:
+    """What the aggregates of bronze say."""
     rejected: dict[str, int] = {}
     examples: dict[str, str] = {}
     for number, name in enumerate(reasons):
@@ -75,7 +60,7 @@ def bronze_counts(observation: Observation, reasons: Iterable[str]) -> BronzeCou
             examples[name] = found[f"example{number}"] or ""
     if other := found["rejected"] - sum(rejected.values()):
         rejected["other"] = other
-    return BronzeCounts(found["rows"], rejected, examples, found["checksum"])
+    return BronzeCounts(found["rows"], rejected, examples)
 
 
 def judge_bronze(counts: BronzeCounts, lines: int, most_rejected: float) -> None:
@@ -107,7 +92,6 @@ class SilverCounts:
     outside: int
     first: str | None
     last: str | None
-    checksum: str
     checks: dict[str, Any]
     #: Links of the filter that have no good row; none is named if there is no good row at all.
     missing_links: tuple[str, ...] = ()
@@ -118,27 +102,25 @@ class SilverCounts:
         return self.observations - self.rows_out
 
 
-def observe_silver_input(frame: DataFrame, links: list[str]) -> tuple[DataFrame, Observation]:
-    """The good rows of bronze, counted, then cut down to the link filter (empty: all).
+def link_filter(links: Sequence[str]) -> Column:
+    """Whether a row is of one of the links; without `links` every row is."""
+    return F.col("link_id").isin(list(links)) if links else F.lit(True)
+
+
+def input_aggregates(links: Sequence[str]) -> dict[str, Column]:
+    """The counts of the good rows of bronze, before the link filter is applied.
 
     With a filter also which of its links have a row.
     """
-    from pyspark.sql import Observation
-    from pyspark.sql import functions as F
-
-    observation = Observation("silver_input")
-    kept = F.col("link_id").isin(links) if links else F.lit(True)
-    wanted = [F.count(F.lit(1)).alias("rows"), F.count_if(~kept).alias("outside")]
-    if links:
-        found = F.collect_set(F.when(kept, F.col("link_id")))  # at most as many as the filter has
-        wanted.append(F.to_json(found).alias("links"))
-    return frame.observe(observation, *wanted).where(kept), observation
+    kept = link_filter(links)
+    wanted = {"rows": F.count(F.lit(1)), "outside": F.count_if(~kept)}
+    if links:  # at most as many as the filter has
+        wanted["links"] = F.collect_set(F.when(kept, F.col("link_id")))
+    return wanted
 
 
 def link_range(frame: DataFrame) -> str:
-    """Which links a frame has, in words. Spark reads the frame for it."""
-    from pyspark.sql import functions as F
-
+    """Which links a frame has, in words. The engine reads the frame for it."""
     link = F.col("link_id")
     (found,) = frame.agg(
         F.min(link).alias("first"), F.max(link).alias("last"),
@@ -147,38 +129,31 @@ def link_range(frame: DataFrame) -> str:
     return f"about {found['count']:,}, for example {found['first']!r} and {found['last']!r}"
 
 
-def observe_silver(
-    frame: DataFrame, day: date, interval: timedelta, checks: list[Check]
-) -> tuple[DataFrame, Observation]:
-    """Silver with its counts, its grid check and the dataset's checks attached."""
-    from pyspark.sql import Observation
-    from pyspark.sql import functions as F
-
-    observation = Observation("silver")
+def silver_aggregates(
+    columns: Sequence[str], day: date, interval: timedelta, checks: Sequence[Check]
+) -> dict[str, Column]:
+    """The counts of silver, what lies off its grid, and the dataset's checks."""
     seconds = int(interval.total_seconds())
     time = F.col("timestamp")
-    second_of_day = F.hour(time) * 3600 + F.minute(time) * 60 + F.second(time)
-    on_grid = (F.to_date(time) == F.lit(day)) & (second_of_day % seconds == 0)
+    on_grid = F.in_day(time, day) & (second_of_day(time) % seconds == 0)
     nothing = F.lit(True)
-    for measure in (name for name in MEASURES if name in frame.columns):
+    for measure in (name for name in MEASURES if name in columns):
         nothing = nothing & (F.col(measure).isNull() | F.isnan(measure))
     whole = F.coalesce(on_grid, F.lit(False)) & F.col("link_id").isNotNull()
-    wanted = [
-        F.count(F.lit(1)).alias("rows"),
-        F.coalesce(F.sum("n_obs"), F.lit(0)).alias("observations"),
-        F.count_if(~whole).alias("off_grid"),
-        F.count_if(nothing).alias("nothing"),
-        F.min(time).cast("string").alias("first"),
-        F.max(time).cast("string").alias("last"),
-        checksum_of(frame.columns).alias("checksum"),
-    ]
-    wanted += [c.aggregate.cast("double").alias(f"check{n}") for n, c in enumerate(checks)]
-    return frame.observe(observation, *wanted), observation
+    wanted = {
+        "rows": F.count(F.lit(1)),
+        "observations": F.coalesce(F.sum("n_obs"), F.lit(0)).cast("bigint"),
+        "off_grid": F.count_if(~whole),
+        "nothing": F.count_if(nothing),
+        "first": F.min(time).cast("string"),
+        "last": F.max(time).cast("string"),
+    }
+    return wanted | {f"check{n}": c.aggregate.cast("double") for n, c in enumerate(checks)}
 
 
 def judge_silver(
-    before: Observation,
-    after: Observation,
+    read: Mapping[str, Any],
+    found: Mapping[str, Any],
     rows_good: int,
     checks: list[Check],
     *,
@@ -191,7 +166,6 @@ def judge_silver(
     A day without one good row is empty, and no fault unless `min_rows` or a check says so. Good
     rows that all lie outside the filter `links` are one: `known_links` says which links there are.
     """
-    read, found = before.get, after.get
     if links and read["rows"] and read["outside"] == read["rows"]:
         raise DataError(
             f"none of the {read['rows']:,} good rows belongs to the {len(links):,} links of the "
@@ -199,7 +173,7 @@ def judge_silver(
             f"{known_links()}. If they were renumbered, correct the setting `links`; an empty "
             "list keeps all"
         )
-    seen = set(json.loads(read["links"])) if links and read["rows"] else set(links)
+    seen = set(read["links"] or ()) if links and read["rows"] else set(links)
     counts = SilverCounts(
         rows_in=read["rows"],
         rows_out=found["rows"],
@@ -207,7 +181,6 @@ def judge_silver(
         outside=read["outside"],
         first=found["first"],
         last=found["last"],
-        checksum=found["checksum"],
         checks={check.name: found[f"check{n}"] for n, check in enumerate(checks)},
         missing_links=tuple(sorted(set(links) - seen)),
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api import functions as F
+from luigi_traffic.compute.spans import in_words, runs, slot_of
 from luigi_traffic.errors import DataError
-from luigi_traffic.spark.spans import in_words, runs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -110,17 +111,14 @@ def coverage(
 ) -> Coverage:
     """Of the day that `silver` holds, with those expected wall times and those links.
 
-    Without `links` they are the links of the day. Spark reads two columns of the frame, once for
+    Without `links` they are the links of the day. The engine reads two columns of the frame, once for
     the intervals, and without `links` once for the links.
     """
-    from pyspark.sql import functions as F
-
     step = int(interval.total_seconds())
     wanted = tuple((at.hour * 3600 + at.minute * 60 + at.second) // step for at in slots)
-    at = F.col("timestamp")
-    second = F.hour(at) * 3600 + F.minute(at) * 60 + F.second(at)
+    slot = slot_of(F.col("timestamp"), step).alias("slot")
     kept = silver.where(F.col("link_id").isin(list(links))) if links else silver
-    rows = kept.groupBy(F.floor(second / step).alias("slot")).agg(F.count("*").alias("n")).collect()
+    rows = kept.groupBy(slot).agg(F.count("*").alias("n")).collect()
     there = {row["slot"]: row["n"] for row in rows}
     known = len(set(links))
     if not links:

@@ -12,8 +12,10 @@ from datetime import date, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.api.dataset import NO_OBSERVATION
-from luigi_traffic.spark.spans import in_words, runs
+from luigi_traffic.compute.engine import Schema
+from luigi_traffic.compute.spans import in_words, runs, slot_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -25,12 +27,12 @@ _DAY = 24 * _HOUR
 _TIMES = {"timestamp", "timestamp_ntz"}
 
 
-def lost_whole(bronze: DataFrame, day: date, interval: timedelta) -> str | None:
+def lost_whole(bronze: DataFrame, schema: Schema, day: date, interval: timedelta) -> str | None:
     """What no good row is left of and rejected rows are there for, in words; None: nothing.
 
-    Spark reads three columns of the frame, once for links and once for times.
+    The engine reads three columns of the frame, once for links and once for times.
     """
-    kinds = dict(bronze.dtypes)
+    kinds = {column["name"]: column["type"] for column in schema}
     if kinds.get("timestamp") not in _TIMES or kinds.get("link_id") != "string":
         return None
     found = [*_links(bronze), *_times(bronze, day, int(interval.total_seconds()))]
@@ -38,8 +40,6 @@ def lost_whole(bronze: DataFrame, day: date, interval: timedelta) -> str | None:
 
 
 def _counts() -> list[Column]:
-    from pyspark.sql import functions as F
-
     reason = F.col("reject_reason")
     bad = reason.isNotNull() & (reason != NO_OBSERVATION)
     return [
@@ -50,26 +50,18 @@ def _counts() -> list[Column]:
 
 
 def _links(bronze: DataFrame) -> Iterable[str]:
-    from pyspark.sql import functions as F
-
     named = bronze.where(F.length("link_id") > 0)
     lost = named.groupBy("link_id").agg(*_counts()).where("good = 0 AND bad > 0")
-    pairs = F.sort_array(F.collect_list(F.struct("link_id", "reason")))
-    rows = lost.agg(
-        F.count(F.lit(1)).alias("count"), F.slice(pairs, 1, _SHOWN).alias("few")
-    ).collect()[0]
-    if rows["count"]:
-        few = ", ".join(f"{row['link_id']!r} ({row['reason']})" for row in rows["few"])
-        more = ", …" if rows["count"] > _SHOWN else ""
-        yield f"all rows of {rows['count']:,} links are rejected: {few}{more}"
+    if number := lost.agg(F.count(F.lit(1)).alias("count")).collect()[0]["count"]:
+        rows = lost.select("link_id", "reason").orderBy("link_id").limit(_SHOWN).collect()
+        few = ", ".join(f"{row['link_id']!r} ({row['reason']})" for row in rows)
+        more = ", …" if number > _SHOWN else ""
+        yield f"all rows of {number:,} links are rejected: {few}{more}"
 
 
 def _times(bronze: DataFrame, day: date, step: int) -> Iterable[str]:
-    from pyspark.sql import functions as F
-
     at = F.col("timestamp").cast("timestamp_ntz")
-    second = F.hour(at) * 3600 + F.minute(at) * 60 + F.second(at)
-    slot = F.when(F.to_date(at) == F.lit(day), F.floor(second / step)).alias("slot")
+    slot = F.when(F.in_day(at, day), slot_of(at, step)).alias("slot")
     rows = bronze.groupBy(slot).agg(*_counts()).collect()
     good = {row["slot"]: row["good"] for row in rows if row["slot"] is not None}
     lost = {row["slot"]: row["reason"] for row in rows

@@ -15,7 +15,7 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.spark import schemas
+from luigi_traffic.compute import schemas
 
 ATTEMPT = Attempt("silver/tiny/2012-03-28/0123456789ab/")
 

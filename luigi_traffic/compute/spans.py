@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from luigi_traffic.api import functions as F
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
 
 _SHOWN = 5
+
+
+def second_of_day(timestamp: Column) -> Column:
+    """The whole seconds since midnight (integer)."""
+    return F.hour(timestamp) * 3600 + F.minute(timestamp) * 60 + F.second(timestamp)
+
+
+def slot_of(timestamp: Column, step: int) -> Column:
+    """The number of the interval of `step` seconds that a time lies in (integer)."""
+    return F.floor(second_of_day(timestamp) / step).cast("int")
 
 
 def runs(slots: Iterable[int], among: Sequence[int]) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from luigi_traffic.api.dataset import NO_OBSERVATION
-from luigi_traffic.spark.losses import lost_whole
+from luigi_traffic.compute.losses import lost_whole
 
 pytestmark = pytest.mark.spark
 DAY = date(2024, 1, 1)

@@ -1,0 +1,60 @@
+-- What `luigi_traffic.functions` means on DuckDB. Expressions of luigi_traffic.api.grammar are
+-- given as arguments (`whole`): both engines use the same.
+
+CREATE TEMP MACRO lt_unquoted(cell) AS CASE
+    WHEN regexp_matches(cell, '^[ \t]*".*"[ \t]*\z', 's') AND length(trim(cell, chr(32) || chr(9))) > 1
+    THEN replace(substring(trim(cell, chr(32) || chr(9)), 2, length(trim(cell, chr(32) || chr(9))) - 2), '""', '"')
+    ELSE cell END;
+
+-- Each cell ends with a delimiter, so that an empty one at the end is none too many.
+CREATE TEMP MACRO lt_cells(line, delimiter, matching) AS CASE
+    WHEN contains(line, '"')
+    THEN list_transform(regexp_extract_all(line || delimiter, matching, 1), lambda c: lt_unquoted(c))
+    ELSE string_split(line, delimiter) END;
+
+CREATE TEMP MACRO lt_cell(cells, number) AS trim(cells[number], chr(32) || chr(9));
+
+CREATE TEMP MACRO lt_number(text, whole) AS CASE
+    WHEN regexp_matches(text, whole) AND isfinite(TRY_CAST(text AS DOUBLE)) THEN TRY_CAST(text AS DOUBLE) END;
+
+CREATE TEMP MACRO lt_whole_number(text, whole) AS CASE
+    WHEN regexp_matches(text, whole) THEN TRY_CAST(text AS BIGINT) END;
+
+-- TRY: NULL instead of an error, for example for a month 13.
+CREATE TEMP MACRO lt_made(y, m, d, hour, minute, second) AS CASE
+    WHEN hour = 24 AND minute = 0 AND second = 0 THEN TRY(make_timestamp(y, m, d, 0, 0, 0.0) + to_days(1))
+    WHEN second < 60 THEN TRY(make_timestamp(y, m, d, hour, minute, second::DOUBLE)) END;
+
+-- Parts are text or whole numbers; an empty text is 0 where a part may be left out.
+CREATE TEMP MACRO lt_time(y, m, d, hour, minute, second, fraction) AS
+    lt_made(
+        TRY_CAST(y AS BIGINT), TRY_CAST(m AS BIGINT), TRY_CAST(d AS BIGINT), TRY_CAST(hour AS BIGINT),
+        TRY_CAST(minute AS BIGINT), CASE WHEN second::VARCHAR = '' THEN 0 ELSE TRY_CAST(second AS BIGINT) END
+    ) + to_microseconds(TRY_CAST(rpad(substring(fraction, 1, 6), 6, '0') AS BIGINT));
+
+CREATE TEMP MACRO lt_groups(text, whole, names) AS regexp_extract(text, whole, names);
+
+CREATE TEMP MACRO lt_hour_of_12(hour, half) AS CASE
+    WHEN TRY_CAST(hour AS BIGINT) BETWEEN 1 AND 12
+    THEN TRY_CAST(hour AS BIGINT) % 12 + CASE WHEN lower(half) = 'pm' THEN 12 ELSE 0 END END;
+
+-- A microsecond is the finest: the digits behind it are cut off, as on Spark.
+CREATE TEMP MACRO lt_instant_time(text, whole, zone) AS CASE
+    WHEN regexp_matches(text, whole)
+    THEN timezone(zone, TRY_CAST(regexp_replace(replace(text, ' Z', 'Z'), '(\.\d{6})\d+', '\1') AS TIMESTAMPTZ)) END;
+
+CREATE TEMP MACRO lt_unix_time(seconds, most, zone) AS CASE
+    WHEN seconds BETWEEN 0 AND most
+    THEN timezone(zone, make_timestamptz(CAST(trunc(seconds * 1000000) AS BIGINT))) END;
+
+CREATE TEMP MACRO lt_time_after(moment, seconds) AS moment + to_microseconds(CAST(round(seconds * 1000000) AS BIGINT));
+
+CREATE TEMP MACRO lt_interval_start(moment, seconds) AS time_bucket(to_seconds(seconds), moment::TIMESTAMP);
+
+CREATE TEMP MACRO lt_json_members(line, structure) AS CASE
+    WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN json_transform(line, structure) END;
+
+CREATE TEMP MACRO lt_exact_sum(value) AS CAST(sum(CAST(round(value * 1000000) AS BIGINT)) AS DOUBLE) / 1000000.0;
+
+CREATE TEMP MACRO lt_exact_mean(value) AS
+    CAST(sum(CAST(round(value * 1000000) AS BIGINT)) AS DOUBLE) / count(value) / 1000000.0;

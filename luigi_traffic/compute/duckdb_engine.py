@@ -1,0 +1,139 @@
+"""DuckDB: in this process, for what one machine can do. It needs no Java."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow.parquet as pq
+
+from luigi_traffic.compute import checksum, row_hash
+from luigi_traffic.compute.duckdb_session import Session, named, quoted, session, typed
+from luigi_traffic.compute.engine import Engine, File, Schema, Written
+from luigi_traffic.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame
+
+    from luigi_traffic.lake.attempt import Attempt
+    from luigi_traffic.lake.store import ObjectStore
+    from luigi_traffic.settings.keys import Settings
+    from luigi_traffic.warehouse.dsn import Dsn
+    from luigi_traffic.warehouse.partitions import Column as TableColumn
+
+_FILE = "part-00000.parquet"
+
+
+class DuckDbEngine(Engine):
+    """Counts are taken of the Parquet just written, of the columns that they need."""
+
+    name: ClassVar[str] = "duckdb"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def session(self) -> Session:  # noqa: D102
+        return session(self._settings.compute, self._settings.home)
+
+    def address(self, store: ObjectStore, key: str) -> str:  # noqa: D102
+        return str(_path(store, key))
+
+    def schema(self, frame: DataFrame) -> list[dict[str, str]]:  # noqa: D102
+        return self.session().schema(_sql(frame))
+
+    def read(  # noqa: D102
+        self, store: ObjectStore, files: Sequence[File], schema: Schema
+    ) -> DataFrame:
+        paths = ", ".join(quoted(self.address(store, file["key"])) for file in files)
+        if paths:
+            return self._frame(typed(schema, f"read_parquet([{paths}])"))
+        nothing = ", ".join(f"NULL AS {named(column['name'])}" for column in schema)
+        return self._frame(typed(schema, f"(SELECT {nothing} WHERE false)"))
+
+    def _frame(self, sql: str) -> DataFrame:
+        frame: Any = self.session().query(sql)
+        return frame  # type: ignore[no-any-return]
+
+    def table(self, rows: pa.Table) -> DataFrame:  # noqa: D102
+        view = self.session().view_of(rows)
+        return self._frame(f"SELECT {', '.join(map(named, rows.column_names))} FROM {view}")
+
+    def counted(  # noqa: D102
+        self, frame: DataFrame, wanted: Mapping[str, Column]
+    ) -> tuple[DataFrame, Callable[[], Mapping[str, Any]]]:
+        return frame, lambda: self._values(frame, wanted)
+
+    def _values(self, frame: DataFrame, wanted: Mapping[str, Column]) -> Mapping[str, Any]:
+        if not wanted:
+            return {}
+        return self.collect(frame.agg(*[c.alias(name) for name, c in wanted.items()]))[0]
+
+    def write(  # noqa: D102
+        self, frame: DataFrame, store: ObjectStore, attempt: Attempt, wanted: Mapping[str, Column]
+    ) -> Written:
+        key = attempt.key(_FILE)
+        path = _path(store, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.session().execute(
+            f"COPY ({_sql(frame)}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+        sealed = store.seal(key)
+        files = [{"key": sealed.key, "size": sealed.size, "checksum": sealed.checksum}]
+        schema = self.schema(frame)
+        values = self._values(self.read(store, files, schema), wanted)
+        columns = checksum.order(schema)
+        found = row_hash.checksum(
+            batch.select(columns) for batch in pq.ParquetFile(path).iter_batches(columns=columns)
+        )
+        return Written(files, values, found)
+
+    def checksum(self, frame: DataFrame) -> str:  # noqa: D102
+        columns = checksum.order(self.schema(frame))
+        reader = self.session().arrow(_sql(frame))
+        return row_hash.checksum(batch.select(columns) for batch in reader)
+
+    def collect(self, frame: DataFrame) -> list[dict[str, Any]]:  # noqa: D102
+        rows = self.session().arrow(_sql(frame)).read_all().to_pylist()
+        return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+    def load(  # noqa: D102
+        self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]
+    ) -> int:
+        from luigi_traffic.warehouse.binary import copy_in
+        from luigi_traffic.warehouse.connect import connect_patiently
+        from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
+
+        wanted = frame.select(*[column.name for column in columns])
+        connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)
+        try:
+            with connection:
+                return sum(
+                    copy_in(connection, table, tuple(columns), batch)
+                    for batch in self.session().arrow(_sql(wanted))
+                )
+        finally:
+            connection.close()
+
+
+def _sql(frame: Any) -> str:
+    """A plan as DuckDB's SQL. DuckDB optimises it itself."""
+    text: str = frame.sql(dialect="duckdb", optimize=False)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """A sum of integers has 128 bits in DuckDB, and is a decimal in Arrow."""
+    return int(value) if isinstance(value, Decimal) and value == int(value) else value
+
+
+def _path(store: ObjectStore, key: str) -> Path:
+    path = store.local_path(key)
+    if path is None:
+        raise SettingsError(
+            f"the engine duckdb works on a lake in a folder, but the lake is {store.describe()}. "
+            "Set compute.engine to spark"
+        )
+    return path

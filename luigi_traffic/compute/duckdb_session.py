@@ -1,0 +1,115 @@
+"""One DuckDB a process, with SQLFrame's data frames over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import psutil
+import pyarrow as pa
+from sqlframe.duckdb import DuckDBDataFrame, DuckDBSession
+from sqlglot import exp
+
+from luigi_traffic.compute.lines import Lines
+
+if TYPE_CHECKING:
+    from luigi_traffic.settings.keys import ComputeSettings
+
+#: The types of partitions: Spark's name, and DuckDB's.
+TYPES = {
+    "string": "VARCHAR", "double": "DOUBLE", "float": "FLOAT", "boolean": "BOOLEAN",
+    "tinyint": "TINYINT", "smallint": "SMALLINT", "int": "INTEGER", "bigint": "BIGINT",
+    "date": "DATE", "timestamp_ntz": "TIMESTAMP",
+}  # fmt: skip
+_NAMES = {theirs: ours for ours, theirs in TYPES.items()}
+_LEAST_MEMORY = 1 << 30
+
+
+class Session(DuckDBSession):
+    """SQLFrame's session with what the core's functions need."""
+
+    _number = count()
+
+    def view_of(self, data: Any) -> str:
+        """The name of a view of data that Arrow can read."""
+        name = f"lt_{next(self._number)}"
+        self._conn.register(name, data)
+        return name
+
+    def query(self, sql: str) -> DuckDBDataFrame:
+        """A frame of DuckDB's own SQL."""
+        return self.sql(sql, dialect="duckdb", qualify=False)
+
+    def lines(self, paths: Sequence[str]) -> DuckDBDataFrame:
+        """The lines of text files, see `luigi_traffic.functions.lines`."""
+        view = self.view_of(Lines(paths))
+        # One LF alone is at the end of each.
+        return self.query(f"SELECT rtrim(line, chr(10) || chr(13)) AS line FROM {view}")
+
+    def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Run a statement."""
+        return self._conn.execute(sql)
+
+    def arrow(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a statement, batch by batch."""
+        return self._conn.sql(sql).to_arrow_reader()
+
+    def schema(self, sql: str) -> list[dict[str, str]]:
+        """Its columns, types by Spark's names."""
+        rows = self._conn.execute(f"DESCRIBE {sql}").fetchall()
+        return [{"name": name, "type": _NAMES.get(kind, kind.lower())} for name, kind, *_ in rows]
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return exp.Literal.string(text).sql(dialect="duckdb")
+
+
+def named(column: str) -> str:
+    """The name of a column, in SQL."""
+    return exp.to_identifier(column, quoted=True).sql(dialect="duckdb")
+
+
+def typed(schema: Sequence[Mapping[str, str]], source: str) -> str:
+    """A query of the columns of that schema."""
+    columns = ", ".join(
+        f"CAST({named(c['name'])} AS {TYPES.get(c['type'], c['type'])}) AS {named(c['name'])}"
+        for c in schema
+    )
+    return f"SELECT {columns} FROM {source}"
+
+
+_sessions: dict[int, Session] = {}
+
+
+def session(chosen: ComputeSettings, home: Path) -> Session:
+    """The session of this process. Luigi forks its workers: that of the parent does not work in
+    the child."""
+    if os.getpid() not in _sessions:
+        _sessions.clear()
+        _sessions[os.getpid()] = _start(chosen, home)
+    return _sessions[os.getpid()]
+
+
+def _start(chosen: ComputeSettings, home: Path) -> Session:
+    scratch = home / "tmp" / "duckdb"
+    scratch.mkdir(parents=True, exist_ok=True)
+    memory = chosen.memory or f"{max(psutil.virtual_memory().total // 4, _LEAST_MEMORY)}B"
+    connection = duckdb.connect(
+        config={
+            "memory_limit": memory,
+            "temp_directory": str(scratch),
+            # No row has a place: partitions are sets of rows.
+            "preserve_insertion_order": "false",
+            # Nothing is fetched from the network.
+            "autoinstall_known_extensions": "false",
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute((files("luigi_traffic.api") / "duckdb_macros.sql").read_text())
+    return Session(connection)

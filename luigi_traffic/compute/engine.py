@@ -1,0 +1,107 @@
+"""What runs the plans of bronze, silver and gold: Spark, or DuckDB in this process.
+
+Plans are of the DataFrame API that both have. An engine does what is not in it: it reads and
+writes partitions, takes counts in the pass that writes, and loads the warehouse.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from luigi_traffic.api.functions import on_engine
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import Column, DataFrame
+
+    from luigi_traffic.lake.attempt import Attempt
+    from luigi_traffic.lake.store import ObjectStore
+    from luigi_traffic.settings.keys import Settings
+    from luigi_traffic.warehouse.dsn import Dsn
+    from luigi_traffic.warehouse.partitions import Column as TableColumn
+
+#: A column of a partition: its name, and its type by Spark's name.
+Schema = Sequence[Mapping[str, str]]
+File = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A partition that was written: its files as manifests name them, the aggregates that were
+    asked for, and the checksum of its rows (`luigi_traffic.compute.checksum`)."""
+
+    files: list[dict[str, Any]]
+    values: Mapping[str, Any]
+    checksum: str
+
+
+class Engine(ABC):
+    """One of the engines."""
+
+    name: ClassVar[str]
+
+    def in_force(self) -> AbstractContextManager[None]:
+        """Let `luigi_traffic.functions` make columns for this engine inside the block."""
+        return on_engine(self.name)
+
+    @abstractmethod
+    def session(self) -> Any:
+        """What datasets get as `spark`: the session of this process."""
+
+    @abstractmethod
+    def address(self, store: ObjectStore, key: str) -> str:
+        """Where this engine finds an object of the lake."""
+
+    @abstractmethod
+    def schema(self, frame: DataFrame) -> list[dict[str, str]]:
+        """The columns of a plan, as the manifest keeps them."""
+
+    @abstractmethod
+    def read(self, store: ObjectStore, files: Sequence[File], schema: Schema) -> DataFrame:
+        """Parquet files of that schema, and no other file that lies beside them."""
+
+    @abstractmethod
+    def table(self, rows: pa.Table) -> DataFrame:
+        """A frame of rows that this process has."""
+
+    @abstractmethod
+    def counted(
+        self, frame: DataFrame, wanted: Mapping[str, Column]
+    ) -> tuple[DataFrame, Callable[[], Mapping[str, Any]]]:
+        """The frame, and a function that gives its aggregates once the frame has been used."""
+
+    @abstractmethod
+    def write(
+        self, frame: DataFrame, store: ObjectStore, attempt: Attempt, wanted: Mapping[str, Column]
+    ) -> Written:
+        """Write Parquet into an attempt, durably, with aggregates of what was written."""
+
+    @abstractmethod
+    def checksum(self, frame: DataFrame) -> str:
+        """The checksum of a plan's rows."""
+
+    @abstractmethod
+    def collect(self, frame: DataFrame) -> list[dict[str, Any]]:
+        """All rows of a plan."""
+
+    @abstractmethod
+    def load(self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]) -> int:
+        """Copy all rows into an empty standalone table; the number of rows that were sent.
+
+        Rows may have been sent twice: the caller compares counts and builds a primary key.
+        """
+
+
+def engine_of(settings: Settings) -> Engine:
+    """The engine that `compute.engine` names."""
+    if settings.compute.engine == "duckdb":
+        from luigi_traffic.compute.duckdb_engine import DuckDbEngine
+
+        return DuckDbEngine(settings)
+    from luigi_traffic.compute.spark_engine import SparkEngine
+
+    return SparkEngine()
