@@ -22,7 +22,6 @@ setup: $(VENV)/.ready  ## a virtual environment with everything in it
 
 $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=python3.12")'
-	@java -version >/dev/null 2>&1 || { echo 'Java 17 or newer is needed (Spark runs on it): no `java` on the PATH.'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev,server]' $(PLUGINS:%=-e %)
@@ -72,6 +71,7 @@ unit e2e test-stack: export SPARK_SUBMIT_OPTS = $(SHORT) "-XX:SharedArchiveFile=
 unit e2e test-stack: $(CLASSES)
 
 $(CLASSES): $(VENV)/.ready tests/class_archive.py
+	@java -version >/dev/null 2>&1 || { echo 'The tests need Java 17 or newer (Spark runs on it): no `java` on the PATH.'; exit 1; }
 	@mkdir -p $(@D)
 	@rm -f $@
 	SPARK_SUBMIT_OPTS='$(SHORT) "-XX:ArchiveClassesAtExit=$@" -Xlog:disable' \

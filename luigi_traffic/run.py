@@ -68,5 +68,5 @@ def _set_defaults() -> None:
 
 
 _set_defaults()
-workers.limit(lambda: current().settings.spark)
+workers.limit(lambda: current().settings)
 logs.set_up()

@@ -14,12 +14,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import Observation
-
 from luigi_traffic import RawDay
 from luigi_traffic import functions as F
-from luigi_traffic.settings.keys import Settings, SparkSettings
-from luigi_traffic.compute.quality import checksum_of
+from luigi_traffic.compute import checksum
+from luigi_traffic.compute.spark_engine import SparkEngine
+from luigi_traffic.settings.engine_keys import SparkSettings
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark.session import start
 
 
@@ -34,8 +34,9 @@ def work(folder: Path) -> None:
         F.cell(F.cells("line"), 1).alias("link_id"),
         F.number(F.cell(F.cells("line"), 2)).alias("speed"),
     )
-    seen = Observation("bronze")
-    kept = rows.observe(seen, F.count(F.lit(1)).alias("n"), checksum_of(rows.columns).alias("sum"))
+    engine = SparkEngine(spark)
+    sums = checksum.spark_aggregates(engine.schema(rows))
+    kept, seen = engine.counted(rows, {"n": F.count(F.lit(1)), **sums})
     kept.write.parquet(f"{folder}/bronze")
     start_of = F.interval_start("timestamp", timedelta(minutes=15)).alias("timestamp")
     means = (
@@ -44,7 +45,7 @@ def work(folder: Path) -> None:
         .agg(F.exact_mean(F.col("speed")).alias("speed"), F.count(F.lit(1)).alias("n_obs"))
     )
     means.join(means.select("timestamp", "link_id"), ["timestamp", "link_id"]).collect()
-    assert seen.get["n"] == len(lines)
+    assert seen()["n"] == len(lines)
     gateway: Any = spark.sparkContext._gateway
     spark.stop()
     # The JVM writes the file when it ends, which it does when its input ends.

@@ -15,17 +15,21 @@ from luigi_traffic.yaml_dataset.dataset import DeclaredDataset
 
 CORE = Path(__file__).parents[1] / "luigi_traffic"
 RECORD = Path(__file__).with_name("stage_sources.json")
-_SPARK = ["spark/schemas.py", "spark/quality.py", "api/columns.py", "api/functions.py"]
+_ENGINES = [
+    *(f"compute/{name}.py" for name in ("spark_engine", "duckdb_engine", "duckdb_session")),
+    "api/columns.py", "api/functions.py", "api/spark_functions.py", "api/duckdb_functions.py",
+    "api/duckdb_macros.sql", "api/grammar.py",
+]  # fmt: skip
+_LAKE = [*_ENGINES, "compute/schemas.py", "compute/quality.py", "compute/lines.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
     "raw": ["tasks/raw.py", "ingest/*.py", "api/builtin_sources.py", "api/many_days.py"],
     "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
-    "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_SPARK],
-    "silver": ["tasks/silver.py", "targets/stage_input.py", *_SPARK],
+    "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_LAKE],
+    "silver": ["tasks/silver.py", "targets/stage_input.py", *_LAKE],
     "gold": [
-        "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "spark/neighbours.py",
-        "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", "api/columns.py",
-        "api/functions.py",
+        "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "compute/neighbours.py",
+        "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", *_ENGINES,
     ],
     "model": [
         "api/losses.py",
@@ -82,11 +86,18 @@ def _idle(node: object) -> bool:
     return text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
+def _content(path: Path) -> list[object]:
+    text = path.read_text("utf-8")
+    if path.suffix == ".py":
+        return _bare(ast.parse(text))
+    return [line for line in text.splitlines() if line and not line.startswith("--")]
+
+
 def digest(stage: str) -> str:
     """SHA-256 over what the files of a stage do."""
     found = [path for pattern in SOURCES[stage] for path in sorted(CORE.glob(pattern))]
     assert found
-    bare = [_bare(ast.parse(path.read_text("utf-8"))) for path in found]
+    bare = [_content(path) for path in found]
     return hashlib.sha256(json.dumps(bare).encode()).hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ from sqlglot import exp
 from luigi_traffic.compute.lines import Lines
 
 if TYPE_CHECKING:
-    from luigi_traffic.settings.keys import ComputeSettings
+    from luigi_traffic.settings.engine_keys import ComputeSettings
 
 #: The types of partitions: Spark's name, and DuckDB's.
 TYPES = {

@@ -97,8 +97,8 @@ class Engine(ABC):
 
 
 def engine_of(settings: Settings) -> Engine:
-    """The engine that `compute.engine` names."""
-    if settings.compute.engine == "duckdb":
+    """The engine that the settings choose."""
+    if settings.engine == "duckdb":
         from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 
         return DuckDbEngine(settings)

@@ -10,16 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.reading import Layers, home, validated
-
-
-class Section(BaseModel):
-    """Base of all sections: an unknown key is an error, never ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class PipelineSettings(Section):
@@ -217,42 +212,6 @@ class TrackingSettings(Section):
     )
 
 
-class ComputeSettings(Section):
-    """What computes bronze, silver and gold."""
-
-    engine: Literal["spark", "duckdb"] = Field(
-        "spark",
-        description=(
-            "Engine: spark, or duckdb (in this process, without Java; the lake is a folder). "
-            "Both make the same data"
-        ),
-    )
-    memory: str = Field(
-        "", description="Memory of DuckDB, for example 2GB; empty: a quarter of the machine's"
-    )
-
-
-class SparkSettings(Section):
-    """Spark, an engine of bronze, silver and gold."""
-
-    master: str = Field(
-        "local[*]", description="Spark master: threads of this process, or spark://host:7077"
-    )
-    remote: str = Field(
-        "",
-        description=(
-            "Spark Connect server, for example sc://host:15002; if set, spark.master is unused"
-        ),
-    )
-    token: SecretStr | None = Field(
-        None, description="Token of the Spark Connect server; environment only"
-    )
-    jars: Path | None = Field(None, description="Folder of the jars for s3a; see docs/stack.md")
-    driver_memory: str = Field("3g", description="Heap size of the Spark driver's JVM")
-    shuffle_partitions: int = Field(4, ge=1, description="Number of Spark tasks after a shuffle")
-    conf: dict[str, str] = Field({}, description="Further Spark properties, by their Spark names")
-
-
 class IngestSettings(Section):
     """Limits and retries of the download."""
 
@@ -303,8 +262,8 @@ class Settings(Section):
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()
     missing_days: MissingDaysSettings = MissingDaysSettings()
-    datasets: dict[str, dict[str, Any]] = {}
-    models: dict[str, dict[str, Any]] = {}
+    datasets: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     #: The folder that they are of.
     _home: Path = PrivateAttr(default_factory=home)
@@ -313,6 +272,13 @@ class Settings(Section):
     def home(self) -> Path:
         """The folder of all local state."""
         return self._home
+
+    @property
+    def engine(self) -> Literal["duckdb", "spark"]:
+        """What computes bronze, silver and gold."""
+        if self.compute.engine != "auto":
+            return self.compute.engine
+        return "spark" if self.lake.kind == "s3" or self.spark.remote else "duckdb"
 
     @property
     def lake_path(self) -> Path:

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.project import current
-from luigi_traffic.settings.keys import Settings, SparkSettings
+from luigi_traffic.settings.engine_keys import SparkSettings
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark import s3a
 
 if TYPE_CHECKING:

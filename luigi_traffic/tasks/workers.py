@@ -1,4 +1,4 @@
-"""How many processes of Luigi's make sense: one, where Spark lives in the process that uses it.
+"""How many processes of Luigi's make sense: one, if Spark lives in the process that uses it.
 
 Luigi forks a process a task as soon as `--workers` is above 1. A Spark session does not survive a
 fork, so on the local profile each task would start a JVM of its own. A Spark Connect server
@@ -17,7 +17,7 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.interface import core
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings.keys import SparkSettings
+from luigi_traffic.settings.keys import Settings
 
 logger = logging.getLogger("luigi_traffic")
 #: Stages that download and announce: they use no Spark.
@@ -27,9 +27,9 @@ _WITHOUT_SPARK = {"IngestRaw", "AnnounceRaw"}
 class Workers(luigi.IntParameter):
     """Luigi's own `--workers`, lowered to 1 if more would each start a Spark of its own."""
 
-    def __init__(self, spark: Callable[[], SparkSettings], **options: Any) -> None:
+    def __init__(self, settings: Callable[[], Settings], **options: Any) -> None:
         super().__init__(**options)
-        self._spark = spark
+        self._settings = settings
 
     def normalize(self, x: int) -> int:
         """Luigi asks before it plans anything."""
@@ -40,19 +40,21 @@ class Workers(luigi.IntParameter):
 
     def _own_spark(self) -> bool:
         try:
-            spark = self._spark()
+            settings = self._settings()
         except SettingsError:
             return False  # the first task says what is wrong with the settings
-        return not spark.remote and spark.master.startswith("local")
+        spark = settings.spark
+        own = not spark.remote and spark.master.startswith("local")
+        return settings.engine == "spark" and own
 
 
-def limit(spark: Callable[[], SparkSettings]) -> None:
+def limit(settings: Callable[[], Settings]) -> None:
     """Let `luigi --workers` and `luigi.build(workers=…)` go through `Workers`.
 
-    `spark` gives the settings in force when Luigi asks for the number. If it raises
+    `settings` gives the settings in force when Luigi asks for the number. If it raises
     `SettingsError`, the number stays as it is.
     """
-    limited = Workers(spark, default=1, description="Maximum number of parallel tasks to run")
+    limited = Workers(settings, default=1, description="Maximum number of parallel tasks to run")
     limited.__set_name__(core, "workers")  # as a class does with what stands in its body
     core.workers = limited
 

@@ -12,6 +12,7 @@ from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.testing.dataset_bad_input import BadInputChecks
 from luigi_traffic.testing.dataset_bronze import BronzeChecks
 from luigi_traffic.testing.dataset_contract import ContractChecks
+from luigi_traffic.testing.dataset_engines import EngineChecks
 from luigi_traffic.testing.dataset_pipeline import PipelineChecks
 from luigi_traffic.testing.dataset_runs import RunChecks
 from luigi_traffic.testing.dataset_silver import SilverChecks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @pytest.mark.usefixtures("luigi_traffic_sample")
 class DatasetSuite(
     PipelineChecks,
+    EngineChecks,
     RunChecks,
     BadInputChecks,
     SilverChecks,
@@ -54,6 +56,8 @@ class DatasetSuite(
     #: Values of the dataset's `Settings`, where the defaults do not fit a test.
     #: With `yaml` they are laid over the file, as {"table": {"glob": "sample.csv"}}.
     settings: ClassVar[dict[str, Any]] = {}
+    #: The engines that compute the dataset.
+    engines: ClassVar[tuple[str, ...]] = ("spark", "duckdb")
     #: Of a larger day every second, third, … line is tested.
     most_lines: ClassVar[int] = 50_000
     #: Largest share of the graph's links that the day may lack.

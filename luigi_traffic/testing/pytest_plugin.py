@@ -28,7 +28,8 @@ def luigi_traffic_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sp
     With LUIGI_TRAFFIC__SPARK__REMOTE a session on that Connect server, which has to see the
     folders of this machine.
     """
-    from luigi_traffic.settings.keys import Settings, SparkSettings
+    from luigi_traffic.settings.engine_keys import SparkSettings
+    from luigi_traffic.settings.keys import Settings
     from luigi_traffic.settings.reading import Layers, conf_folder, profile, validated
     from luigi_traffic.spark.session import start
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.api.dataset import Dataset, RawDay
 from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.errors import SettingsError
@@ -58,6 +59,8 @@ class Sample:
     ) -> None:
         self.suite, self.folder, self._spark = suite, folder, spark
         self._files = 0
+        #: The files by the address that Spark has for them.
+        self.files: dict[str, Path] = {}
         self._views: dict[str, Dataset] = {}
 
     @property
@@ -126,7 +129,7 @@ class Sample:
         if len(self.lines) < self.taken.lines:
             return self.raw_of(self.lines)
         store = LocalStore(self.folder / "lake")
-        paths = tuple(store.spark_pattern(file.key) for file in self.taken.files)
+        paths = tuple(self._address(store, file.key) for file in self.taken.files)
         taken = self.taken
         return RawDay(self.suite.day, paths, taken.header, taken.first_line, taken.lines)
 
@@ -145,10 +148,15 @@ class Sample:
             path = self.folder / f"text-{self._files}.csv"
             text = "".join(line + end for line in lines[part::parts])
             path.write_bytes(text.encode())
-            paths.append(LocalStore(self.folder).spark_pattern(path.name))
+            paths.append(self._address(LocalStore(self.folder), path.name))
         first = lines[0] if lines else ""
         named = self.taken.header if header == "" else header
         return RawDay(self.suite.day, tuple(paths), named, first, len(lines))
+
+    def _address(self, store: LocalStore, key: str) -> str:
+        address = store.spark_pattern(key)
+        self.files[address] = store.local_path(key)
+        return address
 
     def as_read(self) -> Dataset:
         """The dataset, whose source sends again what was read of the day: no second download."""
@@ -161,19 +169,17 @@ class Sample:
 
     # Bronze and silver
 
-    def bronze_frame(self, raw: RawDay) -> DataFrame:
-        """Bronze's plan."""
-        return self.dataset_for("bronze").bronze(self.spark, raw)
+    def bronze_frame(self, raw: RawDay, session: Any = None) -> DataFrame:
+        """Bronze's plan, on Spark or in another engine's session."""
+        return self.dataset_for("bronze").bronze(session or self.spark, raw)
 
-    def silver_frame(self, raw: RawDay) -> DataFrame:
+    def silver_frame(self, raw: RawDay, session: Any = None) -> DataFrame:
         """Silver's plan: of bronze's good rows that pass the link filter, as the pipeline does."""
-        return self.dataset_for("silver").silver(self.silver_input(raw))
+        return self.dataset_for("silver").silver(self.silver_input(raw, session))
 
-    def silver_input(self, raw: RawDay) -> DataFrame:
+    def silver_input(self, raw: RawDay, session: Any = None) -> DataFrame:
         """What silver reads."""
-        from pyspark.sql import functions as F
-
-        good = self.bronze_frame(raw).where("reject_reason IS NULL").drop(*VERDICT)
+        good = self.bronze_frame(raw, session).where("reject_reason IS NULL").drop(*VERDICT)
         links = self.dataset.settings.links
         return good.where(F.col("link_id").isin(list(links))) if links else good
 

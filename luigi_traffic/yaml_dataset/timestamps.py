@@ -1,4 +1,4 @@
-"""The wall time of each row in an engine, of the same texts as `luigi_traffic.yaml_dataset.times`."""
+"""The wall time of each row in an engine, of the texts of `luigi_traffic.yaml_dataset.times`."""
 
 from __future__ import annotations
 

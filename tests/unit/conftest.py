@@ -11,7 +11,8 @@ from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.engine import Engine
 from luigi_traffic.compute.spark_engine import SparkEngine
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
-from luigi_traffic.settings.keys import Settings, SparkSettings
+from luigi_traffic.settings.engine_keys import SparkSettings
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark.session import start
 
 

@@ -47,7 +47,10 @@ def _findings(project: Project, deep: bool) -> Iterator[tuple[str, Finding]]:
         _ = project.plugins
     if deep and settings.warehouse.kind == "embedded":
         yield "database", _run(partial(reach.embedded_started, project.home))
-    if not settings.spark.remote:  # else these are the server's concern
+    yield "engine", Finding(f"{settings.engine} (compute.engine: {settings.compute.engine})")
+    if settings.engine == "duckdb":
+        yield "DuckDB", _run(machine.duckdb_package)
+    elif not settings.spark.remote:  # else these are the server's concern
         yield "Java", _run(machine.java)
         yield "Spark", _run(machine.spark_jar)
         yield "memory", _run(partial(machine.memory, settings.spark.driver_memory))
@@ -57,7 +60,7 @@ def _findings(project: Project, deep: bool) -> Iterator[tuple[str, Finding]]:
         ("warehouse", partial(reach.warehouse, project)),
         *lock_table.lock_checks(project),
         ("MLflow store", partial(reach.tracking, settings.tracking_uri)),
-        *servers.spark(settings.spark),
+        *(servers.spark(settings.spark) if settings.engine == "spark" else ()),
         *clocks.clock_checks(project),
         *reach.ports(project),
     ]
@@ -65,7 +68,7 @@ def _findings(project: Project, deep: bool) -> Iterator[tuple[str, Finding]]:
     yield from ((name, _run(check)) for name, check in reach.plugin_checks(project))
     yield from ((name, _run(check)) for name, check in reach.dataset_checks(project, deep))
     if deep:
-        yield "Spark job", _run(partial(machine.spark_job, settings))
+        yield f"{settings.engine} job", _run(partial(machine.job, settings))
 
 
 def _run(check: Callable[[], Finding]) -> Finding:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,24 +26,24 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 def python() -> Finding:
     """The interpreter."""
-    version = ".".join(str(n) for n in sys.version_info[:3])
+    ours = ".".join(str(n) for n in sys.version_info[:3])
     if sys.version_info < PYTHON_NEEDED:
         needed = ".".join(str(n) for n in PYTHON_NEEDED)
-        raise Problem(f"{sys.executable} is {version}", f"Install Python {needed} or newer.")
-    return Finding(f"{version}, {sys.executable}")
+        raise Problem(f"{sys.executable} is {ours}", f"Install Python {needed} or newer.")
+    return Finding(f"{ours}, {sys.executable}")
 
 
 def java() -> Finding:
     """The Java that Spark would start."""
     from luigi_traffic.spark.session import JAVA_NEEDED, java_version
 
-    path, version = java_version()
-    if version < JAVA_NEEDED:
+    path, found = java_version()
+    if found < JAVA_NEEDED:
         raise Problem(
-            f"{path} is version {version}, Spark needs {JAVA_NEEDED}",
+            f"{path} is version {found}, Spark needs {JAVA_NEEDED}",
             "Install a newer version, or set JAVA_HOME to one.",
         )
-    return Finding(f"{version}, {path}")
+    return Finding(f"{found}, {path}")
 
 
 def spark_jar() -> Finding:
@@ -58,6 +59,17 @@ def spark_jar() -> Finding:
             f"there is no spark-core jar in {jars}", f"{todo} SPARK_HOME, if set, takes precedence."
         )
     return Finding(f"{core.name}, {jars}")
+
+
+def duckdb_package() -> Finding:
+    """DuckDB and what the engine needs beside it."""
+    missing = [name for name in ("duckdb", "sqlframe", "xxhash") if find_spec(name) is None]
+    if missing:
+        raise Problem(
+            f"not installed: {', '.join(missing)}",
+            "pip install 'luigi-traffic[duckdb]', or set compute.engine to spark.",
+        )
+    return Finding(f"duckdb {version('duckdb')}, sqlframe {version('sqlframe')}; no Java is needed")
 
 
 def disk(home: Path) -> Finding:
@@ -102,25 +114,24 @@ def memory(driver_memory: str) -> Finding:
     return Finding(found)
 
 
-def spark_job(settings: Settings) -> Finding:
-    """Start Spark and count to a thousand."""
-    from luigi_traffic.spark.session import start
+def job(settings: Settings) -> Finding:
+    """Let the engine read a thousand rows of its own."""
+    import pyarrow as pa
 
+    from luigi_traffic.compute.engine import engine_of
+
+    engine = engine_of(settings)
     try:
-        spark = start(settings)
-        counted = spark.range(1000).count()
+        counted = engine.table(pa.table({"number": range(1000)})).count()
     # What the JVM throws comes as one of several libraries' errors, which have no common base.
     except Exception as e:
         raise Problem(
-            f"Spark does not work: {e.__class__.__name__}: {str(e).splitlines()[0]}",
-            "See Spark's output above; Java, memory and spark.master are the usual causes.",
+            f"{engine.name} does not work: {e.__class__.__name__}: {str(e).splitlines()[0]}",
+            "See its output above. For Spark, Java, memory and spark.master are the usual causes.",
         ) from e
-    try:
-        if counted != 1000:
-            raise Problem(f"Spark counted {counted} rows of 1000", "Install pyspark again.")
-        return Finding(f"Spark {spark.version} at {settings.spark.master} runs a job")
-    finally:
-        spark.stop()
+    if counted != 1000:
+        raise Problem(f"{engine.name} counted {counted} rows of 1000", "Install it again.")
+    return Finding(f"{engine.name} runs a job")
 
 
 def _limits() -> list[int]:

@@ -14,7 +14,7 @@ from luigi_traffic.commands.doctor.finding import NOTE, Finding, Problem
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.events.announcement import topic_of
 from luigi_traffic.project import Project
-from luigi_traffic.settings.keys import SparkSettings
+from luigi_traffic.settings.engine_keys import SparkSettings
 from luigi_traffic.settings.reading import Layers
 
 TIMEOUT_S = 5

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic import RawDay
+from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
 from luigi_traffic_its_openapi import ItsOpenApi, ItsOpenApiSettings
 from luigi_traffic_its_openapi.polls import Polls
 

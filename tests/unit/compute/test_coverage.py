@@ -6,8 +6,8 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
-from luigi_traffic.errors import DataError
 from luigi_traffic.compute.coverage import Coverage, coverage
+from luigi_traffic.errors import DataError
 
 pytestmark = pytest.mark.spark
 SCHEMA = "timestamp timestamp_ntz, link_id string"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.api.dataset import NO_OBSERVATION, Check
-from luigi_traffic.errors import DataError
 from luigi_traffic.compute import quality
+from luigi_traffic.errors import DataError
 
 pytestmark = pytest.mark.spark
 

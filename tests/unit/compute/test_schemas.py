@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from luigi_traffic.api.functions import exact_mean
+from luigi_traffic.compute import schemas
 from luigi_traffic.errors import DataError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import Recipe
-from luigi_traffic.compute import schemas
 
 ATTEMPT = Attempt("silver/tiny/2012-03-28/0123456789ab/")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from luigi_traffic.errors import SettingsError
-from luigi_traffic.settings.keys import Settings, SparkSettings
+from luigi_traffic.settings.engine_keys import SparkSettings
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark import session
 
 

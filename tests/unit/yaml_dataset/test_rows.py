@@ -13,11 +13,11 @@ import pytest
 from declared_tables import declared
 
 from luigi_traffic.api.dataset import RawDay
+from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
 
 pytestmark = pytest.mark.spark
 DAY = date(2024, 1, 1)
