@@ -12,7 +12,11 @@ CREATE TEMP MACRO lt_cells(line, delimiter, matching) AS CASE
     THEN list_transform(regexp_extract_all(line || delimiter, matching, 1), lambda c: lt_unquoted(c))
     ELSE string_split(line, delimiter) END;
 
-CREATE TEMP MACRO lt_cell(cells, number) AS trim(cells[number], chr(32) || chr(9));
+-- To look for a blank takes a fraction of the time that `trim` takes.
+CREATE TEMP MACRO lt_trimmed(cell) AS CASE
+    WHEN contains(cell, ' ') OR contains(cell, chr(9)) THEN trim(cell, chr(32) || chr(9)) ELSE cell END;
+
+CREATE TEMP MACRO lt_cell(cells, number) AS lt_trimmed(cells[number]);
 
 CREATE TEMP MACRO lt_number(text, whole) AS CASE
     WHEN regexp_matches(text, whole) AND isfinite(TRY_CAST(text AS DOUBLE)) THEN TRY_CAST(text AS DOUBLE) END;

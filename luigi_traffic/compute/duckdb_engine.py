@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column as TableColumn
 
 _FILE = "part-00000.parquet"
+#: Rows that are hashed at once: each batch encodes its links anew.
+_ROWS = 1 << 19
 
 
 class DuckDbEngine(Engine):
@@ -86,7 +88,7 @@ class DuckDbEngine(Engine):
         values = self._values(self.read(store, files, schema), wanted)
         columns = checksum.order(schema)
         found = row_hash.checksum(
-            batch.select(columns) for batch in pq.ParquetFile(path).iter_batches(columns=columns)
+            batch.select(columns) for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=columns)
         )
         return Written(files, values, found)
 

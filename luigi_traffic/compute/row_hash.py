@@ -34,22 +34,26 @@ def checksum(batches: Iterable[pa.RecordBatch]) -> str:
     Raises `DataError` for a column of a type that has no hash.
     """
     total = 0
+    known: dict[str, int] = {}
     for batch in batches:
         hashes = np.full(batch.num_rows, SEED, np.uint64)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            hashes = _chained(hashes, column, name)
+            hashes = _chained(hashes, column, name, known)
         # Numpy's sum of unsigned integers is modulo 2^64.
         total += int(hashes.sum(dtype=np.uint64))
     return in_hex(total)
 
 
-def _chained(seeds: Hashes, column: pa.Array, name: str) -> Hashes:
-    """The hashes of a column's values, each with its seed; NULL: the seed."""
+def _chained(seeds: Hashes, column: pa.Array, name: str, known: dict[str, int]) -> Hashes:
+    """The hashes of a column's values, each with its seed; NULL: the seed.
+
+    `known` keeps those of texts whose seed is the first.
+    """
     if column.null_count == len(column):
         return seeds
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _texts(seeds, column)
+        return _texts(seeds, column, known)
     made = _numbers(column, kind)
     if made is None:
         raise DataError(
@@ -83,15 +87,14 @@ def _numbers(column: pa.Array, kind: pa.DataType) -> Callable[[Hashes], Hashes] 
     return None
 
 
-def _texts(seeds: Hashes, column: pa.Array) -> Hashes:
-    if seeds.size and (seeds == seeds[0]).all():
-        seed = int(seeds[0])
+def _texts(seeds: Hashes, column: pa.Array, known: dict[str, int]) -> Hashes:
+    if (seeds == SEED).all():
         encoded = pc.dictionary_encode(column)
-        known = np.array(
-            [xxhash.xxh64_intdigest(text.as_py().encode(), seed) for text in encoded.dictionary],
-            np.uint64,
-        )
-        hashes = known[np.asarray(encoded.indices.fill_null(0))]
+        texts = encoded.dictionary.to_pylist()
+        for text in texts:
+            if text not in known:
+                known[text] = xxhash.xxh64_intdigest(text.encode(), SEED)
+        hashes = np.array([known[text] for text in texts], np.uint64)[np.asarray(encoded.indices.fill_null(0))]
         return np.where(_valid(column), hashes, seeds) if column.null_count else hashes
     hashes = seeds.copy()
     at = np.flatnonzero(_valid(column))
