@@ -10,19 +10,18 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from luigi_traffic.api.inflate import CHUNK_BYTES, gzip_member, texts
 from luigi_traffic.api.source import Packing
 from luigi_traffic.errors import SourceError, TransientError
 
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 20
 #: What is asked for. Gzip checks itself, whatever the connection does.
 REQUEST_HEADERS = {"Accept-Encoding": "gzip"}
 UnknownLength = Literal["refuse", "accept"]
 
 _GZIP = ("gzip", "x-gzip")
-_ZLIB_GZIP = 16 + zlib.MAX_WBITS
 
 
 def said_by(answer: requests.Response) -> dict[str, str | int]:
@@ -89,20 +88,16 @@ class Answer:
 
     def _gunzipped(self) -> Iterator[bytes]:
         # One member: the server makes it. What is inside is limited by the core.
-        unpacker = zlib.decompressobj(_ZLIB_GZIP)
+        unpacker = None
         for chunk in self.wire():
-            rest = chunk
-            while rest:
-                if unpacker.eof:
-                    raise SourceError(f"{self._shown} sent more data after its gzip content")
-                try:
-                    text = unpacker.decompress(rest, CHUNK_BYTES)
-                except zlib.error as e:
-                    raise SourceError(f"{self._shown}: its gzip content is damaged: {e}") from e
-                rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-                if text:
-                    yield text
-        if not unpacker.eof:
+            try:
+                unpacker = unpacker or gzip_member(chunk)
+                yield from texts(unpacker, chunk)
+            except zlib.error as e:
+                raise SourceError(f"{self._shown}: its gzip content is damaged: {e}") from e
+            if unpacker.unused_data:
+                raise SourceError(f"{self._shown} sent more data after its gzip content")
+        if unpacker is None or not unpacker.eof:
             # A whole message with a cut body is kept like that by a server or a proxy.
             kind = SourceError if self.framed else TransientError
             raise kind(f"{self._shown}: its gzip content is cut short")
