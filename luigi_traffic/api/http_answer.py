@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from luigi_traffic.api.inflate import CHUNK_BYTES, gzip_member, texts
+from luigi_traffic.api.part import Part
 from luigi_traffic.api.source import Packing
 from luigi_traffic.errors import SourceError, TransientError
 
@@ -37,21 +38,28 @@ def said_by(answer: requests.Response) -> dict[str, str | int]:
 
 
 class Answer:
-    """An answer with status 200, shown as `shown`."""
+    """An answer with the whole of a file, or the rest of one, shown as `shown`.
 
-    def __init__(self, answer: requests.Response, shown: str) -> None:
-        """Raises `SourceError` for a part of a file, or a coding that nobody asked for."""
+    `part` keeps what comes; what it has kept already (of a status 206) comes first. None: nobody
+    keeps it.
+    """
+
+    def __init__(self, answer: requests.Response, shown: str, part: Part | None = None) -> None:
+        """Raises `SourceError` for a part of a file that was not asked for, or such a coding."""
         self._raw = answer.raw
         self._shown = shown
+        self._part = part
+        kept = part.bytes if part else 0
         self.coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if self.coding not in (*_GZIP, "identity", ""):
             raise SourceError(
                 f"{shown} sent Content-Encoding {self.coding!r}; the request asked for gzip or none"
             )
-        if part := answer.headers.get("Content-Range"):
-            raise SourceError(f"{shown} sent only a part of the file (Content-Range: {part})")
-        #: Bytes on the wire, None if the answer does not say.
-        self.length: int | None = self._raw.length_remaining
+        if not kept and (cut := answer.headers.get("Content-Range")):
+            raise SourceError(f"{shown} sent only a part of the file (Content-Range: {cut})")
+        coming: int | None = self._raw.length_remaining
+        #: Bytes that are kept and on the wire, None if the answer does not say.
+        self.length = None if coming is None else kept + coming
         self._chunked = bool(getattr(self._raw, "chunked", False))
 
     @property
@@ -69,15 +77,22 @@ class Answer:
         from urllib3.exceptions import HTTPError
 
         seen = 0
+        for chunk in self._part.read() if self._part else ():
+            seen += len(chunk)
+            yield chunk
         try:
             for chunk in self._raw.stream(CHUNK_BYTES, decode_content=False):
                 seen += len(chunk)
+                if self._part:
+                    self._part.add(chunk)
                 yield chunk
         except HTTPError as e:
             of = f" of {self.length:,}" if self.length is not None else ""
             raise TransientError(
                 f"{self._shown} broke off after {seen:,} bytes{of}: {e.__class__.__name__}"
             ) from e
+        if self._part:
+            self._part.remove()
 
     def decoded(self) -> Iterator[bytes]:
         """The bytes without the answer's coding.
