@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from luigi_traffic.api.http_answer import REQUEST_HEADERS, Answer, UnknownLength, said_by
 from luigi_traffic.api.nothing import refuse_absent
 from luigi_traffic.api.open_file import file_stream, look_at
+from luigi_traffic.api.part import opened_part
 from luigi_traffic.api.source import Packing, Source, Stream
 from luigi_traffic.errors import (
     SettingsError,
@@ -26,6 +28,7 @@ from luigi_traffic.errors import (
 if TYPE_CHECKING:
     import requests
 
+log = logging.getLogger("luigi_traffic")
 PLACEHOLDERS = ("year", "month", "day", "date")
 _TRY_AGAIN = {408, 425, 429}
 _ABSENT = {404, 410}
@@ -106,6 +109,8 @@ class Http(Source):
     `SourceAbsent`.
     """
 
+    _parts: Path | None = None
+
     def __init__(
         self,
         url_template: str,
@@ -122,6 +127,9 @@ class Http(Source):
         self.timeout = timeout
         self.unknown_length = unknown_length
         self.packing: Packing = packing or packing_of(_path_of(url_template))
+
+    def keep_parts(self, folder: Path) -> None:  # noqa: D102
+        self._parts = folder
 
     def recipe(self) -> dict[str, Any]:
         """How its files are packed, and which members of an archive are read."""
@@ -186,30 +194,47 @@ class Http(Source):
 
     @contextmanager
     def _open_http(self, url: str) -> Iterator[Stream]:
+        shown = without_credentials(url)
+        with opened_part(self._parts, url) as part:
+            answer = self._get(url, part.headers if part else {})
+            if part and part.bytes and not part.continues(answer):
+                part.bytes = 0
+                if answer.status_code in (206, 416):  # its parts do not fit together
+                    answer.close()
+                    answer = self._get(url, {})
+            with answer:
+                said: Mapping[str, str | int]
+                if part and part.bytes:
+                    said = part.said
+                    log.info("%s: %d bytes are kept, the rest is fetched", shown, part.bytes)
+                else:
+                    _refuse(answer, shown)
+                    said = said_by(answer)
+                    part = part if part and part.start(said, answer.headers) else None
+                body = Answer(answer, shown, part)
+                name = Path(urlsplit(url).path).name or "download"
+                # Of an answer that is coded on its way, the length of the file is not known.
+                whole = not body.coded or self.packing == "gzip"
+                chunks = body.body(self.packing, self.unknown_length)
+                yield Stream(
+                    name,
+                    refuse_absent(chunks, self.absent, shown),
+                    body.length if whole else None,
+                    packing=self.packing,
+                    origin=shown,
+                    said=said,
+                    members=self.members,
+                )
+
+    def _get(self, url: str, more: Mapping[str, str]) -> requests.Response:
         import requests
 
-        shown = without_credentials(url)
         try:
-            answer = requests.get(
-                url, stream=True, timeout=(10, self.timeout), headers=REQUEST_HEADERS
+            return requests.get(
+                url, stream=True, timeout=(10, self.timeout), headers=REQUEST_HEADERS | dict(more)
             )
         except requests.RequestException as e:
-            raise TransientError(f"{shown}: {_reason(e)}") from e
-        with answer:
-            _refuse(answer, shown)
-            body = Answer(answer, shown)
-            name = Path(urlsplit(url).path).name or "download"
-            # Of an answer that is coded on its way, the length of the file is not known.
-            whole = not body.coded or self.packing == "gzip"
-            yield Stream(
-                name,
-                refuse_absent(body.body(self.packing, self.unknown_length), self.absent, shown),
-                body.length if whole else None,
-                packing=self.packing,
-                origin=shown,
-                said=said_by(answer),
-                members=self.members,
-            )
+            raise TransientError(f"{without_credentials(url)}: {_reason(e)}") from e
 
 
 def _refuse(answer: requests.Response, shown: str) -> None:

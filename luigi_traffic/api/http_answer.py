@@ -10,19 +10,19 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from luigi_traffic.api.inflate import CHUNK_BYTES, gzip_member, texts
+from luigi_traffic.api.part import Part
 from luigi_traffic.api.source import Packing
 from luigi_traffic.errors import SourceError, TransientError
 
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 20
 #: What is asked for. Gzip checks itself, whatever the connection does.
 REQUEST_HEADERS = {"Accept-Encoding": "gzip"}
 UnknownLength = Literal["refuse", "accept"]
 
 _GZIP = ("gzip", "x-gzip")
-_ZLIB_GZIP = 16 + zlib.MAX_WBITS
 
 
 def said_by(answer: requests.Response) -> dict[str, str | int]:
@@ -38,21 +38,28 @@ def said_by(answer: requests.Response) -> dict[str, str | int]:
 
 
 class Answer:
-    """An answer with status 200, shown as `shown`."""
+    """An answer with the whole of a file, or the rest of one, shown as `shown`.
 
-    def __init__(self, answer: requests.Response, shown: str) -> None:
-        """Raises `SourceError` for a part of a file, or a coding that nobody asked for."""
+    `part` keeps what comes; what it has kept already (of a status 206) comes first. None: nobody
+    keeps it.
+    """
+
+    def __init__(self, answer: requests.Response, shown: str, part: Part | None = None) -> None:
+        """Raises `SourceError` for a part of a file that was not asked for, or such a coding."""
         self._raw = answer.raw
         self._shown = shown
+        self._part = part
+        kept = part.bytes if part else 0
         self.coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
         if self.coding not in (*_GZIP, "identity", ""):
             raise SourceError(
                 f"{shown} sent Content-Encoding {self.coding!r}; the request asked for gzip or none"
             )
-        if part := answer.headers.get("Content-Range"):
-            raise SourceError(f"{shown} sent only a part of the file (Content-Range: {part})")
-        #: Bytes on the wire, None if the answer does not say.
-        self.length: int | None = self._raw.length_remaining
+        if not kept and (cut := answer.headers.get("Content-Range")):
+            raise SourceError(f"{shown} sent only a part of the file (Content-Range: {cut})")
+        coming: int | None = self._raw.length_remaining
+        #: Bytes that are kept and on the wire, None if the answer does not say.
+        self.length = None if coming is None else kept + coming
         self._chunked = bool(getattr(self._raw, "chunked", False))
 
     @property
@@ -70,15 +77,22 @@ class Answer:
         from urllib3.exceptions import HTTPError
 
         seen = 0
+        for chunk in self._part.read() if self._part else ():
+            seen += len(chunk)
+            yield chunk
         try:
             for chunk in self._raw.stream(CHUNK_BYTES, decode_content=False):
                 seen += len(chunk)
+                if self._part:
+                    self._part.add(chunk)
                 yield chunk
         except HTTPError as e:
             of = f" of {self.length:,}" if self.length is not None else ""
             raise TransientError(
                 f"{self._shown} broke off after {seen:,} bytes{of}: {e.__class__.__name__}"
             ) from e
+        if self._part:
+            self._part.remove()
 
     def decoded(self) -> Iterator[bytes]:
         """The bytes without the answer's coding.
@@ -89,20 +103,16 @@ class Answer:
 
     def _gunzipped(self) -> Iterator[bytes]:
         # One member: the server makes it. What is inside is limited by the core.
-        unpacker = zlib.decompressobj(_ZLIB_GZIP)
+        unpacker = None
         for chunk in self.wire():
-            rest = chunk
-            while rest:
-                if unpacker.eof:
-                    raise SourceError(f"{self._shown} sent more data after its gzip content")
-                try:
-                    text = unpacker.decompress(rest, CHUNK_BYTES)
-                except zlib.error as e:
-                    raise SourceError(f"{self._shown}: its gzip content is damaged: {e}") from e
-                rest = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-                if text:
-                    yield text
-        if not unpacker.eof:
+            try:
+                unpacker = unpacker or gzip_member(chunk)
+                yield from texts(unpacker, chunk)
+            except zlib.error as e:
+                raise SourceError(f"{self._shown}: its gzip content is damaged: {e}") from e
+            if unpacker.unused_data:
+                raise SourceError(f"{self._shown} sent more data after its gzip content")
+        if unpacker is None or not unpacker.eof:
             # A whole message with a cut body is kept like that by a server or a proxy.
             kind = SourceError if self.framed else TransientError
             raise kind(f"{self._shown}: its gzip content is cut short")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from luigi_traffic.api.source import Source, Stream
@@ -49,6 +50,10 @@ class ManyDays(Source):
     def look(self, day: date) -> list[Mapping[str, str | int]] | None:
         """What is said of the files."""
         return self.files.look(day)
+
+    def keep_parts(self, folder: Path) -> None:
+        """Of the files."""
+        self.files.keep_parts(folder)
 
     @contextmanager
     def open(self, day: date) -> Iterator[Iterator[Stream]]:

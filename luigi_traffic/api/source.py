@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 #: How the text of a day is packed; see `Stream`.
@@ -83,6 +84,11 @@ class Source(ABC):
         Raises as `open`.
         """
         return None
+
+    def keep_parts(self, folder: Path) -> None:
+        """Told before `open`: a scratch folder in which it may keep what came of a download that
+        broke off, so that it fetches only the rest next time. It need not do so."""
+        return
 
     def address(self) -> dict[str, Any]:
         """Where the bytes are asked for (a URL template with its query, a folder): JSON.

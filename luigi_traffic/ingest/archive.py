@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import IO
 
+from luigi_traffic.api.inflate import CHUNK_BYTES
 from luigi_traffic.errors import SourceError
-from luigi_traffic.ingest.deflate64 import DEFLATE64, inflated
+from luigi_traffic.ingest.deflated import METHODS, inflated
 
-CHUNK_BYTES = 1 << 20
 #: Below this many bytes no ratio is suspicious: a small file of zeros is no bomb.
 RATIO_FLOOR = 16 << 20
+#: What zipfile makes of wrong numbers in headers has the last four types.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, EOFError, ValueError, OverflowError, struct.error, LookupError,
+)  # fmt: skip
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
 
@@ -44,7 +49,7 @@ def opened_members(
     archive.seek(0)
     try:
         opened = zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as e:
+    except _DAMAGE as e:
         raise SourceError(f"{name}: {_why_no_zip(head, e)}") from e
     with opened:
         members = _chosen(opened, name, wanted)
@@ -142,13 +147,14 @@ def _limited(
 
 def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[bytes]:
     try:
-        if member.compress_type == DEFLATE64:
+        if member.compress_type in METHODS:
             yield from inflated(archive, member)
             return
         with archive.open(member) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
-    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
-        raise SourceError(f"{name}: {member.filename} is damaged or cut short: {e}") from e
+    except _DAMAGE as e:
+        why = str(e) or "it ends too early"
+        raise SourceError(f"{name}: {member.filename} is damaged or cut short: {why}") from e
     except NotImplementedError as e:
         raise SourceError(f"{name}: {member.filename} is packed in an unknown way: {e}") from e

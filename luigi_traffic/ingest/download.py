@@ -113,7 +113,9 @@ def _once(
     writer = PieceWriter(catalog.store, attempt, limits.piece_bytes, dataset.header)
     archives: list[dict[str, Any]] = []
     try:
-        with dataset.source().open(day) as streams:
+        source = dataset.source()
+        source.keep_parts(spool)
+        with source.open(day) as streams:
             for stream in streams:
                 archives.append(_stream(stream, writer, limits, spool, progress))
         writer.close()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from luigi_traffic.api.builtin_sources import Files, Http
@@ -70,6 +71,10 @@ class TableSource(Source):
     def look(self, day: date) -> list[Mapping[str, str | int]] | None:
         """What is said of the files."""
         return self.files.look(day)
+
+    def keep_parts(self, folder: Path) -> None:
+        """Of the files."""
+        self.files.keep_parts(folder)
 
     def address(self) -> dict[str, Any]:
         """That of the files."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -100,6 +101,34 @@ def test_a_damaged_member() -> None:
     broken = bytearray(packed(("day.csv", TEXT * 50)))
     broken[40:60] = bytes(20)
     refused(bytes(broken), "damaged or cut short")
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_of_a_damaged_archive_nothing_is_read_that_zipfile_would_refuse(level: int) -> None:
+    numbers = random.Random(level)
+    text = b"".join(b"20240110,%04d,%d\n" % (n, numbers.randrange(10**6)) for n in range(9000))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as made:
+        made.writestr("day.csv", text)
+    whole, read, unlimited = file.getvalue(), 0, Limits(1 << 40, 1e9)
+    for round in range(200):
+        archive = bytearray(whole)
+        # Every second time in the headers, of which not every bit matters.
+        place = numbers.randrange(len(archive)) if round % 2 else numbers.randrange(-120, 40)
+        archive[place] ^= 1 << numbers.randrange(8)
+        try:
+            found = text_of(bytes(archive), unlimited)
+        except SourceError:
+            continue
+        read += 1
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            assert found == opened.read(opened.infolist()[0]) == text
+    assert 20 < read < 100
+
+
+def test_a_text_that_ends_on_a_full_chunk() -> None:
+    for size in (1 << 20, (1 << 20) + 1, 3 << 20):
+        assert text_of(packed(("day.csv", bytes(size)))) == bytes(size)
 
 
 def test_an_encrypted_member() -> None:

@@ -40,6 +40,7 @@ def test_a_long_text_comes_in_pieces() -> None:
     ("data", "told"),
     [
         (b"", "expected gzip, got an empty file"),
+        (b"a,b", "expected gzip, got data that begins with b'a,b'"),
         (b"<html>sorry</html>", "expected gzip, got data that begins with b'<html>"),
         (gzip.compress(TEXT, mtime=0)[:-20], "cut short. Download it again"),
         (gzip.compress(TEXT, mtime=0)[:5], "expected gzip|cut short"),
@@ -56,6 +57,19 @@ def test_what_is_no_whole_gzip(data: bytes, told: str) -> None:
     with pytest.raises(SourceError, match=told) as caught:
         text_of(data)
     assert str(caught.value).startswith("day.csv.gz: ")
+
+
+def test_damage_after_some_text_is_called_damage() -> None:
+    data = bytearray(gzip.compress(TEXT, mtime=0))
+    data[-6] ^= 1
+    with pytest.raises(SourceError, match="the gzip data is damaged"):
+        text_of(bytes(data), 1 << 20)
+
+
+@pytest.mark.parametrize("size", [100, 1 << 20])
+def test_zeros_come_whole_however_they_are_cut(size: int) -> None:
+    limits = Limits(max_bytes=64 << 20, max_ratio=2000.0)
+    assert text_of(gzip.compress(bytes(5 << 20)), size, limits) == bytes(5 << 20)
 
 
 def test_a_bomb_is_stopped_early() -> None:

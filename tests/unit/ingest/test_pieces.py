@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import errno
 import gzip
+import random
 import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
@@ -150,3 +155,40 @@ def test_an_abandoned_piece_leaves_nothing(tmp_path: Path) -> None:
     writer.abandon()
     writer.abandon()
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+class FullStore(LocalStore):
+    """A store whose disk is full after some bytes."""
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[IO[bytes]]:
+        with super().writer(key) as file:
+            yield _Full(file)  # type: ignore[misc]
+
+
+class _Full:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = 1000
+
+    def write(self, data: bytes) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def test_a_disk_that_is_full_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    noise = random.Random(0)
+    for lines in (1, 200):  # it shows at the piece's end, or amid the writing
+        text = (noise.randbytes(50_000).hex().encode() + b"\n" for _ in range(lines))
+        writer = PieceWriter(FullStore(tmp_path), ATTEMPT, lines * 100_001, is_header)
+        with pytest.raises((OSError, StoreError), match=r"[Nn]o space left"):
+            writer.write("a", text)
+        writer.abandon()
+        assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    assert threading.active_count() == threads
