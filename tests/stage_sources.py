@@ -33,7 +33,7 @@ SOURCES = {
             f"training/{name}.py"
             for name in (
                 "baselines", "batches", "bundle", "context", "evaluate", "fit_epochs", "fit_inputs",
-                "fit_once", "fit_result", "forecaster", "gold", "metrics", "outputs", "scaler",
+                "fit_once", "fit_result", "forecaster", "gold", "grid", "metrics", "outputs", "scaler",
                 "series", "trainer", "windows",
             )
         ),
