@@ -7,7 +7,7 @@ column costs a few vector operations whatever the lengths of the rows.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg2
@@ -24,30 +24,45 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg2.extensions import connection as Connection
 
-__all__ = ["Block", "copy_in", "copy_out"]
+__all__ = ["Block", "copy_batches", "copy_in", "copy_out"]
 
 
 def copy_in(
     conn: Connection, table: str, columns: Sequence[Column], batch: pa.RecordBatch | pa.Table
 ) -> int:
-    """Append `batch` to `table` (quoted for SQL) in the caller's transaction; return its rows.
-
-    `batch` has the columns by name, in any order; values are converted to the SQL type,
-    never cut off. NULL stays NULL and NaN stays NaN. Raises DataError for a missing
-    column, a value that does not fit, a timestamp with a zone, or a refusal of the server.
-    """
+    """As `copy_batches`, for one batch or table."""
     import pyarrow as pa
 
-    missing = [column.name for column in columns if column.name not in batch.schema.names]
-    if missing:
-        raise DataError(
-            f"COPY into {table}: no column {', '.join(missing)} in {batch.schema.names}."
-        )
-    if batch.num_rows == 0:
-        return 0
-    frame = batch if isinstance(batch, pa.Table) else pa.Table.from_batches([batch])
-    frame = frame.select([column.name for column in columns])
-    reader = Reader(encode(frame, columns))
+    batches = batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+    return copy_batches(conn, table, columns, batches)
+
+
+def copy_batches(
+    conn: Connection, table: str, columns: Sequence[Column], batches: Iterable[pa.RecordBatch]
+) -> int:
+    """Append `batches` to `table` (quoted for SQL) by one COPY, in the caller's transaction.
+
+    Returns the number of rows. Each batch is taken when the one before is sent, so that memory
+    is that of a batch. A batch has the columns by name, in any order; values, also of
+    dictionaries, are converted to the SQL type, never cut off. NULL stays NULL and NaN stays NaN.
+
+    Raises DataError for a missing column, a value that does not fit, a timestamp with a zone, or a
+    refusal of the server; and what `batches` raises. Then nothing of the COPY is in the table.
+    """
+    rows = 0
+
+    def selected() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        for batch in batches:
+            missing = [column.name for column in columns if column.name not in batch.schema.names]
+            if missing:
+                raise DataError(
+                    f"COPY into {table}: no column {', '.join(missing)} in {batch.schema.names}."
+                )
+            rows += batch.num_rows
+            yield batch.select([column.name for column in columns])
+
+    reader = Reader(encode(selected(), columns))
     names = ", ".join(quote(column.name) for column in columns)
     try:
         with conn.cursor() as cursor:
@@ -60,7 +75,7 @@ def copy_in(
         if isinstance(error, psycopg2.DataError):
             raise DataError(f"COPY into {table}: {server_message(error)}") from error
         raise
-    return int(batch.num_rows)
+    return rows
 
 
 def copy_out(conn: Connection, sql: str, take: Callable[[Block], object]) -> None:

@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
+from binary_rows import create, rows_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse import binary_decode, binary_encode
-from luigi_traffic.warehouse.binary import Block, copy_in, copy_out
-from luigi_traffic.warehouse.binary_format import SIGNATURE, TRAILER
+from luigi_traffic.warehouse.binary import copy_batches, copy_in
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.partitions import Column
 
@@ -29,27 +29,6 @@ TYPES = {
 }
 COLUMNS = tuple(Column(f"c{i}", kind) for i, kind in enumerate(TYPES))
 SCHEMA = pa.schema([(f"c{i}", kind) for i, kind in enumerate(TYPES.values())])
-
-
-def create(conn, columns: tuple[Column, ...], name: str = "x") -> None:
-    with conn.cursor() as cursor:
-        cursor.execute(f"CREATE TEMP TABLE {name} (i serial)")
-        for column in columns:
-            cursor.execute(f"ALTER TABLE {name} ADD COLUMN {column.name} {column.type}")
-
-
-def rows_of(conn, sql: str) -> dict:
-    """All blocks of a query as one array a column, text as a list."""
-    blocks: list[Block] = []
-    copy_out(conn, sql, blocks.append)
-    out = {}
-    for name in blocks[0] if blocks else ():
-        parts = [block[name] for block in blocks]
-        if isinstance(parts[0], np.ndarray):
-            out[name] = np.concatenate(parts)
-        else:
-            out[name] = [text for part in parts for text in part.to_pylist()]
-    return out
 
 
 def values_of(kind: str, values: list) -> pa.Array:
@@ -186,7 +165,8 @@ def test_whatever_goes_in_comes_out(
     table = pa.Table.from_pylist(rows, SCHEMA).slice(offset)  # buffers that begin before the data
     with warehouse.connect() as conn:
         create(conn, columns)
-        copy_in(conn, "x", columns, table)
+        batches = table.to_batches(max_chunksize=data.draw(st.integers(1, 31)))
+        assert copy_batches(conn, "x", columns, iter(batches)) == table.num_rows
         out = rows_of(conn, f"SELECT {', '.join(c.name for c in columns)} FROM x ORDER BY i")
         conn.rollback()
     assert list(out) == ([column.name for column in columns] if table.num_rows else [])
@@ -226,54 +206,6 @@ def test_many_rows_over_many_chunks(warehouse: Warehouse, monkeypatch: pytest.Mo
     np.testing.assert_array_equal(out["n"], np.arange(n))
     np.testing.assert_array_equal(out["speed"], np.where(np.arange(n) % 7 == 0, np.nan, speed))
     assert out["link"] == [f"l{i * i}" for i in range(1000)] * (n // 1000)
-
-
-@pytest.mark.parametrize("block", [1, 40, 1 << 20])
-def test_the_mark_in_the_data_misleads_nobody(
-    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
-    monkeypatch.setattr("luigi_traffic.warehouse.binary.BLOCK_BYTES", block)
-    # A row begins with 00 04 00 00 00 02. So does `a`; and a row that began with the last two bytes
-    # of `a` would have 4 fields, end where the real one does, and be taken for a row, too.
-    sql = (
-        "SELECT g::int2 AS g, x'0004000000020001'::int8 AS a, 4::int2 AS b, repeat('ü', g) AS t"
-        " FROM generate_series(0, 40) g"
-    )
-    with warehouse.connect() as conn:
-        out = rows_of(conn, sql)
-    assert out["g"].tolist() == list(range(41))
-    assert out["a"].tolist() == [0x0004_0000_0002_0001] * 41
-    assert out["b"].tolist() == [4] * 41
-    assert out["t"] == ["ü" * n for n in range(41)]
-
-
-def test_a_false_row_that_ends_where_a_real_one_ends_misleads_nobody(
-    warehouse: Warehouse,
-) -> None:
-    # `a` holds a whole row of 4 fields (2, 2, -1, 4 bytes) whose end is that of the real row.
-    inner = bytes.fromhex("00040000 00020001 00000002 0001ffff ffff0000 000401020304")
-    blocks: list[Block] = []
-    columns = [("n", 21), ("a", 19), ("b", 19), ("t", 25)]
-
-    def row(number: int) -> bytes:
-        fields = [number.to_bytes(2, "big"), b"x" * (number % 3), b"", inner]
-        parts = [len(each).to_bytes(4, "big") + each for each in fields]
-        return b"\0\4" + b"".join(parts)
-
-    stream = SIGNATURE + b"".join(map(row, range(50))) + TRAILER
-    decoder = binary_decode.Decoder(columns, blocks.append)
-    decoder.write(stream)
-    decoder.finish()
-    assert np.concatenate([block["n"] for block in blocks]).tolist() == list(range(50))
-
-
-def test_a_stream_that_breaks_off_is_an_error() -> None:
-    row = b"\0\1\0\0\0\2\0\7"
-    for stream in (b"", SIGNATURE[:5], SIGNATURE + row, SIGNATURE + row + row[:5] + TRAILER):
-        decoder = binary_decode.Decoder([("n", 21)], lambda block: None)
-        decoder.write(stream)
-        with pytest.raises(DataError, match="broke off"):
-            decoder.finish()
 
 
 def test_dictionaries_large_strings_and_wider_types_are_converted(warehouse: Warehouse) -> None:
@@ -344,8 +276,12 @@ def test_what_cannot_come_out_is_a_data_error(warehouse: Warehouse, sql: str, me
 
 
 def test_a_missing_column_is_named(warehouse: Warehouse) -> None:
-    with pytest.raises(DataError, match="no column speed"), warehouse.connect() as conn:
-        copy_in(conn, "x", (Column("speed", "real"),), pa.table({"v": [1.0]}))
+    columns = (Column("speed", "real"),)
+    with warehouse.connect() as conn:
+        create(conn, columns)
+        with pytest.raises(DataError, match="no column speed"):
+            copy_in(conn, "x", columns, pa.table({"v": [1.0]}))
+        conn.rollback()
 
 
 def test_the_connection_is_usable_after_a_value_that_did_not_fit(warehouse: Warehouse) -> None:
