@@ -23,7 +23,7 @@ _EXTRAS = {
 class TrafficError(Exception):
     """Base of every error this framework raises on purpose.
 
-    Logged as one message without a traceback (see `luigi_traffic.logs`).
+    Logged as one message without a traceback (see `luigi_traffic.commands.logs`).
     """
 
 

@@ -10,7 +10,7 @@ import os
 
 import luigi.configuration
 
-from luigi_traffic import logs
+from luigi_traffic.commands import logs
 from luigi_traffic.project import current
 from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.warehouse.content import checksum, kind_of, row_hash
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.sql_names import quote
 
@@ -59,24 +60,26 @@ def _counts(connection: Any, stage: str, dataset: str) -> dict[str, int]:
 def _altered(
     connection: Any, stage: str, dataset: str, columns: Sequence[str], live: Mapping[str, LedgerRow]
 ) -> list[str]:
-    """Parts whose rows do not have the checksum of the ledger (see `warehouse.commit`).
+    """Parts whose rows do not have the checksum of the ledger (see `warehouse.content`).
 
     A column that was added since is no part of it; it is the last one, and empty.
     """
     left = {part: row.checksum for part, row in live.items()}
-    for width in range(len(columns), 0, -1):
-        if not left:
-            break
-        names = ", ".join(quote(name) for name in columns[:width])
-        empty = " AND ".join(f"{quote(name)} IS NULL" for name in columns[width:]) or "true"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {_PART[stage]}, count(*), sum(hashtextextended(ROW({names})::text, 0)),"  # noqa: S608
-                f" bool_and({empty}) FROM {quote(stage)}.{quote(dataset)}"
-                f" WHERE {_PART[stage]} = ANY(%s) GROUP BY 1",
-                (list(left),),
-            )
-            for part, rows, total, only_new in cursor.fetchall():
-                if only_new and f"{rows}:{total}" == left[part]:
-                    del left[part]
+    for kind in sorted({kind_of(found) for found in left.values()}):
+        for width in range(len(columns), 0, -1):
+            parts = [part for part in left if kind_of(left[part]) == kind]
+            if not parts:
+                break
+            names = ", ".join(quote(name) for name in columns[:width])
+            empty = " AND ".join(f"{quote(name)} IS NULL" for name in columns[width:]) or "true"
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"SELECT {_PART[stage]}, count(*), sum({row_hash(f'ROW({names})', kind)}),"  # noqa: S608
+                    f" bool_and({empty}) FROM {quote(stage)}.{quote(dataset)}"
+                    f" WHERE {_PART[stage]} = ANY(%s) GROUP BY 1",
+                    (parts,),
+                )
+                for part, rows, total, only_new in cursor.fetchall():
+                    if only_new and checksum(rows, total, kind) == left[part]:
+                        del left[part]
     return sorted(left)

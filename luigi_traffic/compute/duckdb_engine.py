@@ -13,6 +13,7 @@ from luigi_traffic.compute import checksum, row_hash
 from luigi_traffic.compute.duckdb_session import Session, named, quoted, session, typed
 from luigi_traffic.compute.engine import Engine, File, Schema, Written
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.warehouse.load import load_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +89,8 @@ class DuckDbEngine(Engine):
         values = self._values(self.read(store, files, schema), wanted)
         columns = checksum.order(schema)
         found = row_hash.checksum(
-            batch.select(columns) for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=columns)
+            batch.select(columns)
+            for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=columns)
         )
         return Written(files, values, found)
 
@@ -104,20 +106,7 @@ class DuckDbEngine(Engine):
     def load(  # noqa: D102
         self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]
     ) -> int:
-        from luigi_traffic.warehouse.binary import copy_in
-        from luigi_traffic.warehouse.connect import connect_patiently
-        from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
-
-        wanted = frame.select(*[column.name for column in columns])
-        connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)
-        try:
-            with connection:
-                return sum(
-                    copy_in(connection, table, tuple(columns), batch)
-                    for batch in self.session().arrow(_sql(wanted))
-                )
-        finally:
-            connection.close()
+        return load_batches(dsn, table, columns, self.session().arrow(_sql(frame)))
 
 
 def _sql(frame: Any) -> str:

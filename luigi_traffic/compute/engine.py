@@ -99,6 +99,8 @@ class Engine(ABC):
 def engine_of(settings: Settings) -> Engine:
     """The engine that the settings choose."""
     if settings.engine == "duckdb":
+        import duckdb  # noqa: F401 - if it is missing, the error names its extra, not pyarrow's
+
         from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 
         return DuckDbEngine(settings)

@@ -94,7 +94,9 @@ def _texts(seeds: Hashes, column: pa.Array, known: dict[str, int]) -> Hashes:
         for text in texts:
             if text not in known:
                 known[text] = xxhash.xxh64_intdigest(text.encode(), SEED)
-        hashes = np.array([known[text] for text in texts], np.uint64)[np.asarray(encoded.indices.fill_null(0))]
+        hashes = np.array([known[text] for text in texts], np.uint64)[
+            np.asarray(encoded.indices.fill_null(0))
+        ]
         return np.where(_valid(column), hashes, seeds) if column.null_count else hashes
     hashes = seeds.copy()
     at = np.flatnonzero(_valid(column))

@@ -22,7 +22,7 @@ class ComputeSettings(Section):
         description=(
             "Engine; both make the same data. duckdb: in this process, needs no Java; the lake is "
             "a folder. spark: on one machine or a cluster. auto: spark if the lake is an S3 store "
-            "or spark.remote is set, else duckdb"
+            "or if Spark runs elsewhere (spark.remote, spark.master), else duckdb"
         ),
     )
     memory: str = Field(

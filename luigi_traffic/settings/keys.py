@@ -278,7 +278,8 @@ class Settings(Section):
         """What computes bronze, silver and gold."""
         if self.compute.engine != "auto":
             return self.compute.engine
-        return "spark" if self.lake.kind == "s3" or self.spark.remote else "duckdb"
+        own = not self.spark.remote and self.spark.master.startswith("local")
+        return "duckdb" if own and self.lake.kind == "local" else "spark"
 
     @property
     def lake_path(self) -> Path:

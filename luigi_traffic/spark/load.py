@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from luigi_traffic import errors
 
@@ -30,24 +30,11 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
     wanted = tuple(columns)
 
     def load(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import psycopg2
         import pyarrow
 
-        from luigi_traffic.warehouse.binary import copy_in
-        from luigi_traffic.warehouse.connect import connect_patiently
-        from luigi_traffic.warehouse.connection import RETRY_AGAIN_S
-        from luigi_traffic.warehouse.server_errors import translated
+        from luigi_traffic.warehouse.load import load_batches
 
-        connection: Any = connect_patiently(dsn, RETRY_AGAIN_S)
-        try:
-            rows = 0
-            with connection:
-                for batch in batches:
-                    rows += copy_in(connection, table, wanted, batch)
-        except psycopg2.Error as error:
-            raise translated(error, dsn) or error from error
-        finally:
-            connection.close()
+        rows = load_batches(dsn, table, wanted, batches)
         yield pyarrow.RecordBatch.from_pydict({"rows": pyarrow.array([rows], pyarrow.int64())})
 
     sent = frame.select(*[c.name for c in wanted]).mapInArrow(load, "rows bigint")

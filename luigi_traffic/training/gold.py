@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.errors import DamageError, DataError, TransientError
 from luigi_traffic.training.batches import check_channels
-from luigi_traffic.training.series import Series
+from luigi_traffic.training.grid import Grid, join
+from luigi_traffic.training.series import Series, steps_per_day
 from luigi_traffic.warehouse import ledger, partitions
-from luigi_traffic.warehouse.binary import Coded, copy_out
+from luigi_traffic.warehouse.binary import Block, copy_out
+from luigi_traffic.warehouse.sql_names import quote
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
     from luigi_traffic.warehouse.connection import Warehouse
 
 
@@ -85,46 +89,87 @@ def _read(
         if not frozen:
             raise _Damaged(dict.fromkeys(ids, "the table is missing"))
         _check_columns(connection, dataset, columns)
-        # Rows of other days that gold happens to hold would be there unverified.
-        days = ", ".join(f"'{date.fromisoformat(day)}'" for day in ids) or "NULL"
-        names = ", ".join(f'"{name}"' for name in columns)
-        found = copy_out(
-            connection,
-            f'SELECT "timestamp", link_id, {names} FROM gold."{dataset}" '  # noqa: S608
-            f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}' "
-            f'AND "timestamp"::date IN ({days})',
-        )
-    _compare(cast(NDArray[Any], found["timestamp"]), promised)
-    codes, links = cast(Coded, found["link_id"])
-    if not len(codes):
+        links = LinkCodes()
+        days: list[Grid | None] = []
+        damaged = {}
+        for n in range((end - start).days):
+            day = (start + timedelta(days=n)).isoformat()
+            # Rows of other days that gold happens to hold would be there unverified.
+            grid = None
+            if day in promised:
+                grid = _read_day(connection, dataset, day, columns, interval, links)
+                if grid.rows != promised[day]:
+                    damaged[day] = (
+                        f"{grid.rows:,} rows of the {promised[day]:,} that were committed"
+                    )
+            days.append(grid)
+    if damaged:
+        raise _Damaged(damaged)
+    if not links.names:
         raise DataError(f"gold.{dataset} has no row from {start} to {end}")
     # Links sorted, so that their order does not depend on that of the rows.
-    order = np.argsort(np.asarray(links, dtype=object))
-    rank = np.empty(len(links), dtype=np.int64)
-    rank[order] = np.arange(len(links))
-    return Series.from_columns(
-        cast(NDArray[Any], found["timestamp"]),
-        rank[codes],
-        [links[i] for i in order],
-        {name: cast(NDArray[Any], found[name]) for name in columns},
+    order = np.array(sorted(range(len(links.names)), key=links.names.__getitem__), np.int64)
+    return Series(
         np.datetime64(start, "us"),
-        np.datetime64(end, "us"),
         interval,
+        tuple(links.names[i] for i in order),
+        tuple(columns),
+        join(days, steps_per_day(interval), order, len(columns)),
         target,
     )
 
 
-def _compare(timestamps: NDArray[Any], promised: Mapping[str, int]) -> None:
-    """Raise `_Damaged` if a day has another number of rows than its ledger row says."""
-    days, counts = np.unique(timestamps.astype("datetime64[D]"), return_counts=True)
-    there = dict(zip(days.astype(str).tolist(), counts.tolist(), strict=True))
-    wrong = {
-        day: f"{there.get(day, 0):,} rows of the {rows:,} that were committed"
-        for day, rows in promised.items()
-        if there.get(day, 0) != rows
-    }
-    if wrong:
-        raise _Damaged(wrong)
+def _read_day(
+    connection: Connection,
+    dataset: str,
+    day: str,
+    columns: Sequence[str],
+    interval: timedelta,
+    links: LinkCodes,
+) -> Grid:
+    """The rows of a day, block by block into its grid."""
+    start = np.datetime64(day, "us")
+    end = start + np.timedelta64(1, "D")
+    grid = Grid(start, end, interval, len(columns))
+
+    def put(block: Block) -> None:
+        codes = links.codes(block["link_id"])
+        grid.put(block["timestamp"], codes, links.names, [block[name] for name in columns])
+
+    # Without NULLs, rows have equal lengths, which is fastest to read.
+    values = ", ".join(
+        f"coalesce({quote(name)}::float8, 'NaN') AS {quote(name)}" for name in columns
+    )
+    copy_out(
+        connection,
+        f'SELECT "timestamp", link_id, {values} FROM gold.{quote(dataset)} '  # noqa: S608
+        f"WHERE \"timestamp\" >= '{start}' AND \"timestamp\" < '{end}'",
+        put,
+    )
+    return grid
+
+
+class LinkCodes:
+    """A number for each link, in order of first appearance; `names` are the links."""
+
+    def __init__(self) -> None:
+        import pyarrow as pa
+
+        self.names: list[str] = []
+        self._known = pa.array([], pa.large_string())
+
+    def codes(self, links: Any) -> NDArray[np.int32]:
+        """Of `links` (a `pyarrow.LargeStringArray`); new ones get the next numbers."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        codes = pc.index_in(links, value_set=self._known)
+        if codes.null_count:
+            new = links.filter(codes.is_null()).unique()
+            self.names += new.to_pylist()
+            self._known = pa.concat_arrays([self._known, new])
+            codes = pc.index_in(links, value_set=self._known)
+        return np.asarray(codes)
 
 
 def _check_columns(connection: Any, dataset: str, columns: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.training.grid import Grid
 
 DAY_SECONDS = 86_400
 
@@ -60,44 +61,10 @@ class Series:
         Raises DataError for a row outside the span, off the grid, of an unknown link,
         or for a second row of the same link and interval.
         """
-        step = np.timedelta64(interval // timedelta(microseconds=1), "us")
+        grid = Grid(start, end, interval, len(values))
+        grid.put(timestamp, link_codes, links, list(values.values()))
         first = start.astype("datetime64[us]")
-        span = end.astype("datetime64[us]") - first
-        if span <= np.timedelta64(0, "us") or span % step != np.timedelta64(0, "us"):
-            raise DataError(f"The span {start} to {end} is not a whole number of {interval} steps.")
-        length, width = int(span // step), len(links)
-
-        offset = np.asarray(timestamp, dtype="datetime64[us]") - first
-        row, rest = offset // step, offset % step
-        code = np.asarray(link_codes)
-        wrong = (
-            (rest != np.timedelta64(0, "us"))
-            | (row < 0)
-            | (row >= length)
-            | (code < 0)
-            | (code >= width)
-        )
-        if wrong.any():
-            at = int(np.flatnonzero(wrong)[0])
-            raise DataError(
-                f"{int(wrong.sum())} rows lie outside {start} to {end} by {interval} and "
-                f"{width} links; the first: {timestamp[at]}, link code {code[at]}."
-            )
-        cell = row.astype(np.int64) * width + code.astype(np.int64)
-        taken = np.zeros(length * width, dtype=bool)
-        taken[cell] = True
-        if int(taken.sum()) != len(cell):
-            unique, counts = np.unique(cell, return_counts=True)
-            at = int(unique[counts > 1][0])
-            raise DataError(
-                f"{len(cell) - len(unique)} rows repeat a link and an interval; the first: link "
-                f"{links[at % width]} at {first + step * (at // width)}."
-            )
-        out = np.full((length * width, len(values)), np.nan, dtype=np.float32)
-        for index, column in enumerate(values.values()):
-            out[cell, index] = column
-        grid = out.reshape(length, width, len(values))
-        return cls(first, interval, tuple(links), tuple(values), grid, target)
+        return cls(first, interval, tuple(links), tuple(values), grid.values, target)
 
     def __len__(self) -> int:
         return int(self.values.shape[0])

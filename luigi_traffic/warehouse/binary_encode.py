@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from luigi_traffic.warehouse.partitions import Column
 
-CHUNK_ROWS = 100_000
+CHUNK_ROWS = 32_768  # 2 to 4 MB on the wire: encoded in the cache, while the server reads the last
 
 
 class Reader(io.RawIOBase):
@@ -43,13 +43,21 @@ class Reader(io.RawIOBase):
         return piece
 
 
-def encode(frame: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:
-    """A COPY stream in pieces. Raises DataError for a value that does not fit its column."""
+def encode(batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> Iterator[bytes]:
+    """A COPY stream in pieces. Raises DataError for a value that does not fit its column.
+
+    The batches have exactly `columns`, in their order.
+    """
     yield SIGNATURE
-    for batch in frame.to_batches(max_chunksize=CHUNK_ROWS):
-        if batch.num_rows:
-            fields = [_wire(batch.column(i), column) for i, column in enumerate(columns)]
-            yield _encode_chunk(fields, batch.num_rows)
+    for batch in batches:
+        for begin in range(0, batch.num_rows, CHUNK_ROWS):
+            chunk = batch.slice(begin, CHUNK_ROWS)
+            fields = [_wire(chunk.column(i), column) for i, column in enumerate(columns)]
+            widths = [field.width() for field in fields]
+            if None in widths:
+                yield _encode_chunk(fields, chunk.num_rows)
+            else:
+                yield _encode_even(fields, [width or 0 for width in widths], chunk.num_rows)
     yield TRAILER
 
 
@@ -59,6 +67,11 @@ class _Field(NamedTuple):
     lengths: Array  # int32; -1 where NULL
     values: Array
     kind: str | None  # numpy type of a fixed value on the wire; None: text
+
+    def width(self) -> int | None:
+        """Bytes of each value; None if they differ, or are NULL or empty."""
+        width = int(self.lengths[0])
+        return width if width > 0 and bool((self.lengths == width).all()) else None
 
 
 def _wire(array: pa.Array, column: Column) -> _Field:
@@ -117,6 +130,21 @@ def _wire(array: pa.Array, column: Column) -> _Field:
     if valid is not None:
         lengths[~valid] = -1
     return _Field(lengths, values, kind.wire)
+
+
+def _encode_even(fields: list[_Field], widths: list[int], rows: int) -> bytes:
+    """Rows of equal layout: each value lies at an equal distance from the one before."""
+    size = 2 + sum(4 + width for width in widths)
+    buffer = np.empty(rows * size, np.uint8)
+    np.ndarray(rows, ">i2", buffer, 0, (size,))[:] = len(fields)
+    offset = 2
+    for field, width in zip(fields, widths, strict=True):
+        np.ndarray(rows, ">i4", buffer, offset, (size,))[:] = width
+        kind = field.kind or f"V{width}"
+        values = field.values if field.kind else field.values.view(kind)
+        np.ndarray(rows, kind, buffer, offset + 4, (size,))[:] = values
+        offset += 4 + width
+    return buffer.tobytes()
 
 
 def _encode_chunk(fields: list[_Field], rows: int) -> bytes:

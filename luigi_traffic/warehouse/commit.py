@@ -13,23 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from luigi_traffic.warehouse.content import Content
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds, PartitionedTable
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
-
-
-def content_checksum(connection: Any, table: str) -> str:
-    """Over the rows of a table, whatever their order: count and sum of 64-bit row hashes."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} t"  # noqa: S608
-        )
-        rows, total = cursor.fetchone()
-    return f"{rows}:{total}"
 
 
 @dataclass
@@ -40,11 +31,13 @@ class StagedTable:
     table: PartitionedTable
     name: str
     committed: bool = False
+    content: Content | None = None
 
     def checksum(self) -> str:
-        """`content_checksum` of what it holds, for the ledger row."""
+        """Of what it holds, for the ledger row. Call it when all rows are there."""
         with self.warehouse.connect() as connection:
-            return content_checksum(connection, self.name)
+            self.content = self.table.measure(connection, self.name)
+        return self.content.checksum
 
     def commit(
         self, bounds: Bounds, row: LedgerRow, before_commit: Callable[[], None] = lambda: None
@@ -56,7 +49,7 @@ class StagedTable:
         are duplicate, or lie outside of `bounds`.
         """
         with self.warehouse.connect() as connection:
-            won = self.table.commit(connection, self.name, bounds, row, before_commit)
+            won = self.table.commit(connection, self.name, bounds, row, before_commit, self.content)
             if not won:
                 connection.rollback()
         self.committed = won

@@ -24,6 +24,7 @@ from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse import branches, ledger, locks
+from luigi_traffic.warehouse.content import Content
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.patience import LOCK_TIMEOUT_S
 from luigi_traffic.warehouse.server_errors import server_message
@@ -143,31 +144,45 @@ class PartitionedTable:
         bounds: Bounds,
         row: LedgerRow,
         before_commit: Callable[[], None] = lambda: None,
+        content: Content | None = None,
     ) -> bool:
         """Make `staged` the partition of `bounds`, in the caller's transaction.
 
-        `before_commit` is called when all is done but the caller's COMMIT. False if this
+        `before_commit` is called when all is done but the caller's COMMIT. `content` is what
+        `measure` found when the table was filled; without it, commit measures. False if this
         partition id is live already: roll back, then `discard`. Raises DataError if rows
         are duplicate in `key`, outside of `bounds`, or not `row.rows`. A transaction that
         commits must not have read the parent before (it could wait for its like for ever).
         """
+        content = content or self.measure(conn, staged)
         inside = self._condition(conn, bounds)
-        within = self._verify(conn, staged, bounds, inside, row.rows)
+        self._expect_rows(content.rows, row.rows, bounds)
+        self._expect_inside(conn, staged, bounds, inside, content)
         by_key = ", ".join(quote(name) for name in self.key)
+        # With this CHECK, ATTACH need not scan the rows while it holds its locks.
+        changes = [
+            f"ADD PRIMARY KEY ({by_key})",
+            f"ADD CONSTRAINT partition_bounds CHECK ({inside})",
+        ]
+        if within := content.range_of(self.narrow):
+            changes.append(f"ADD CONSTRAINT partition_values CHECK ({within})")
         with conn.cursor() as cursor:
             # Slow work first, on the table that only we know of.
             try:
-                cursor.execute(f"ALTER TABLE {staged} ADD PRIMARY KEY ({by_key})")
+                cursor.execute(f"ALTER TABLE {staged} {', '.join(changes)}")
             except (psycopg2.errors.UniqueViolation, psycopg2.errors.NotNullViolation) as error:
                 raise DataError(
                     f"{self.qualified}, partition {bounds}: rows must be unique and not null in"
                     f" ({', '.join(self.key)}). {server_message(error)}"
                 ) from error
-            # With this CHECK, ATTACH need not scan the rows while it holds its locks.
-            checks = [f"ADD CONSTRAINT partition_bounds CHECK ({inside})"]
-            if within:
-                checks.append(f"ADD CONSTRAINT partition_values CHECK ({within})")
-            cursor.execute(f"ALTER TABLE {staged} {', '.join(checks)}")
+            # The primary key counted the rows: none has come since they were measured.
+            cursor.execute(
+                "SELECT greatest(reltuples, 0), greatest(reltuples, 0) = %s::real"
+                " FROM pg_class WHERE oid = to_regclass(%s)",
+                (row.rows, staged),
+            )
+            counted, equal = cursor.fetchone() or (0, False)
+            self._expect_rows(row.rows if equal else int(counted), row.rows, bounds)
             if not ledger.write(conn, row):
                 return False
         parent = self._parent(conn, bounds)
@@ -268,32 +283,30 @@ class PartitionedTable:
                 )
         return missing
 
-    def _verify(self, conn: Connection, staged: str, bounds: Bounds, inside: str, rows: int) -> str:
-        """Raises DataError for rows that do not belong; the condition that `narrow` holds by."""
-        by = quote(self.by)
-        extent = "".join(
-            f", min({quote(name)})::text, max({quote(name)})::text" for name in self.narrow
-        )
-        with conn.cursor() as cursor:
-            cursor.execute(
-                f"SELECT count(*), count(*) FILTER (WHERE ({inside}) IS NOT TRUE),"  # noqa: S608
-                f" min({by})::text, max({by})::text{extent} FROM {staged}"
-            )
-            count, outside, lowest, highest, *found = cursor.fetchone() or (0, 0, None, None)
+    def measure(self, conn: Connection, staged: str) -> Content:
+        """Rows, checksum and ends of a filled table, for `commit`, in one scan."""
+        checked = (self.by, *([self.branch_by] if self.branch_by else ()), *self.narrow)
+        return Content.measure(conn, staged, checked)
+
+    def _expect_rows(self, count: int, rows: int, bounds: Bounds) -> None:
         if count != rows:
             raise DataError(
                 f"{self.qualified}, partition {bounds}: {count} rows arrived, {rows} were promised."
             )
-        if outside:
-            raise DataError(
-                f"{self.qualified}, partition {bounds}: {outside} of {count} rows lie outside"
-                f" ({self.by} from {lowest} to {highest})."
-            )
-        pairs = zip(self.narrow, found[::2], found[1::2], strict=True)
-        return " AND ".join(
-            f"{quote(name)} >= {literal(least)} AND {quote(name)} <= {literal(greatest)}"
-            for name, least, greatest in pairs
-            if least is not None
+
+    def _expect_inside(
+        self, conn: Connection, staged: str, bounds: Bounds, inside: str, content: Content
+    ) -> None:
+        types = {c.name: c.type for c in self.columns if c.name in (self.by, self.branch_by)}
+        if content.lies_inside(conn, inside, types):
+            return
+        with conn.cursor() as cursor:
+            cursor.execute(f"SELECT count(*) FROM {staged} WHERE ({inside}) IS NOT TRUE")  # noqa: S608
+            (outside,) = cursor.fetchone() or (0,)
+        ends = content.ends[self.by]
+        raise DataError(
+            f"{self.qualified}, partition {bounds}: {outside} of {content.rows} rows lie outside"
+            f" ({self.by} from {ends.least} to {ends.greatest})."
         )
 
     def _literals(self, conn: Connection, bounds: Bounds) -> tuple[str, str]:

@@ -131,8 +131,18 @@ def test_mlflow_server_that_is_down(empty, monkeypatch, anew):
     assert "hush" not in shown
 
 
+def test_duckdb_needs_no_java(empty, monkeypatch, anew):
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    rows = command.rows(current(), deep=False)
+    assert found(rows, "engine")["found"].startswith("duckdb")
+    assert found(rows, "DuckDB")["state"] == "ok"
+    assert "Java" not in {row["check"] for row in rows}
+
+
 def test_java_and_memory(empty, monkeypatch, anew):
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    monkeypatch.setenv("LUIGI_TRAFFIC__COMPUTE__ENGINE", "spark")
+    anew()
     row = found(command.rows(current(), deep=False), "Java")
     assert row["state"] == "problem" and "JAVA_HOME" in row["found"]
     monkeypatch.setenv("LUIGI_TRAFFIC__SPARK__DRIVER_MEMORY", "4000g")

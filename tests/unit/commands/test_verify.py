@@ -148,6 +148,18 @@ def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
     assert found(deep=True) == []
 
 
+def test_checksums_of_earlier_versions_are_compared_as_they_were_made(empty, anew) -> None:
+    for day in (DAY, NEXT):
+        with_gold(empty, day)
+    rows = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {partition_of(DAY)} t"
+    ((count, total),) = current().warehouse.query(rows, None)[1]
+    sql(f"UPDATE meta.ledger SET checksum = '{count}:{total}' WHERE part = '{DAY}'")
+    sql("ALTER TABLE gold.tiny ADD COLUMN rain double precision")
+    assert found(deep=True) == []
+    sql(f"UPDATE {partition_of(DAY)} SET speed = 51 WHERE link_id = 'l3'")
+    assert found(deep=True) == [("gold", "2024-05-01")]
+
+
 def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
     for day in (DAY, NEXT):
         with_gold(empty, day)

@@ -52,8 +52,8 @@ def test_the_core_ingests_and_shows(core) -> None:
     code, _, said = core(*luigi, "Bronze", *day)
     assert code == 30, said
     assert "raw tiny 2024-05-31: 1 rows" in said
-    assert "the package 'pyspark' is not installed" in said
-    assert "pip install 'luigi-traffic[spark]'" in said
+    assert "the package 'duckdb' is not installed" in said
+    assert "pip install 'luigi-traffic[duckdb]'" in said
     cli = "luigi_traffic.cli"
     for words, expected in (
         (("status", "--dataset", "tiny"), "2024-05-31"),

@@ -18,6 +18,7 @@ RANGE = ["RangeDaily", "--start", "2024-05-01", "--of"]
 
 @pytest.fixture(autouse=True)
 def warnings(isolated, monkeypatch, caplog):
+    isolated.set(COMPUTE__ENGINE="spark")
     monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
     workers._warn.cache_clear()
     return caplog
@@ -35,6 +36,12 @@ def test_spark_of_ones_own_is_started_once(words: list[str], warnings) -> None:
     assert "--workers 3 is lowered to 1: each worker would start a Spark" in warnings.text
     assert "set spark.remote" in warnings.text
     assert len(warnings.records) == 1
+
+
+def test_duckdb_has_no_jvm_to_start(isolated, warnings) -> None:
+    isolated.set(COMPUTE__ENGINE="auto")
+    assert used([*SILVER, "--workers", "3"]) == 3
+    assert not warnings.records
 
 
 def test_by_build_as_well(warnings) -> None:

@@ -14,8 +14,9 @@ import pytest
 from luigi_traffic.errors import DataError
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.binary import copy_in
-from luigi_traffic.warehouse.commit import content_checksum, staging
+from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
+from luigi_traffic.warehouse.content import Content
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds
 from luigi_traffic.warehouse.tables import gold_table
@@ -94,16 +95,16 @@ def test_rows_ledger_and_checksum_agree(warehouse: Warehouse) -> None:
         row = ledger.current(conn, "gold", "tiny")[DAY.isoformat()]
         assert row.rows == 2
         # The checksum taken of the staged table is that of what readers see.
-        assert row.checksum == content_checksum(conn, "gold.tiny")
+        assert row.checksum == Content.measure(conn, "gold.tiny").checksum
 
 
 def test_the_checksum_is_of_the_rows_whatever_their_order(warehouse: Warehouse) -> None:
     def of(values: str) -> str:
         with warehouse.connect() as conn:
-            return content_checksum(conn, f"(VALUES {values})")
+            return Content.measure(conn, f"(VALUES {values})").checksum
 
     assert of("(1, 'a'), (2, 'b')") == of("(2, 'b'), (1, 'a')")
-    assert of("(1, 'a'), (2, 'b')") != of("(1, 'b'), (2, 'a')")
+    assert of("(1, 'a'), (2, 'b')") != of("(1, 'b'), (2, 'a')")  # of equal sums of records' hashes
     assert of("(1, 'a')") != of("(1, 'a'), (1, 'a')")
 
 
@@ -122,6 +123,32 @@ def test_rows_lost_or_repeated_are_refused(
         commit(warehouse, [1.0, 2.0], "new", **arguments)
     assert (speeds(warehouse), live(warehouse)) == ([7.0], {"2012-03-28": "old"})
     assert orphans(warehouse) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ("l0", r"unique and not null.*\(2012-03-28 08:00:00, l0\) is duplicated"),
+        ("late", "3 rows arrived, 2 were promised"),
+    ],
+)
+def test_a_row_that_comes_after_the_checksum_is_refused(
+    warehouse: Warehouse, link: str, message: str
+) -> None:
+    def late() -> None:
+        (table,) = orphans(warehouse)
+        with warehouse.connect() as conn, conn.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {table} VALUES ('2012-03-28 08:00', %s, 1, 1)", (link,))
+
+    assert commit(warehouse, [7.0], "old")
+    with pytest.raises(DataError, match=message):
+        commit(warehouse, [1.0, 2.0], "new", staged=late)
+    assert (speeds(warehouse), live(warehouse)) == ([7.0], {"2012-03-28": "old"})
+
+
+def test_an_empty_partition_is_committed(warehouse: Warehouse) -> None:
+    assert commit(warehouse, [], "none")
+    assert (speeds(warehouse), live(warehouse)) == ([], {"2012-03-28": "none"})
 
 
 @pytest.mark.parametrize("where", ["staged", "attached"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luigi_traffic import logs
+from luigi_traffic.commands import logs
 from luigi_traffic.errors import SourceAbsent
 
 
