@@ -111,8 +111,8 @@ def coverage(
 ) -> Coverage:
     """Of the day that `silver` holds, with those expected wall times and those links.
 
-    Without `links` they are the links of the day. The engine reads two columns of the frame, once for
-    the intervals, and without `links` once for the links.
+    Without `links` they are the links of the day. The engine reads two columns of the frame, once
+    for the intervals, and without `links` once for the links.
     """
     step = int(interval.total_seconds())
     wanted = tuple((at.hour * 3600 + at.minute * 60 + at.second) // step for at in slots)

@@ -68,9 +68,7 @@ def _numbers(column: pa.Array, kind: pa.DataType) -> Callable[[Hashes], Hashes] 
     """How the values of a column are hashed; None if it is of another type."""
     if pa.types.is_timestamp(kind):
         column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    elif pa.types.is_date32(kind):
-        column = column.cast(pa.int32())
-    elif pa.types.is_boolean(kind):
+    elif pa.types.is_date32(kind) or pa.types.is_boolean(kind):
         column = column.cast(pa.int32())
     kind = column.type
     values = np.asarray(column.fill_null(0)) if column.null_count else np.asarray(column)
