@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -20,3 +21,8 @@ def arrow(rows: Sequence[tuple[Any, ...]], columns: str) -> pa.Table:
     schema = pa.schema([(name, _TYPES[kind]) for name, kind in named])
     values = list(zip(*rows, strict=True)) or [()] * len(named)
     return pa.table([pa.array(v, f.type) for v, f in zip(values, schema, strict=True)], schema)
+
+
+def rows_of(engine: Any, frame: Any) -> list[SimpleNamespace]:
+    """The rows of a frame of that engine; their columns are attributes."""
+    return [SimpleNamespace(**row) for row in engine.collect(frame)]
