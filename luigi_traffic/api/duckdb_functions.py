@@ -7,7 +7,7 @@ session of the engine has; names that are not here are SQLFrame's functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,29 @@ def rtrim(column: Any, characters: Any = " ") -> Column:
     return _call("rtrim", _col(column), characters)
 
 
+def count_if(condition: Any) -> Column:
+    """How often a condition holds; 0 if there is no row at all."""
+    from sqlframe.duckdb import functions
+
+    found: Column = functions.count(functions.when(_col(condition), 1))
+    return found
+
+
+def lower(column: Any) -> Column:
+    """In small letters."""
+    return _call("lt_lower", _col(column))
+
+
+def collect_list(column: Any) -> Column:
+    """The values that are not NULL, in any order."""
+    return _call("lt_values", _call("list", _col(column)))
+
+
+def collect_set(column: Any) -> Column:
+    """The values that are not NULL, each once, in any order."""
+    return _call("list_distinct", collect_list(column))
+
+
 def concat(*columns: Any) -> Column:
     """The texts one after another; NULL if one of them is."""
     from sqlglot import exp
@@ -116,7 +139,9 @@ def wall_time(text: Column) -> Column:  # noqa: D103
 
 
 def instant_time(text: Column, timezone: str) -> Column:  # noqa: D103
-    return _call("lt_instant_time", text, grammar.whole(grammar.ISO_OFFSET), timezone)
+    part = _parts(text, re.compile(grammar.ISO_OFFSET))
+    made = _call("lt_time", *map(part, ["y", "m", "d", "H", "M", "S", "f"]))
+    return _call("lt_instant", made, *map(part, ["sign", "hours", "minutes"]), timezone)
 
 
 def unix_time(seconds: Column, timezone: str) -> Column:  # noqa: D103
@@ -124,18 +149,19 @@ def unix_time(seconds: Column, timezone: str) -> Column:  # noqa: D103
 
 
 def pattern_time(text: Column, expression: re.Pattern[str]) -> Column:  # noqa: D103
-    group = expression.groupindex
-    # Names of our own, a group each: DuckDB takes `m` and `M` for one.
-    names = [f"g{number}" for number in range(1, expression.groups + 1)]
-    found = _call("lt_groups", text, grammar.whole(expression.pattern), _names(names))
-
-    def part(name: str) -> Column:
-        return _call("struct_extract", found, f"g{group[name]}")
-
+    group, part = expression.groupindex, _parts(text, expression)
     year = part("y") if "y" in group else concat(_lit("20"), part("yy"))
     clock = _clock(group, part)
     fraction = part("f") if "f" in group else _lit("")
     return _call("lt_time", year, part("m"), part("d"), *clock, fraction)
+
+
+def _parts(text: Column, expression: re.Pattern[str]) -> Callable[[str], Column]:
+    """The text of a named group; empty if the group took no part in the match."""
+    # Names of our own, a group each: DuckDB takes `m` and `M` for one.
+    names = [f"g{number}" for number in range(1, expression.groups + 1)]
+    found = _call("lt_groups", text, grammar.whole(expression.pattern), _names(names))
+    return lambda name: _call("struct_extract", found, f"g{expression.groupindex[name]}")
 
 
 def _lit(value: Any) -> Column:
@@ -177,7 +203,7 @@ def time_of_parts(  # noqa: D103
     second: Column | None = None,
 ) -> Column:
     seconds = _lit(0) if second is None else second
-    return _call("lt_time", year, month, day, hour, minute, seconds, "")
+    return _call("lt_time_of_parts", year, month, day, hour, minute, seconds)
 
 
 def in_day(timestamp: Column, day: date) -> Column:  # noqa: D103

@@ -24,17 +24,31 @@ CREATE TEMP MACRO lt_number(text, whole) AS CASE
 CREATE TEMP MACRO lt_whole_number(text, whole) AS CASE
     WHEN regexp_matches(text, whole) THEN TRY_CAST(text AS BIGINT) END;
 
--- TRY: NULL instead of an error, for example for a month 13.
-CREATE TEMP MACRO lt_made(y, m, d, hour, minute, second) AS CASE
-    WHEN hour = 24 AND minute = 0 AND second = 0 THEN TRY(make_timestamp(y, m, d, 0, 0, 0.0) + to_days(1))
-    WHEN second < 60 THEN TRY(make_timestamp(y, m, d, hour, minute, second::DOUBLE)) END;
+-- TRY: NULL instead of an error, for example for a month 13. 24:00 is the whole hour alone.
+CREATE TEMP MACRO lt_made(y, m, d, hour, minute, second, fraction) AS CASE
+    WHEN hour = 24 AND minute = 0 AND second = 0 AND trim(fraction, '0') = ''
+    THEN TRY(make_timestamp(y, m, d, 0, 0, 0.0) + to_days(1))
+    WHEN second < 60 AND hour < 24
+    THEN TRY(make_timestamp(y, m, d, hour, minute, second::DOUBLE))
+        + to_microseconds(TRY_CAST(rpad(substring(fraction, 1, 6), 6, '0') AS BIGINT)) END;
 
--- Parts are text or whole numbers; an empty text is 0 where a part may be left out.
-CREATE TEMP MACRO lt_time(y, m, d, hour, minute, second, fraction) AS
-    lt_made(
-        TRY_CAST(y AS BIGINT), TRY_CAST(m AS BIGINT), TRY_CAST(d AS BIGINT), TRY_CAST(hour AS BIGINT),
-        TRY_CAST(minute AS BIGINT), CASE WHEN second::VARCHAR = '' THEN 0 ELSE TRY_CAST(second AS BIGINT) END
-    ) + to_microseconds(TRY_CAST(rpad(substring(fraction, 1, 6), 6, '0') AS BIGINT));
+-- Parts are texts of digits; an empty one is 0 where it may be left out.
+CREATE TEMP MACRO lt_time(y, m, d, hour, minute, second, fraction) AS lt_made(
+    TRY_CAST(y AS BIGINT), TRY_CAST(m AS BIGINT), TRY_CAST(d AS BIGINT), TRY_CAST(hour AS BIGINT),
+    TRY_CAST(minute AS BIGINT), CASE WHEN second = '' THEN 0 ELSE TRY_CAST(second AS BIGINT) END, fraction);
+
+-- A cast rounds numbers and takes texts such as 1.5, 1e3 and 0x1.
+CREATE TEMP MACRO lt_part(part) AS CASE
+    WHEN typeof(part) = 'VARCHAR' OR typeof(part) LIKE '%INT%' THEN TRY_CAST(part AS BIGINT)
+    ELSE TRY_CAST(trunc(TRY_CAST(part AS DOUBLE)) AS BIGINT) END;
+
+CREATE TEMP MACRO lt_digits(part) AS CASE WHEN typeof(part) = 'VARCHAR' THEN part::VARCHAR ELSE '' END;
+
+CREATE TEMP MACRO lt_time_of_parts(y, m, d, hour, minute, second) AS CASE
+    WHEN regexp_matches(
+        lt_digits(y) || lt_digits(m) || lt_digits(d) || lt_digits(hour) || lt_digits(minute) || lt_digits(second),
+        '^[0-9 +-]*\z')
+    THEN lt_made(lt_part(y), lt_part(m), lt_part(d), lt_part(hour), lt_part(minute), lt_part(second), '') END;
 
 CREATE TEMP MACRO lt_groups(text, whole, names) AS regexp_extract(text, whole, names);
 
@@ -42,16 +56,22 @@ CREATE TEMP MACRO lt_hour_of_12(hour, half) AS CASE
     WHEN TRY_CAST(hour AS BIGINT) BETWEEN 1 AND 12
     THEN TRY_CAST(hour AS BIGINT) % 12 + CASE WHEN lower(half) = 'pm' THEN 12 ELSE 0 END END;
 
--- A microsecond is the finest: the digits behind it are cut off, as on Spark.
-CREATE TEMP MACRO lt_instant_time(text, whole, zone) AS CASE
-    WHEN regexp_matches(text, whole)
-    THEN timezone(zone, TRY_CAST(regexp_replace(replace(text, ' Z', 'Z'), '(\.\d{6})\d+', '\1') AS TIMESTAMPTZ)) END;
+-- An offset is `Z`, `+09`, `+0900` or `+09:00`; it is up to 18 hours, as on Spark.
+CREATE TEMP MACRO lt_offset(hours, minutes) AS CASE
+    WHEN minutes < 60 AND hours * 60 + minutes <= 1080 THEN hours * 60 + minutes END;
+
+CREATE TEMP MACRO lt_instant(moment, sign, hours, minutes, zone) AS timezone(zone, timezone('UTC',
+    moment - CASE WHEN sign = '-' THEN -1 ELSE 1 END * to_minutes(lt_offset(
+        CASE WHEN hours = '' THEN 0 ELSE TRY_CAST(hours AS BIGINT) END,
+        CASE WHEN minutes = '' THEN 0 ELSE TRY_CAST(minutes AS BIGINT) END))));
 
 CREATE TEMP MACRO lt_unix_time(seconds, most, zone) AS CASE
     WHEN seconds BETWEEN 0 AND most
     THEN timezone(zone, make_timestamptz(CAST(trunc(seconds * 1000000) AS BIGINT))) END;
 
-CREATE TEMP MACRO lt_time_after(moment, seconds) AS moment + to_microseconds(CAST(round(seconds * 1000000) AS BIGINT));
+-- By way of text: half of a microsecond is rounded as it is written, as on Spark.
+CREATE TEMP MACRO lt_time_after(moment, seconds) AS moment
+    + to_microseconds(CAST(TRY_CAST(seconds::DOUBLE::VARCHAR AS DECIMAL(18, 6)) * 1000000 AS BIGINT));
 
 CREATE TEMP MACRO lt_interval_start(moment, seconds) AS time_bucket(to_seconds(seconds), moment::TIMESTAMP);
 
@@ -62,3 +82,12 @@ CREATE TEMP MACRO lt_exact_sum(value) AS CAST(sum(CAST(round(value * 1000000) AS
 
 CREATE TEMP MACRO lt_exact_mean(value) AS
     CAST(sum(CAST(round(value * 1000000) AS BIGINT)) AS DOUBLE) / count(value) / 1000000.0;
+
+CREATE TEMP MACRO lt_values(found) AS coalesce(list_filter(found, lambda one: one IS NOT NULL), []);
+
+-- As in Java and Python: the dot of İ is kept, and a Σ at the end of a word is ς.
+CREATE TEMP MACRO lt_lower(text) AS lower(CASE
+    WHEN contains(text, 'İ') OR contains(text, 'Σ')
+    THEN regexp_replace(
+        replace(text, 'İ', 'i' || chr(775)), '([\p{Lu}\p{Ll}\p{Lt}]\pM*)Σ([^\p{Lu}\p{Ll}\p{Lt}]|\z)', '\1ς\2', 'g')
+    ELSE text END);

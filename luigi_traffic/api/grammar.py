@@ -16,7 +16,11 @@ ISO = (
     r"(?P<H>\d{1,2}):(?P<M>\d{2})(:(?P<S>\d{2})(\.(?P<f>\d{1,9}))?)?"
 )
 #: The same with an offset from UTC.
-ISO_OFFSET = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)? ?(Z|[+-]\d{2}(:?\d{2})?)"
+ISO_OFFSET = (
+    r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})[T ]"
+    r"(?P<H>[01]\d|2[0-3]):(?P<M>\d{2})(:(?P<S>\d{2})(\.(?P<f>\d{1,9}))?)?"
+    r" ?(Z|(?P<sign>[+-])(?P<hours>\d{2})(:?(?P<minutes>\d{2}))?)"
+)
 #: The end of a day, written as its 24th hour: midnight of the next day (ISO 8601:2004, 4.2.3).
 HOUR_24 = r"[T ]24:00?(:00?(\.0+)?)?\z"
 #: What stands around a cell and is no part of it.

@@ -104,7 +104,7 @@ def instant_time(text: Column, timezone: str) -> Column:  # noqa: D103
     # Spark reads no offset behind a time without seconds. The type must be spelt out:
     # "timestamp" is TIMESTAMP_NTZ in our sessions, which passes over an offset.
     full = F.regexp_replace(text, r"([T ]\d{2}:\d{2})( ?(?:Z|[+-]))", "$1:00$2")
-    known = text.rlike(grammar.whole(grammar.ISO_OFFSET))
+    known = text.rlike(_java(grammar.ISO_OFFSET))
     return _wall(F.when(known, full.try_cast("timestamp_ltz")), timezone)
 
 
@@ -133,7 +133,10 @@ def pattern_time(text: Column, expression: re.Pattern[str]) -> Column:  # noqa: 
         if "f" not in part:
             return made
         micros = F.rpad(F.substring(part["f"], 1, 6), 6, "0").try_cast("double")
-        return time_after(made, micros / grammar.SCALE)
+        later = time_after(made, micros / grammar.SCALE)
+        # The 24th hour of a day is its end, and has no fraction.
+        hour = _clock(part)[0].try_cast("int")
+        return F.when((hour < 24) | (F.ltrim(part["f"], F.lit("0")) == ""), later)
     # An expression a group would cost several times as much.
     clock = [f"${group[name]}" if name in group else "0" for name in "HMS"]
     year_text = f"${group['y']}" if "y" in group else f"20${group['yy']}"
@@ -163,7 +166,7 @@ def _clock(part: dict[str, Column]) -> list[Column]:
 def time_after(timestamp: Column, seconds: Column) -> Column:  # noqa: D103
     from pyspark.sql import functions as F
 
-    return timestamp + F.make_dt_interval(secs=F.round(seconds, 6).cast("decimal(18,6)"))
+    return timestamp + F.make_dt_interval(secs=F.round(seconds, 6).try_cast("decimal(18,6)"))
 
 
 def time_of_parts(  # noqa: D103

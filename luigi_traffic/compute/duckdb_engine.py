@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
-from luigi_traffic.compute.duckdb_session import Session, named, quoted, session, typed
+from luigi_traffic.compute.duckdb_session import (
+    Session,
+    named,
+    path_pattern,
+    quoted,
+    session,
+    typed,
+)
 from luigi_traffic.compute.engine import Engine, File, Schema, Written
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.warehouse.load import load_batches
@@ -50,7 +57,7 @@ class DuckDbEngine(Engine):
     def read(  # noqa: D102
         self, store: ObjectStore, files: Sequence[File], schema: Schema
     ) -> DataFrame:
-        paths = ", ".join(quoted(self.address(store, file["key"])) for file in files)
+        paths = ", ".join(path_pattern(self.address(store, file["key"])) for file in files)
         if paths:
             return self._frame(typed(schema, f"read_parquet([{paths}])"))
         nothing = ", ".join(f"NULL AS {named(column['name'])}" for column in schema)
@@ -62,7 +69,8 @@ class DuckDbEngine(Engine):
 
     def table(self, rows: pa.Table) -> DataFrame:  # noqa: D102
         view = self.session().view_of(rows)
-        return self._frame(f"SELECT {', '.join(map(named, rows.column_names))} FROM {view}")
+        columns = ", ".join(map(named, rows.column_names))
+        return self._frame(f"SELECT {columns} FROM {view}")
 
     def counted(  # noqa: D102
         self, frame: DataFrame, wanted: Mapping[str, Column]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import count
@@ -27,6 +28,7 @@ TYPES = {
     "date": "DATE", "timestamp_ntz": "TIMESTAMP",
 }  # fmt: skip
 _NAMES = {theirs: ours for ours, theirs in TYPES.items()}
+_PATTERN_SIGNS = re.compile(r"[\[*?]")
 _LEAST_MEMORY = 1 << 30
 
 
@@ -43,7 +45,12 @@ class Session(DuckDBSession):
 
     def query(self, sql: str) -> DuckDBDataFrame:
         """A frame of DuckDB's own SQL."""
-        return self.sql(sql, dialect="duckdb", qualify=False)
+        # SQLFrame translates a statement by way of Spark's SQL, which reads other quotes and
+        # escapes in it, for example in the path of a file: so it gets to see the names alone.
+        name = f"lt_{next(self._number)}"
+        self._conn.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+        columns = ", ".join(named(column["name"]) for column in self.schema(f"FROM {name}"))
+        return self.sql(f"SELECT {columns} FROM {name}", dialect="duckdb", qualify=False)
 
     def lines(self, paths: Sequence[str]) -> DuckDBDataFrame:
         """The lines of text files, see `luigi_traffic.functions.lines`."""
@@ -68,6 +75,11 @@ class Session(DuckDBSession):
 def quoted(text: str) -> str:
     """A text as a literal of SQL."""
     return exp.Literal.string(text).sql(dialect="duckdb")
+
+
+def path_pattern(path: str) -> str:
+    """A path as a literal for `read_parquet`, which takes `[`, `*` and `?` for a pattern."""
+    return quoted(_PATTERN_SIGNS.sub(r"[\g<0>]", path))
 
 
 def named(column: str) -> str:

@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from luigi_traffic.compute.engine import Engine
+
 #: The property of a test report that carries what a suite has measured.
 SPEED = "luigi_traffic_speed"
 
@@ -41,6 +43,21 @@ def luigi_traffic_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sp
         session = start(Settings(spark=validated(SparkSettings, wanted, "spark", found)))
         yield session
         session.stop()
+
+
+@pytest.fixture(params=["spark", "duckdb"])
+def luigi_traffic_engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Each engine in turn, with `luigi_traffic.functions` on it."""
+    from luigi_traffic.compute.duckdb_engine import DuckDbEngine
+    from luigi_traffic.compute.spark_engine import SparkEngine
+    from luigi_traffic.settings.keys import Settings
+
+    if request.param == "spark":
+        chosen: Engine = SparkEngine(request.getfixturevalue("luigi_traffic_spark"))
+    else:
+        chosen = DuckDbEngine(Settings())
+    with chosen.in_force():
+        yield chosen
 
 
 @pytest.fixture(scope="class")

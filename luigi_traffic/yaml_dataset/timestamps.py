@@ -1,4 +1,4 @@
-"""The wall time of each row in an engine, of the texts of `luigi_traffic.yaml_dataset.times`."""
+"""The wall time of each row in an engine, of the same texts as `times.py` reads."""
 
 from __future__ import annotations
 

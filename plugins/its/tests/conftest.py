@@ -1,4 +1,4 @@
-"""One Spark session, and ITS files that come in through the core's own download."""
+"""Each engine, and ITS files that come in through the core's own download."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from luigi_traffic.settings.keys import IngestSettings
 from luigi_traffic_its import Its
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from luigi_traffic.compute.engine import Engine
 
 DAY = date(2024, 1, 1)
 
 
-@pytest.fixture(scope="session")
-def spark(luigi_traffic_spark: SparkSession) -> SparkSession:
-    return luigi_traffic_spark
+@pytest.fixture
+def engine(luigi_traffic_engine: Engine) -> Engine:
+    return luigi_traffic_engine
 
 
 @pytest.fixture
-def raw_day(tmp_path: Path) -> Callable[..., RawDay]:
+def raw_day(engine: Engine, tmp_path: Path) -> Callable[..., RawDay]:
     """What bronze gets of a file with that content."""
 
     def make(content: str | bytes, day: date = DAY) -> RawDay:
@@ -47,7 +47,7 @@ def raw_day(tmp_path: Path) -> Callable[..., RawDay]:
             tmp_path / "spool",
             lambda *_: None,
         )
-        paths = tuple(store.spark_pattern(file.key) for file in got.files)
+        paths = tuple(engine.address(store, file.key) for file in got.files)
         return RawDay(day, paths, got.header, got.first_line, got.lines)
 
     return make

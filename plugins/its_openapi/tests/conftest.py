@@ -6,14 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from http_server import Answer, Request, http_server
 
-from luigi_traffic.settings.keys import Settings, SparkSettings
-from luigi_traffic.spark.session import properties
+if TYPE_CHECKING:
+    from luigi_traffic.compute.engine import Engine
 
 KEY = "a+secret/key=1"
 
@@ -82,14 +82,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    from pyspark.sql import SparkSession
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LUIGI_TRAFFIC_HOME", str(tmp_path_factory.mktemp("spark")))
-        builder = SparkSession.builder
-        chosen = SparkSettings(master="local[2]", driver_memory="1g", shuffle_partitions=2)
-        for key, value in properties(Settings(spark=chosen)).items():
-            builder = builder.config(key, value)
-        yield builder.getOrCreate()
+@pytest.fixture
+def engine(luigi_traffic_engine: Engine) -> Engine:
+    return luigi_traffic_engine

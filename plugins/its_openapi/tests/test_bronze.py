@@ -8,9 +8,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from frames import rows_of
 
 from luigi_traffic import RawDay
-from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
+from luigi_traffic.compute.quality import bronze_aggregates, bronze_counts, judge_bronze
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
@@ -30,7 +31,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ItsOpenApi:
     return ItsOpenApi(ItsOpenApiSettings(folder=tmp_path / "polls"))
 
 
-def raw_day(dataset: ItsOpenApi, tmp_path: Path) -> RawDay:
+def raw_day(engine, dataset: ItsOpenApi, tmp_path: Path) -> RawDay:
     store = LocalStore(tmp_path / "lake")
     got = ingest(
         dataset,
@@ -40,12 +41,12 @@ def raw_day(dataset: ItsOpenApi, tmp_path: Path) -> RawDay:
         tmp_path / "spool",
         lambda *_: None,
     )
-    paths = tuple(store.spark_pattern(file.key) for file in got.files)
+    paths = tuple(engine.address(store, file.key) for file in got.files)
     assert len(got.archives) == len(list(dataset.settings.polls_folder.glob("20240531/*.jsonl")))
     return RawDay(DAY, paths, got.header, got.first_line, got.lines)
 
 
-def test_a_day_of_polls(spark, service, dataset, tmp_path) -> None:
+def test_a_day_of_polls(engine, service, dataset, tmp_path) -> None:
     polls = Polls(dataset.settings.polls_folder)
     at = datetime(2024, 5, 31, 10, 5, 30)
     speeds = [("57.0", "30"), ("58.0", "31.5"), ("60.0", "33")]
@@ -53,25 +54,25 @@ def test_a_day_of_polls(spark, service, dataset, tmp_path) -> None:
     for number, ((a, b), stamp) in enumerate(zip(speeds, stamps, strict=True)):
         rows = [service.item(A, a, stamp), service.item(B, b, "20240531100500")]
         polls.store(rows, at + timedelta(minutes=5 * number))
-    raw = raw_day(dataset, tmp_path)
-    bronze = dataset.bronze(spark, raw)
-    rows = bronze.collect()
+    raw = raw_day(engine, dataset, tmp_path)
+    bronze = dataset.bronze(engine.session(), raw)
+    rows = rows_of(engine, bronze)
     assert len(rows) == raw.lines == 6
     assert {row.reject_reason for row in rows} == {row.raw_line for row in rows} == {None}
-    assert rows[0].asDict() == {
+    assert vars(rows[0]) == {
         "timestamp": datetime(2024, 5, 31, 10, 5), "link_id": A, "speed": 57.0,
         "travel_time": 12.5, "raw_line": None, "reject_reason": None,
     }  # fmt: skip
-    assert dict(bronze.dtypes)["timestamp"] == "timestamp_ntz"
-    silver = dataset.silver(bronze).orderBy("link_id", "timestamp").collect()
-    assert [tuple(row) for row in silver] == [
+    assert engine.schema(bronze)[0] == {"name": "timestamp", "type": "timestamp_ntz"}
+    silver = engine.collect(dataset.silver(bronze).orderBy("link_id", "timestamp"))
+    assert [tuple(row.values()) for row in silver] == [
         (datetime(2024, 5, 31, 10, 5), A, 57.5, 2),
         (datetime(2024, 5, 31, 10, 10), A, 60.0, 1),
         (datetime(2024, 5, 31, 10, 5), B, 31.5, 3),
     ]
 
 
-def test_what_is_wrong_is_kept_with_its_reason(spark, service, dataset, tmp_path) -> None:
+def test_what_is_wrong_is_kept_with_its_reason(engine, service, dataset, tmp_path) -> None:
     folder = dataset.settings.polls_folder / "20240531"
     folder.mkdir(parents=True)
 
@@ -101,13 +102,14 @@ def test_what_is_wrong_is_kept_with_its_reason(spark, service, dataset, tmp_path
         item(speed="NaN"): "bad speed",
     }
     (folder / "20240531T100530.000000.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    raw = raw_day(dataset, tmp_path)
-    frame, observation = observe_bronze(dataset.bronze(spark, raw), dataset.reject_reasons)
-    rows = frame.collect()
+    raw = raw_day(engine, dataset, tmp_path)
+    bronze = dataset.bronze(engine.session(), raw)
+    frame, found = engine.counted(bronze, bronze_aggregates(dataset.reject_reasons))
+    rows = rows_of(engine, frame)
     assert {r.raw_line: r.reject_reason for r in rows if r.reject_reason} == {
         line: reason for line, reason in lines.items() if reason
     }
-    counts = bronze_counts(observation, dataset.reject_reasons)
+    counts = bronze_counts(found(), dataset.reject_reasons)
     judge_bronze(counts, raw.lines, 0.9)
     assert counts.rejected == dict(Counter(reason for reason in lines.values() if reason))
     good = [r for r in rows if r.reject_reason is None]

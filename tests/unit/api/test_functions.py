@@ -15,6 +15,8 @@ import pytest
 from luigi_traffic import RawDay
 from luigi_traffic import functions as F
 from luigi_traffic.compute.engine import Engine
+from luigi_traffic.yaml_dataset import times
+from luigi_traffic.yaml_dataset.times import Moment
 
 pytestmark = pytest.mark.spark
 
@@ -170,3 +172,77 @@ def test_every_other_name_is_that_of_spark_which_is_not_imported_before() -> Non
     assert said.stdout.split() == ["False", "pyspark"]
     with pytest.raises(AttributeError, match="no_such_function"):
         F.no_such_function  # noqa: B018
+
+
+def test_a_time_with_an_offset(engine) -> None:
+    good = {
+        "2024-05-31T08:05:00+09:00": datetime(2024, 5, 31, 8, 5),
+        "2024-05-30 23:05Z": datetime(2024, 5, 31, 8, 5),
+        "2024-05-30 23:05 -0130": datetime(2024, 5, 31, 9, 35),
+        "2024-05-31 17:05:00.123456789 +18": datetime(2024, 5, 31, 8, 5, 0, 123456),
+        "1969-12-30 23:05-18:00": datetime(1970, 1, 1, 2, 5),
+    }
+    bad = ["2024-05-31 24:00Z", "2024-05-31 25:00Z",
+           "2024-05-31 08:05+18:01", "2024-02-30 00:00Z",
+           "2024-05-31 08:05+19", "2024-05-31 08:05+01:60", "2024-05-31 08:05", "",
+           None]  # fmt: skip
+    assert values(engine, lambda c: F.instant_time(c, "Asia/Seoul"), [*good, *bad]) == [
+        *good.values(), *[None] * len(bad),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["yyyy-MM-dd HH:mm:ss.S", "yyyy-MM-dd Hmmss.S"])
+def test_the_24th_hour_has_no_fraction(engine, pattern: str) -> None:
+    end = "24:00:00" if ":" in pattern else "240000"
+    known = {
+        f"2024-05-31 {end}.0": datetime(2024, 6, 1), f"2024-05-31 {end}.5": None,
+        f"2024-05-31 23{end[2:]}.5": datetime(2024, 5, 31, 23, 0, 0, 500000),
+    }  # fmt: skip
+    expression = times.expression(pattern)
+    assert values(engine, lambda c: F.pattern_time(c, expression), [*known]) == [*known.values()]
+    iso = {text: time for text, time in known.items() if ":" in pattern}
+    assert values(engine, F.wall_time, [*iso]) == [*iso.values()]
+    read = Moment(pattern, "UTC").reader()
+    assert [read(text) for text in known] == [*known.values()]
+
+
+def test_half_a_microsecond_is_rounded_as_it_is_written(engine) -> None:
+    known = {
+        "0.2510515": 251052, "0.5005835": 500584, "1e-7": 0, "0.0000005": 1, "-0.0000005": -1,
+        "86399.9999995": 86_400_000_000,
+    }  # fmt: skip
+    start = datetime(2024, 5, 31)
+
+    def after(text: Any) -> Any:
+        return F.time_after(F.wall_time(F.lit("2024-05-31 00:00")), F.number(text))
+
+    found = values(engine, after, [*known, "", "1e12", "-1e300"])
+    assert found == [*(start + timedelta(microseconds=n) for n in known.values()), *[None] * 3]
+
+
+def test_parts_of_a_time_are_digits_alone(engine) -> None:
+    def hour(text: Any) -> Any:
+        return F.time_of_parts(F.lit(2024), F.lit("5"), F.lit(31), text, F.lit(5))
+
+    bad = ["8.0", "8e0", "0x8", "0b1", "1_0", "", "eight", None]
+    assert values(engine, hour, ["8", "08", *bad]) == [
+        *[datetime(2024, 5, 31, 8, 5)] * 2, *[None] * len(bad),
+    ]  # fmt: skip
+
+
+def test_small_letters_are_those_of_python(engine) -> None:
+    texts = ["K.A.", "ÄÖ", "İ", "ΟΔΟΣ", "ΟΔΟΣ, ΣΑ ΣΣ", "AİΣ", "가Σ", "Straße", "\U0001f697"]
+    assert values(engine, F.lower, [*texts, None]) == [*[t.lower() for t in texts], None]
+
+
+def test_counts_and_collections_of_nothing(engine) -> None:
+    rows = engine.table(pa.table({"n": [1, None, 1, 2]}))
+    n = F.col("n")
+    wanted = [
+        F.count_if(n == 1).alias("ones"), F.collect_set(n).alias("set"),
+        F.collect_list(n).alias("list"),
+    ]  # fmt: skip
+    (row,) = engine.collect(rows.agg(*wanted))
+    assert (row["ones"], sorted(row["set"]), sorted(row["list"])) == (2, [1, 2], [1, 1, 2])
+    (row,) = engine.collect(rows.where("n = 3").agg(*wanted))
+    assert row == {"ones": 0, "set": [], "list": []}

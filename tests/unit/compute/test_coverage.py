@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 
 import pytest
+from frames import arrow
 
 from luigi_traffic.compute.coverage import Coverage, coverage
 from luigi_traffic.errors import DataError
@@ -24,12 +25,12 @@ def rows(links: str = "abc", without: set[tuple[str, int]] = frozenset()) -> lis
     ]  # fmt: skip
 
 
-def of(spark, silver: list[tuple], slots=HOURS, links=(), interval=HOUR) -> Coverage:
-    return coverage(spark.createDataFrame(silver, SCHEMA), slots, list(links), interval)
+def of(engine, silver: list[tuple], slots=HOURS, links=(), interval=HOUR) -> Coverage:
+    return coverage(engine.table(arrow(silver, SCHEMA)), slots, list(links), interval)
 
 
-def test_a_day_of_three_links_and_a_missing_hour(spark) -> None:
-    found = of(spark, rows(without={("", 8), ("c", 3), ("c", 4), ("c", 5)}))
+def test_a_day_of_three_links_and_a_missing_hour(engine) -> None:
+    found = of(engine, rows(without={("", 8), ("c", 3), ("c", 4), ("c", 5)}))
     # 3 links x 24 hours = 72; 3 values are missing at 08:00, 3 more of c: 66 are left.
     assert found.as_json() == {
         "links": 3, "slots": 24, "expected": 72, "observed": 66, "share": 0.916667,
@@ -50,40 +51,40 @@ def test_a_day_of_three_links_and_a_missing_hour(spark) -> None:
     found.judge(66 / 72, KEY)
 
 
-def test_a_complete_day(spark) -> None:
-    found = of(spark, rows())
+def test_a_complete_day(engine) -> None:
+    found = of(engine, rows())
     assert (found.expected, found.observed, found.percent, found.gaps) == (72, 72, "100.0%", None)
     found.judge(1, KEY)
 
 
-def test_the_link_of_the_filter_that_never_reports_is_missed(spark) -> None:
-    found = of(spark, rows("ab"), links=["a", "b", "silent"])
+def test_the_link_of_the_filter_that_never_reports_is_missed(engine) -> None:
+    found = of(engine, rows("ab"), links=["a", "b", "silent"])
     assert (found.links, found.expected, found.observed) == (3, 72, 48)
     assert found.gaps is None
     with pytest.raises(DataError, match=r"48 of 72 .*; at each expected interval some link"):
         found.judge(0.9, KEY)
 
 
-def test_values_at_other_times_and_of_other_links_count_nowhere(spark) -> None:
-    found = of(spark, rows("abx"), slots=[time(6), time(7)], links=["a", "b"])
+def test_values_at_other_times_and_of_other_links_count_nowhere(engine) -> None:
+    found = of(engine, rows("abx"), slots=[time(6), time(7)], links=["a", "b"])
     assert (found.expected, found.observed, found.missing) == (4, 4, ())
 
 
-def test_a_day_without_a_row(spark) -> None:
-    found = of(spark, [])
+def test_a_day_without_a_row(engine) -> None:
+    found = of(engine, [])
     assert (found.links, found.expected, found.share, found.percent) == (0, 0, 0, "0.0%")
     found.judge(0, KEY)
     with pytest.raises(DataError, match="no link reports at all"):
         found.judge(0.1, KEY)
 
 
-def test_a_gap_is_noted_from_half_an_hour_on(spark) -> None:
+def test_a_gap_is_noted_from_half_an_hour_on(engine) -> None:
     """Between expected intervals that follow each other others may lie, as those of ITS do."""
     minutes = (0, 5, 15, 25, 35, 45, 55)
     slots = [time(hour, minute) for hour in range(24) for minute in minutes]
     kept = [t for t in slots if t.hour != 8 and t not in (time(3, 0), time(3, 5), time(3, 15))]
     found = of(
-        spark, [(datetime.combine(datetime(2024, 1, 1), t), "a") for t in kept], slots,
+        engine, [(datetime.combine(datetime(2024, 1, 1), t), "a") for t in kept], slots,
         interval=FIVE,
     )  # fmt: skip
     assert (found.expected, found.observed) == (168, 158)
@@ -93,6 +94,6 @@ def test_a_gap_is_noted_from_half_an_hour_on(spark) -> None:
     )
 
 
-def test_a_gap_may_end_with_the_day(spark) -> None:
-    found = of(spark, rows("a", without={("", 22), ("", 23)}))
+def test_a_gap_may_end_with_the_day(engine) -> None:
+    found = of(engine, rows("a", without={("", 22), ("", 23)}))
     assert found.spans == "22:00 to 24:00"

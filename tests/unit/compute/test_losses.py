@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pytest
+from frames import arrow
 
 from luigi_traffic.api.dataset import NO_OBSERVATION
 from luigi_traffic.compute.losses import lost_whole
@@ -21,48 +22,49 @@ def day(change=lambda at, link: (at, link, None)) -> list[tuple]:
     return [change(midnight + n * FIVE, link) for n in range(288) for link in ("a", "b", "c", "d")]
 
 
-def told(spark, rows: list[tuple]) -> str | None:
-    return lost_whole(spark.createDataFrame(rows, SCHEMA), DAY, FIVE)
+def told(engine, rows: list[tuple], columns: str = SCHEMA) -> str | None:
+    frame = engine.table(arrow(rows, columns))
+    return lost_whole(frame, engine.schema(frame), DAY, FIVE)
 
 
-def test_rows_that_are_bad_by_chance_are_noise(spark) -> None:
+def test_rows_that_are_bad_by_chance_are_noise(engine) -> None:
     rows = day(
         lambda at, link: (at, link, "bad speed" if (link == "a") ^ (at.hour % 2 == 0) else None)
     )
-    assert told(spark, rows) is None
-    assert told(spark, day()) is None
+    assert told(engine, rows) is None
+    assert told(engine, day()) is None
 
 
-def test_a_link(spark) -> None:
+def test_a_link(engine) -> None:
     rows = day(lambda at, link: (at, link, "implausible speed" if link == "c" else None))
-    assert told(spark, rows) == "all rows of 1 links are rejected: 'c' (implausible speed)"
+    assert told(engine, rows) == "all rows of 1 links are rejected: 'c' (implausible speed)"
     dead = day(lambda at, link: (at, link, NO_OBSERVATION if link == "c" else None))
-    assert told(spark, dead) is None
+    assert told(engine, dead) is None
 
 
-def test_intervals(spark) -> None:
+def test_intervals(engine) -> None:
     taken = {(0, 0), (8, 10), (8, 15)}
     rows = day(lambda at, link: (at, link, "bad speed" if (at.hour, at.minute) in taken else None))
-    assert told(spark, rows) == (
+    assert told(engine, rows) == (
         "all rows of 3 intervals are rejected: 00:00 to 00:05, 08:10 to 08:20 (bad speed)"
     )
 
 
 @pytest.mark.parametrize("when", [None, datetime(2024, 1, 2)])
-def test_an_hour_whose_times_cannot_be_read_or_are_of_another_day(spark, when) -> None:
+def test_an_hour_whose_times_cannot_be_read_or_are_of_another_day(engine, when) -> None:
     rows = day(lambda at, link: (at, link, None) if at.hour else (when, link, "bad time"))
-    assert told(spark, rows) == (
+    assert told(engine, rows) == (
         "no row is left of 00:00 to 01:00, and 48 rows without a readable time of the day are "
         "rejected"
     )
 
 
-def test_hours_without_rows_and_a_few_bad_times_are_no_loss(spark) -> None:
+def test_hours_without_rows_and_a_few_bad_times_are_no_loss(engine) -> None:
     rows = [row for row in day() if 6 <= row[0].hour < 20]
-    assert told(spark, [*rows, *[(None, "a", "bad time")] * 20]) is None
+    assert told(engine, [*rows, *[(None, "a", "bad time")] * 20]) is None
 
 
-def test_a_bronze_of_other_columns_is_not_looked_at(spark) -> None:
+def test_a_bronze_of_other_columns_is_not_looked_at(engine) -> None:
     for row, schema in (
         (("a", "bad"), "sensor string, reject_reason string"),
         (("soon", "a", "bad"), "timestamp string, link_id string, reject_reason string"),
@@ -71,4 +73,4 @@ def test_a_bronze_of_other_columns_is_not_looked_at(spark) -> None:
             "timestamp timestamp, link_id int, reject_reason string",
         ),
     ):
-        assert lost_whole(spark.createDataFrame([row], schema), DAY, FIVE) is None
+        assert told(engine, [row], schema) is None

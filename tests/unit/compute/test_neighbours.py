@@ -4,6 +4,7 @@ import random
 from datetime import datetime, timedelta
 
 import pytest
+from frames import arrow
 
 from luigi_traffic.api.columns import NEIGHBOURS
 from luigi_traffic.api.graph import LinkGraph
@@ -32,7 +33,7 @@ def naive(rows: list[tuple], graph: LinkGraph) -> dict[tuple, tuple]:
     return found
 
 
-def test_features_are_those_of_a_naive_computation(spark) -> None:
+def test_features_are_those_of_a_naive_computation(engine) -> None:
     rng = random.Random(0)
     links = [f"l{n}" for n in range(12)]
     graph = LinkGraph.from_edges([tuple(rng.sample(links, 2)) for _ in range(20)])
@@ -42,9 +43,12 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
         for link in links
         if rng.random() < 0.7
     ]
-    frame = with_neighbours(spark, spark.createDataFrame(rows, SILVER), graph, "speed")
+    frame = with_neighbours(engine, engine.table(arrow(rows, SILVER)), graph, "speed")
     assert frame.columns == ["timestamp", "link_id", "speed", "n_obs", *NEIGHBOURS]
-    got = {(r.timestamp, r.link_id): tuple(r[f] for f in NEIGHBOURS) for r in frame.collect()}
+    got = {
+        (row["timestamp"], row["link_id"]): tuple(row[f] for f in NEIGHBOURS)
+        for row in engine.collect(frame)
+    }
     expected = naive(rows, graph)
     assert got.keys() == expected.keys()
     for key, means in expected.items():
@@ -56,13 +60,14 @@ def test_features_are_those_of_a_naive_computation(spark) -> None:
 
 
 @pytest.mark.parametrize("graph", [None, LinkGraph(())])
-def test_without_a_graph_all_are_null(spark, graph: LinkGraph | None) -> None:
-    silver = spark.createDataFrame([(datetime(2012, 3, 28), "a", 50.0, 1)], SILVER)
-    (row,) = with_neighbours(spark, silver, graph, "speed").collect()
+def test_without_a_graph_all_are_null(engine, graph: LinkGraph | None) -> None:
+    silver = engine.table(arrow([(datetime(2012, 3, 28), "a", 50.0, 1)], SILVER))
+    (row,) = engine.collect(with_neighbours(engine, silver, graph, "speed"))
     assert [row[f] for f in NEIGHBOURS] == [None] * 4
-    assert row.speed == 50.0
+    assert row["speed"] == 50.0
 
 
-def test_a_day_of_nothing(spark) -> None:
+def test_a_day_of_nothing(engine) -> None:
     graph = LinkGraph.from_edges([("a", "b")])
-    assert with_neighbours(spark, spark.createDataFrame([], SILVER), graph, "speed").collect() == []
+    frame = with_neighbours(engine, engine.table(arrow([], SILVER)), graph, "speed")
+    assert engine.collect(frame) == []

@@ -1,4 +1,4 @@
-"""Lines of a declared table through Spark: each is one row, typed or rejected with its reason."""
+"""Lines of a declared table through each engine: each a row, typed or rejected with its reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from declared_tables import declared
+from frames import rows_of
 
 from luigi_traffic.api.dataset import RawDay
-from luigi_traffic.compute.quality import bronze_counts, judge_bronze, observe_bronze
+from luigi_traffic.compute.quality import bronze_aggregates, bronze_counts, judge_bronze
 from luigi_traffic.ingest.download import ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
@@ -36,9 +37,9 @@ def raw(tmp_path: Path) -> Callable[..., RawDay]:
     return make
 
 
-def verdicts(spark, day: RawDay, **table: Any) -> list[tuple]:
+def verdicts(engine, day: RawDay, **table: Any) -> list[tuple]:
     """(timestamp, link, speed, reason) in the order of the file."""
-    rows = declared(**table).bronze(spark, day).collect()
+    rows = rows_of(engine, declared(**table).bronze(engine.session(), day))
     return [(r.timestamp, r.link_id, r.speed, r.reject_reason) for r in rows]
 
 
@@ -90,35 +91,34 @@ BAD = [
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_every_line_is_one_row(spark, raw, end: str) -> None:
+def test_every_line_is_one_row(engine, raw, end: str) -> None:
     lines = [*[line for line, _ in GOOD], *[line for line, _ in BAD]]
     dataset = declared()
-    frame, observed = observe_bronze(
-        dataset.bronze(spark, raw(*lines, end=end)), dataset.reject_reasons
-    )
-    found = frame.collect()
+    frame = dataset.bronze(engine.session(), raw(*lines, end=end))
+    counted, values = engine.counted(frame, bronze_aggregates(dataset.reject_reasons))
+    found = rows_of(engine, counted)
     assert [(r.timestamp, r.link_id, r.speed) for r in found[: len(GOOD)]] == [w for _, w in GOOD]
     assert [r.reject_reason for r in found] == [None] * len(GOOD) + [reason for _, reason in BAD]
     assert [r.raw_line for r in found] == [None] * len(GOOD) + [line for line, _ in BAD]
-    counts = bronze_counts(observed, dataset.reject_reasons)
+    counts = bronze_counts(values(), dataset.reject_reasons)
     assert "other" not in counts.rejected
     judge_bronze(counts, len(lines), 0.9)
 
 
-def test_positions_a_delimiter_and_a_decimal_comma(spark, raw) -> None:
+def test_positions_a_delimiter_and_a_decimal_comma(engine, raw) -> None:
     day = raw("57,5;x;01.01.2024;8:05;a;b", "58;;01.01.2024;23:55;c;d", header=None)
     table = {
         "header": False, "delimiter": ";", "decimal": ",", "time_format": "dd.MM.yyyy H:mm",
         "columns": {"timestamp": None, "date": 2, "time": 3, "link_id": 4, "speed": 0},
     }  # fmt: skip
-    assert verdicts(spark, day, **table) == [
+    assert verdicts(engine, day, **table) == [
         (at(8, 5), "a", 57.5, None), (at(23, 55), "c", 58.0, None),
     ]  # fmt: skip
 
 
-def test_tabs_and_quotes(spark, raw) -> None:
+def test_tabs_and_quotes(engine, raw) -> None:
     day = raw('2024-01-01 08:05\t"a\tb"\t50', header=HEAD.replace(",", "\t"))
-    assert verdicts(spark, day, delimiter="tab") == [(at(8, 5), "a\tb", 50.0, None)]
+    assert verdicts(engine, day, delimiter="tab") == [(at(8, 5), "a\tb", 50.0, None)]
 
 
 @pytest.mark.parametrize(
@@ -135,53 +135,53 @@ def test_tabs_and_quotes(spark, raw) -> None:
         ("yyyy-MM-dd'T'HH:mm:ss.SSS", "2024-01-01T08:10:00.000", at(8, 10)),
     ],
 )
-def test_time_formats_agree_with_the_day_reader(spark, raw, time_format, text, moment) -> None:
+def test_time_formats_agree_with_the_day_reader(engine, raw, time_format, text, moment) -> None:
     from luigi_traffic.yaml_dataset.times import Moment
 
-    ((found, _, _, reason),) = verdicts(spark, raw(f"{text},a,50"), time_format=time_format)
+    ((found, _, _, reason),) = verdicts(engine, raw(f"{text},a,50"), time_format=time_format)
     assert found == moment
     assert reason == (None if moment else "bad time")
     day = DAY if moment or "2024" in text else None  # a day alone is read too
     assert Moment(time_format, "Asia/Seoul").day_reader()(text) == day
 
 
-def test_missing_values_by_text_and_by_number(spark, raw) -> None:
+def test_missing_values_by_text_and_by_number(engine, raw) -> None:
     texts = ["-1", "-1.0", "-1.00e0", "k.A.", "K.a.", "", "0"]
     day = raw(*[f"2024-01-01 08:05,a,{text}" for text in texts])
-    found = [reason for *_, reason in verdicts(spark, day, missing=[-1, "k.A."])]
+    found = [reason for *_, reason in verdicts(engine, day, missing=[-1, "k.A."])]
     assert found == [*["no observation"] * 5, "bad speed", None]
 
 
-def test_flow_occupancy_and_extra_columns(spark, raw) -> None:
+def test_flow_occupancy_and_extra_columns(engine, raw) -> None:
     day = raw(
         "2024-01-01 08:05,a,50,10,0.5,-3", "2024-01-01 08:05,a,52,,,", "2024-01-01 08:05,b,52,x,,",
         "2024-01-01 08:05,b,52,,-1,", "2024-01-01 08:05,b,52,,,1e300", header=f"{HEAD},q,o,t",
     )  # fmt: skip
     dataset = declared(columns={"flow": "q", "occupancy": "o", "extra": {"celsius": "t"}})
-    bronze = dataset.bronze(spark, day)
-    rows = bronze.collect()
+    bronze = dataset.bronze(engine.session(), day)
+    rows = rows_of(engine, bronze)
     assert [(r.flow, r.occupancy, r.celsius) for r in rows[:2]] == [
         (10.0, 0.5, -3.0), (None, None, None),
     ]  # fmt: skip
     assert [r.reject_reason for r in rows] == [
         None, None, "bad flow", "bad occupancy", "bad celsius",
     ]  # fmt: skip
-    (row,) = dataset.silver(bronze.where("reject_reason IS NULL")).collect()
-    assert row.asDict() == {
+    (row,) = engine.collect(dataset.silver(bronze.where("reject_reason IS NULL")))
+    assert row == {
         "timestamp": at(8), "link_id": "a", "speed": 51.0, "flow": 10.0, "occupancy": 0.5,
         "celsius": -3.0, "n_obs": 2, "n_speed": 2, "n_flow": 1, "n_occupancy": 1,
     }  # fmt: skip
 
 
-def test_a_number_that_nobody_measured_in_an_interval_is_null(spark, raw) -> None:
+def test_a_number_that_nobody_measured_in_an_interval_is_null(engine, raw) -> None:
     dataset = declared(columns={"flow": "q"})
     day = raw("2024-01-01 08:05,a,50,", header=f"{HEAD},q")
-    (row,) = dataset.silver(dataset.bronze(spark, day)).collect()
+    (row,) = rows_of(engine, dataset.silver(dataset.bronze(engine.session(), day)))
     assert (row.speed, row.flow) == (50.0, None)
 
 
 @pytest.mark.parametrize("name", ["{date}.parquet", "{year}.parquet"])
-def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> None:
+def test_a_parquet_file_through_raw_to_silver(engine, tmp_path, name: str) -> None:
     # Instants in UTC, as pandas writes them: the day is the one of Seoul.
     start = datetime(2023, 12, 31, 15, tzinfo=UTC)
     hours = [start + timedelta(hours=n) for n in range(24 if "date" in name else 48)]
@@ -207,10 +207,11 @@ def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> Non
         tmp_path / "spool",
         lambda *_: None,
     )
-    paths = tuple(store.spark_pattern(file.key) for file in got.files)
-    bronze = dataset.bronze(spark, RawDay(DAY, paths, got.header, got.first_line, got.lines))
-    assert [r.reject_reason for r in bronze.collect()] == [None] * 24
-    rows = dataset.silver(bronze).orderBy("timestamp").collect()
+    paths = tuple(engine.address(store, file.key) for file in got.files)
+    raw = RawDay(DAY, paths, got.header, got.first_line, got.lines)
+    bronze = dataset.bronze(engine.session(), raw)
+    assert [r.reject_reason for r in rows_of(engine, bronze)] == [None] * 24
+    rows = sorted(rows_of(engine, dataset.silver(bronze)), key=lambda row: row.timestamp)
     assert [(r.timestamp, r.link_id, r.speed, r.n_obs) for r in rows] == [
         (at(n), '을지로, "동"', n + 0.5, 2) for n in range(0, 24, 2)
     ]
@@ -222,8 +223,9 @@ def test_a_parquet_file_through_raw_to_silver(spark, tmp_path, name: str) -> Non
     [("5 min", at(23, 55)), ("15 min", at(23, 45)), ("1 h", at(23)), ("30 s", at(23, 59)),
      ("24 h", at(0))],
 )  # fmt: skip
-def test_rows_fall_into_the_interval_that_they_are_in(spark, raw, interval, start) -> None:
+def test_rows_fall_into_the_interval_that_they_are_in(engine, raw, interval, start) -> None:
     dataset = declared(interval=interval)
-    rows = dataset.silver(dataset.bronze(spark, raw("2024-01-01 23:59:29,a,50"))).collect()
+    bronze = dataset.bronze(engine.session(), raw("2024-01-01 23:59:29,a,50"))
+    rows = rows_of(engine, dataset.silver(bronze))
     assert [r.timestamp for r in rows] == [start]
     assert start + dataset.interval > at(23, 59) + timedelta(seconds=29)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from declared_tables import declared
+from frames import rows_of
 from openpyxl import Workbook
 
 from luigi_traffic.api.dataset import RawDay
@@ -36,22 +37,22 @@ def take(dataset, folder: Path) -> tuple[Ingested, LocalStore]:
     return ingest(dataset, DAY, Catalog(store), limits, spool, lambda *_: None), store
 
 
-def bronze(spark, dataset, folder: Path) -> list[tuple]:
+def bronze(engine, dataset, folder: Path) -> list[tuple]:
     got, store = take(dataset, folder)
-    paths = tuple(store.spark_pattern(file.key) for file in got.files)
+    paths = tuple(engine.address(store, file.key) for file in got.files)
     raw = RawDay(DAY, paths, got.header, got.first_line, got.lines)
-    rows = dataset.bronze(spark, raw).collect()
+    rows = rows_of(engine, dataset.bronze(engine.session(), raw))
     return [(row.timestamp, row.link_id, row.speed, row.reject_reason) for row in rows]
 
 
 @pytest.mark.spark
-def test_rows_of_a_worksheet(spark, tmp_path: Path) -> None:
+def test_rows_of_a_worksheet(engine, tmp_path: Path) -> None:
     rows = [["time", "sensor", "v"], [NOON, 101, 57.0], [NOON + timedelta(minutes=10), 102, None],
             [datetime(2024, 5, 14), 101, 5], [NOON, 101, "fast"]]  # fmt: skip
     write(tmp_path / "20240513.xlsx", rows)
     dataset = declared(glob=f"{tmp_path}/{{date}}.xlsx", format="xlsx", sheet="Speeds")
     assert dataset.source().recipe()["sheet"] == "Speeds"
-    assert bronze(spark, dataset, tmp_path) == [
+    assert bronze(engine, dataset, tmp_path) == [
         (NOON, "101", 57.0, None),
         (NOON + timedelta(minutes=10), "102", None, "no observation"),
         (datetime(2024, 5, 14), "101", 5.0, "other day"),
@@ -60,7 +61,7 @@ def test_rows_of_a_worksheet(spark, tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
-def test_one_day_of_many_by_day_and_time_and_a_column_a_time(spark, tmp_path: Path) -> None:
+def test_one_day_of_many_by_day_and_time_and_a_column_a_time(engine, tmp_path: Path) -> None:
     write(tmp_path / "may.xlsx", [
         ["day", "sensor", time(0), time(12)], [date(2024, 5, 12), "a", 1, 2],
         [DAY, "a", 3, 4], [DAY, "b", None, 6.5],
@@ -71,7 +72,7 @@ def test_one_day_of_many_by_day_and_time_and_a_column_a_time(spark, tmp_path: Pa
         wide={"by": "time", "measure": "speed"},
     )  # fmt: skip
     midnight = datetime(2024, 5, 13)
-    assert bronze(spark, dataset, tmp_path) == [
+    assert bronze(engine, dataset, tmp_path) == [
         (midnight, "a", 3.0, None), (NOON, "a", 4.0, None),
         (midnight, "b", None, "no observation"), (NOON, "b", 6.5, None),
     ]  # fmt: skip
