@@ -18,8 +18,8 @@ from pyspark.sql import Observation
 
 from luigi_traffic import RawDay
 from luigi_traffic import functions as F
-from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.compute.quality import checksum_of
+from luigi_traffic.settings.keys import Settings, SparkSettings
 from luigi_traffic.spark.session import start
 
 
