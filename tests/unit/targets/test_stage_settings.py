@@ -107,12 +107,13 @@ def test_it_is_settings_still_and_travels_as_them(town) -> None:
 
 
 #: What `make` and its helpers may use of the task: how it tells, commits and numbers its work.
-OWN = {"tell", "commit", "next_generation", "label", "project", "_notes"}
+#: Both engines make the same data.
+OWN = {"tell", "commit", "next_generation", "label", "project", "engine", "_made", "_notes"}
 #: Raw looks for what there is already, and reads limits and the policy for absent days.
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
 STORES = {"store", "catalog", "warehouse", "events"}
-MAKERS = {"make", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage"}
+MAKERS = {"make", "_made", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage"}
 
 
 @pytest.mark.parametrize("stage", ["raw", "announce", "bronze", "silver", "gold"])

@@ -66,7 +66,7 @@ def test_the_core_ingests_and_shows(core) -> None:
         assert expected in out, said
     code, out, said = core(cli, "doctor")
     assert code == 1, said
-    assert "luigi-traffic[spark]" in out, said
+    assert "luigi-traffic[duckdb]" in out, said
     assert "Traceback" not in said
 
 

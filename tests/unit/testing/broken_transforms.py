@@ -194,6 +194,19 @@ class FloatingMean(DemoCity):
         )
 
 
+class ForSparkAlone(DemoCity):
+    def silver(self, bronze: Any) -> Any:
+        from pyspark.sql import functions as spark_functions
+
+        return super().silver(bronze.where(spark_functions.col("speed") > 0))
+
+
+class OtherTypes(DemoCity):
+    def flagged(self, rows: Any, reason: Any) -> Any:
+        # 64 bits in DuckDB, 32 in Spark.
+        return super().flagged(rows, reason).withColumn("length", F.length("link_id"))
+
+
 class KilometresAsMetres(DemoCity):
     speed_unit = "m/s"
 
