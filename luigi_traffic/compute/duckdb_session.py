@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import psutil
 import pyarrow as pa
+from sqlframe.base.session import _BaseSession
 from sqlframe.duckdb import DuckDBDataFrame, DuckDBSession
 from sqlglot import exp
 
@@ -101,9 +102,10 @@ _sessions: dict[int, Session] = {}
 
 def session(chosen: ComputeSettings, home: Path) -> Session:
     """The session of this process. Luigi forks its workers: that of the parent does not work in
-    the child."""
+    the child, and to close it there would wait for threads that are the parent's."""
     if os.getpid() not in _sessions:
-        _sessions.clear()
+        # SQLFrame has one session, and would give that of the parent.
+        _BaseSession._instance = None
         _sessions[os.getpid()] = _start(chosen, home)
     return _sessions[os.getpid()]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -170,3 +173,30 @@ def test_counts_of_a_frame_that_is_used_once(engine, tmp_path: Path) -> None:
     values = found()
     assert (values["rows"], sorted(values["links"]), values["sum"]) == (3, ["a", "b"], 2)
     assert type(values["sum"]) is int
+
+
+def test_a_forked_worker_has_a_duckdb_of_its_own() -> None:
+    engine = DuckDbEngine(Settings())
+    numbers = pa.table({"n": range(200_000)})
+
+    def total() -> int:
+        with engine.in_force():
+            frame = engine.table(numbers)
+            return int(engine.collect(frame.agg(F.sum("n").alias("sum")))[0]["sum"])
+
+    here = engine.session()
+    expected = total()
+    child = os.fork()
+    if not child:
+        right = engine.session() is not here and total() == expected
+        os._exit(0 if right else 1)
+    # A child that waits for threads of its parent would never end.
+    deadline = time.monotonic() + 60
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the forked process hangs")
+        time.sleep(0.05)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+    assert total() == expected
