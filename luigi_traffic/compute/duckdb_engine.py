@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -44,6 +45,12 @@ class DuckDbEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Frames that are made inside the block can be used inside it alone."""
+        with super().in_force(), self.session().views():
+            yield
 
     def session(self) -> Session:  # noqa: D102
         return session(self._settings.compute, self._settings.home)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import psutil
@@ -37,10 +38,27 @@ class Session(DuckDBSession):
     """SQLFrame's session with what the core's functions need."""
 
     _number = count()
+    _views: ClassVar[list[str]] = []
+
+    def _named(self) -> str:
+        self._views.append(f"lt_{next(self._number)}")
+        return self._views[-1]
+
+    @contextmanager
+    def views(self) -> Iterator[None]:
+        """Drop at the end of the block what frames made in it refer to: it may be large."""
+        before = len(self._views)
+        try:
+            yield
+        finally:
+            for name in self._views[before:]:
+                self._conn.execute(f"DROP VIEW IF EXISTS {name}")
+                self._conn.unregister(name)
+            del self._views[before:]
 
     def view_of(self, data: Any) -> str:
         """The name of a view of data that Arrow can read."""
-        name = f"lt_{next(self._number)}"
+        name = self._named()
         self._conn.register(name, data)
         return name
 
@@ -48,7 +66,7 @@ class Session(DuckDBSession):
         """A frame of DuckDB's own SQL."""
         # SQLFrame translates a statement by way of Spark's SQL, which reads other quotes and
         # escapes in it, for example in the path of a file: so it gets to see the names alone.
-        name = f"lt_{next(self._number)}"
+        name = self._named()
         self._conn.execute(f"CREATE TEMP VIEW {name} AS {sql}")
         columns = ", ".join(named(column["name"]) for column in self.schema(f"FROM {name}"))
         return self.sql(f"SELECT {columns} FROM {name}", dialect="duckdb", qualify=False)

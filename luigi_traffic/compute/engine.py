@@ -45,7 +45,8 @@ class Engine(ABC):
     name: ClassVar[str]
 
     def in_force(self) -> AbstractContextManager[None]:
-        """Let `luigi_traffic.functions` make columns for this engine inside the block."""
+        """Let `luigi_traffic.functions` make columns for this engine inside the block, which its
+        frames do not outlive."""
         return on_engine(self.name)
 
     @abstractmethod

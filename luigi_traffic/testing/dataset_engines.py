@@ -44,23 +44,26 @@ class EngineChecks:
         junk = sample.raw_of([*sample.good_lines[:1], *sample.junk])
         for what, raw in (("the day", sample.raw), ("garbage lines", junk)):
             frames = {"bronze": sample.bronze_frame(raw), "silver": sample.silver_frame(raw)}
-            with advised(f"{what} on DuckDB", _ADVICE), engine.in_force():
-                here = raw_of_duckdb(sample, raw)
-                others = {
-                    "bronze": sample.bronze_frame(here, engine.session()),
-                    "silver": sample.silver_frame(here, engine.session()),
-                }
-                schemas = {stage: engine.schema(frame) for stage, frame in others.items()}
-                sums = {stage: engine.checksum(frame) for stage, frame in others.items()}
-            for stage, frame in frames.items():
-                wanted = spark.schema(frame)
-                assert schemas[stage] == wanted, (
-                    f"{stage} of {what} has other columns on DuckDB ({schemas[stage]}) than on "
-                    f"Spark ({wanted}). Cast columns of another type: .cast('int'). {_ADVICE}"
-                )
-                if sums[stage] != checksum(frame):
-                    rows = _difference(frame, engine, others[stage])
-                    pytest.fail(f"{stage} of {what} differs between the engines: {rows} {_ADVICE}")
+            with engine.in_force():
+                with advised(f"{what} on DuckDB", _ADVICE):
+                    here, session = raw_of_duckdb(sample, raw), engine.session()
+                    others = {
+                        "bronze": sample.bronze_frame(here, session),
+                        "silver": sample.silver_frame(here, session),
+                    }
+                    schemas = {stage: engine.schema(frame) for stage, frame in others.items()}
+                    sums = {stage: engine.checksum(frame) for stage, frame in others.items()}
+                for stage, frame in frames.items():
+                    wanted = spark.schema(frame)
+                    assert schemas[stage] == wanted, (
+                        f"{stage} of {what} has other columns on DuckDB ({schemas[stage]}) than on "
+                        f"Spark ({wanted}). Cast columns of another type: .cast('int'). {_ADVICE}"
+                    )
+                    if sums[stage] != checksum(frame):
+                        rows = _difference(frame, engine, others[stage])
+                        pytest.fail(
+                            f"{stage} of {what} differs between the engines: {rows} {_ADVICE}"
+                        )
 
 
 def raw_of_duckdb(sample: Sample, raw: RawDay) -> RawDay:

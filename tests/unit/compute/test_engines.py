@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import shutil
 import signal
 import time
+import weakref
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -200,3 +202,15 @@ def test_a_forked_worker_has_a_duckdb_of_its_own() -> None:
         time.sleep(0.05)
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     assert total() == expected
+
+
+def test_duckdb_lets_go_of_what_a_stage_has_handed_in() -> None:
+    engine = DuckDbEngine(Settings())
+    rows = pa.table({"n": [1]})
+    alive = weakref.ref(rows)
+    with engine.in_force():
+        frame = engine.table(rows)
+        assert engine.collect(frame) == [{"n": 1}]
+        del rows, frame
+    gc.collect()
+    assert alive() is None
