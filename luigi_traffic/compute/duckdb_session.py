@@ -53,7 +53,6 @@ class Session(DuckDBSession):
         finally:
             for name in self._views[before:]:
                 self._conn.execute(f"DROP VIEW IF EXISTS {name}")
-                self._conn.unregister(name)
             del self._views[before:]
 
     def view_of(self, data: Any) -> str:
