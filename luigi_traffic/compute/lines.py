@@ -38,6 +38,8 @@ class Lines:
                 rest = b""
                 while block := file.read(_BLOCK):
                     text = rest + block
+                    if len(block) < _BLOCK and not text.endswith(b"\n"):
+                        text += b"\n"  # the end of the file: no batch for the last line alone
                     cut = text.rfind(b"\n") + 1
                     rest = text[cut:]
                     if cut:
