@@ -43,15 +43,6 @@ def _call(name: str, *arguments: Any) -> Column:
     return Column(exp.Anonymous(this=name, expressions=[a.column_expression for a in given]))
 
 
-def _cast(column: Column, kind: str, *, safe: bool = False) -> Column:
-    from sqlframe.duckdb import Column
-    from sqlglot import exp
-
-    to = exp.DataType.build(kind, dialect="duckdb")
-    made = (exp.TryCast if safe else exp.Cast)(this=column.column_expression, to=to)
-    return Column(made)
-
-
 def _col(given: Any) -> Any:
     from sqlframe.duckdb import functions
 
@@ -160,7 +151,7 @@ def _parts(text: Column, expression: re.Pattern[str]) -> Callable[[str], Column]
     """The text of a named group; empty if the group took no part in the match."""
     # Names of our own, a group each: DuckDB takes `m` and `M` for one.
     names = [f"g{number}" for number in range(1, expression.groups + 1)]
-    found = _call("lt_groups", text, grammar.whole(expression.pattern), _names(names))
+    found = _call("regexp_extract", text, grammar.whole(expression.pattern), _names(names))
     return lambda name: _call("struct_extract", found, f"g{expression.groupindex[name]}")
 
 
@@ -209,7 +200,7 @@ def time_of_parts(  # noqa: D103
 def in_day(timestamp: Column, day: date) -> Column:  # noqa: D103
     midnight = datetime.combine(day, time())
     first, after = (
-        _cast(_lit(moment.isoformat(sep=" ")), "timestamp")
+        _call("lt_timestamp", moment.isoformat(sep=" "))
         for moment in (midnight, midnight + timedelta(days=1))
     )
     return (timestamp >= first) & (timestamp < after)

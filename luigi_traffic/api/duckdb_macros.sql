@@ -50,7 +50,8 @@ CREATE TEMP MACRO lt_time_of_parts(y, m, d, hour, minute, second) AS CASE
         '^[0-9 +-]*\z')
     THEN lt_made(lt_part(y), lt_part(m), lt_part(d), lt_part(hour), lt_part(minute), lt_part(second), '') END;
 
-CREATE TEMP MACRO lt_groups(text, whole, names) AS regexp_extract(text, whole, names);
+-- SQLFrame's own cast is to Spark's TIMESTAMP, which has a zone.
+CREATE TEMP MACRO lt_timestamp(text) AS text::TIMESTAMP;
 
 CREATE TEMP MACRO lt_hour_of_12(hour, half) AS CASE
     WHEN TRY_CAST(hour AS BIGINT) BETWEEN 1 AND 12

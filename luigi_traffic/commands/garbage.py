@@ -242,8 +242,8 @@ def _folders(warehouse: Warehouse, home: Path, older_than: timedelta) -> Iterato
             if ledger.find(connection, path.name.removesuffix(_REGISTERED)) is None:
                 yield from _folder("model", path, before)
     for path in _children(home / "tmp"):
-        # Spark's own folder stays; what its sessions put in there is theirs.
-        inside = _children(path) if path.name == "spark" and path.is_dir() else [path]
+        # The engines' own folders stay; what their sessions put in there is theirs.
+        inside = _children(path) if path.name in ("spark", "duckdb") and path.is_dir() else [path]
         for scratch in inside:
             yield from _folder("scratch", scratch, before)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import duckdb
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
@@ -20,7 +21,7 @@ from luigi_traffic.compute.duckdb_session import (
     typed,
 )
 from luigi_traffic.compute.engine import Engine, File, Schema, Written
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.warehouse.load import load_batches
 
 if TYPE_CHECKING:
@@ -48,9 +49,20 @@ class DuckDbEngine(Engine):
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Frames that are made inside the block can be used inside it alone."""
-        with super().in_force(), self.session().views():
-            yield
+        """Frames that are made inside the block can be used inside it alone.
+
+        Raises `SettingsError` or `StoreError` if DuckDB has too little memory or disk in it.
+        """
+        try:
+            with super().in_force(), self.session().views():
+                yield
+        except duckdb.OutOfMemoryException as e:
+            raise SettingsError(
+                f"DuckDB needs more memory than it may take: {e}. Set compute.memory to more, or "
+                "compute.engine to spark"
+            ) from e
+        except duckdb.IOException as e:
+            raise StoreError(f"DuckDB cannot read or write a file: {e}") from e
 
     def session(self) -> Session:  # noqa: D102
         return session(self._settings.compute, self._settings.home)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
 
 import duckdb
 import psutil
@@ -128,8 +129,9 @@ def session(chosen: ComputeSettings, home: Path) -> Session:
 
 
 def _start(chosen: ComputeSettings, home: Path) -> Session:
-    scratch = home / "tmp" / "duckdb"
-    scratch.mkdir(parents=True, exist_ok=True)
+    # Its own, since two DuckDBs would write files of the same names; made and removed by DuckDB.
+    scratch = home / "tmp" / "duckdb" / f"{os.getpid()}-{uuid4().hex[:8]}"
+    scratch.parent.mkdir(parents=True, exist_ok=True)
     memory = chosen.memory or f"{max(psutil.virtual_memory().total // 4, _LEAST_MEMORY)}B"
     connection = duckdb.connect(
         config={

@@ -107,4 +107,4 @@ def engine_of(settings: Settings) -> Engine:
         return DuckDbEngine(settings)
     from luigi_traffic.compute.spark_engine import SparkEngine
 
-    return SparkEngine()
+    return SparkEngine(settings)

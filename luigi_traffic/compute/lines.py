@@ -5,13 +5,13 @@ A CSV reader would leave blank lines out, take a lone CR for a line end, and loo
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from isal import igzip
 
 _BLOCK = 8 << 20
 _LF = 10
@@ -33,7 +33,7 @@ class Lines:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for path in self._paths:
-            opened: Any = gzip.open if path.suffix == ".gz" else open
+            opened: Any = igzip.open if path.suffix == ".gz" else open
             with opened(path, "rb") as file:
                 rest = b""
                 while block := file.read(_BLOCK):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi_traffic.compute import checksum
 from luigi_traffic.compute.engine import Engine, File, Schema, Written
+from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark.load import copy_to
 from luigi_traffic.spark.session import session
 
@@ -25,12 +26,12 @@ class SparkEngine(Engine):
 
     name: ClassVar[str] = "spark"
 
-    def __init__(self, given: SparkSession | None = None) -> None:
-        """With a session of its own, or, without one, that of this process."""
+    def __init__(self, given: SparkSession | Settings) -> None:
+        """On that session, or on the one of this process, which those settings start."""
         self._given = given
 
     def session(self) -> SparkSession:  # noqa: D102
-        return self._given or session()
+        return session(self._given) if isinstance(self._given, Settings) else self._given
 
     def address(self, store: ObjectStore, key: str) -> str:  # noqa: D102
         return store.spark_pattern(key)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 
 class Section(BaseModel):
@@ -26,8 +27,16 @@ class ComputeSettings(Section):
         ),
     )
     memory: str = Field(
-        "", description="Memory of DuckDB, for example 2GB; empty: a quarter of the machine's"
+        "",
+        description="Memory of DuckDB, for example 500MB or 2GB; empty: a quarter of the machine's",
     )
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, given: str) -> str:
+        if given and not re.fullmatch(r"[0-9]+ ?[MG]i?B", given):
+            raise ValueError("expected a size, for example 500MB or 2GB")
+        return given
 
 
 class SparkSettings(Section):

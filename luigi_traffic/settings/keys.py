@@ -308,6 +308,9 @@ def read_settings(found: Layers, home: Path) -> Settings:
                 f"  looked in, last wins:{found.looked_in()}"
             )
     lake = chosen.lake
+    if chosen.engine == "duckdb" and lake.kind == "s3":
+        what = "DuckDB works on a lake in a folder, but lake.kind is 's3'; expected spark or auto"
+        raise SettingsError(found.with_places([found.told("compute.engine", what)]))
     if lake.keys_from != "settings":
         for key in ("access_key", "secret_key", "session_token"):
             if getattr(lake, key):

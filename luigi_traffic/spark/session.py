@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luigi_traffic.errors import SettingsError, StoreError
-from luigi_traffic.project import current
 from luigi_traffic.settings.engine_keys import SparkSettings
 from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark import s3a
@@ -120,14 +119,14 @@ def properties(whole: Settings) -> dict[str, str]:
 _sessions: dict[int, SparkSession] = {}
 
 
-def session() -> SparkSession:
-    """The session of this process. A JVM takes about ten seconds to start, a Connect server
-    that runs already takes one.
+def session(whole: Settings) -> SparkSession:
+    """The session of this process, started with these settings if there is none.
 
-    Luigi forks its workers: a session of the parent does not work in the child.
+    A JVM takes about ten seconds to start, a Connect server that runs already takes one. Luigi
+    forks its workers: a session of the parent does not work in the child.
     """
     if os.getpid() not in _sessions:
-        _sessions[os.getpid()] = start(current().settings)
+        _sessions[os.getpid()] = start(whole)
     return _sessions[os.getpid()]
 
 

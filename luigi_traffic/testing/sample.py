@@ -288,7 +288,7 @@ def checksum(frame: DataFrame) -> str:
     """The content checksum that manifests hold: the same in any order and layout."""
     from luigi_traffic.compute.spark_engine import SparkEngine
 
-    return SparkEngine().checksum(frame)
+    return SparkEngine(frame.sparkSession).checksum(frame)
 
 
 @contextmanager

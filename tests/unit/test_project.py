@@ -24,7 +24,7 @@ MAY_ASK = {
     "cli/groups.py", "cli/inspection.py", "cli/scaffold.py", "cli/services.py", "cli/upkeep.py",
     "run.py",
     "tasks/base.py",  # Luigi makes a task of its parameters alone
-    "spark/server.py", "spark/session.py",
+    "spark/server.py",
     "__init__.py",  # `installed_dataset`, for commands of plugins
     "plugins/__init__.py",  # `plugins`, for models that are registered (training/pyfunc.py)
 }  # fmt: skip

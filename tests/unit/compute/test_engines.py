@@ -22,7 +22,7 @@ from luigi_traffic import functions as F
 from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.engine import Engine
 from luigi_traffic.compute.spark_engine import SparkEngine
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings.keys import Settings
@@ -214,3 +214,23 @@ def test_duckdb_lets_go_of_what_a_stage_has_handed_in() -> None:
         del rows, frame
     gc.collect()
     assert alive() is None
+
+
+def test_too_little_memory_is_named_with_the_setting() -> None:
+    engine = DuckDbEngine(Settings())
+    session = engine.session()
+    limit = session.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    rows = pa.table({"n": range(1_000_000)})
+    session.execute("SET memory_limit = '1MB'")
+    try:
+        with pytest.raises(SettingsError, match=r"Set compute\.memory to more"), engine.in_force():
+            engine.collect(engine.table(rows).orderBy("n"))
+    finally:
+        session.execute(f"SET memory_limit = '{limit}'")
+
+
+def test_a_file_that_is_gone_is_an_error_of_the_store(tmp_path: Path) -> None:
+    engine, store = DuckDbEngine(Settings()), LocalStore(tmp_path)
+    schema = [{"name": "n", "type": "int"}]
+    with pytest.raises(StoreError, match=r"DuckDB cannot read.*part-1"), engine.in_force():
+        engine.collect(engine.read(store, [{"key": "silver/tiny/part-1.parquet"}], schema))

@@ -183,3 +183,16 @@ def test_the_shipped_settings_are_valid(isolated, monkeypatch) -> None:
 def test_dead_letters_go_to_a_topic_of_their_own(isolated, name) -> None:
     isolated.write("base.yml", f"listen: {{dead_letter: '{name}'}}")
     refused("listen.dead_letter", name)
+
+
+def test_duckdb_on_a_lake_in_s3_is_refused_with_what_to_choose(isolated) -> None:
+    isolated.set(LAKE__KIND="s3", LAKE__ACCESS_KEY="a", LAKE__SECRET_KEY="b")
+    assert current().settings.engine == "spark"
+    isolated.set(COMPUTE__ENGINE="duckdb")
+    refused("compute.engine", "DuckDB works on a lake in a folder", "expected spark or auto")
+
+
+@pytest.mark.parametrize("memory", ["lots", "2", "2 giga"])
+def test_the_memory_of_duckdb_is_a_size(isolated, memory: str) -> None:
+    isolated.set(COMPUTE__MEMORY=memory)
+    refused("compute.memory", memory, "expected a size, for example 500MB or 2GB")

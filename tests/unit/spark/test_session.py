@@ -52,7 +52,7 @@ def test_an_old_java_is_refused_before_spark_is_loaded(tmp_path: Path, monkeypat
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     session.stop()
     with pytest.raises(SettingsError, match=rf"{java} is version 8"):
-        session.session()
+        session.session(Settings())
 
 
 def test_properties_keep_to_loopback_and_the_users_win(isolated) -> None:
