@@ -197,6 +197,12 @@ def time_of_parts(  # noqa: D103
     return _call("lt_time_of_parts", year, month, day, hour, minute, seconds)
 
 
+def compact_time(text: Column, seconds: bool) -> Column:  # noqa: D103
+    last, form = ("240000", "%Y%m%d%H%M%S") if seconds else ("2400", "%Y%m%d%H%M")
+    length = 8 + len(last)
+    return _call("lt_compact_time", text, length, 10 ** (length - 1), last, form)
+
+
 def in_day(timestamp: Column, day: date) -> Column:  # noqa: D103
     midnight = datetime.combine(day, time())
     first, after = (

@@ -21,15 +21,22 @@ CREATE TEMP MACRO lt_cell(cells, number) AS lt_trimmed(cells[number]);
 CREATE TEMP MACRO lt_number(text, whole) AS CASE
     WHEN regexp_matches(text, whole) AND isfinite(TRY_CAST(text AS DOUBLE)) THEN TRY_CAST(text AS DOUBLE) END;
 
+-- A cast takes more than digits. To write its result as text costs less than an expression.
 CREATE TEMP MACRO lt_whole_number(text, whole) AS CASE
+    WHEN TRY_CAST(text AS BIGINT)::VARCHAR = text THEN TRY_CAST(text AS BIGINT)
     WHEN regexp_matches(text, whole) THEN TRY_CAST(text AS BIGINT) END;
 
--- TRY: NULL instead of an error, for example for a month 13. 24:00 is the whole hour alone.
+CREATE TEMP MACRO lt_is_day(y, m, d) AS y BETWEEN 0 AND 200000 AND m BETWEEN 1 AND 12 AND d BETWEEN 1
+    AND CASE WHEN m = 2 THEN 28 + (y % 4 = 0 AND (y % 100 <> 0 OR y % 400 = 0))::INT ELSE 30 + (m + m // 8) % 2 END;
+
+-- TRY would do, but evaluates all rows of a vector one by one if one of them fails. 24:00 is the
+-- whole hour alone.
 CREATE TEMP MACRO lt_made(y, m, d, hour, minute, second, fraction) AS CASE
+    WHEN NOT lt_is_day(y, m, d) THEN NULL
     WHEN hour = 24 AND minute = 0 AND second = 0 AND trim(fraction, '0') = ''
-    THEN TRY(make_timestamp(y, m, d, 0, 0, 0.0) + to_days(1))
-    WHEN second < 60 AND hour < 24
-    THEN TRY(make_timestamp(y, m, d, hour, minute, second::DOUBLE))
+    THEN make_timestamp(y, m, d, 0, 0, 0.0) + to_days(1)
+    WHEN second BETWEEN 0 AND 59 AND minute BETWEEN 0 AND 59 AND hour BETWEEN 0 AND 23
+    THEN make_timestamp(y, m, d, hour, minute, second::DOUBLE)
         + to_microseconds(TRY_CAST(rpad(substring(fraction, 1, 6), 6, '0') AS BIGINT)) END;
 
 -- Parts are texts of digits; an empty one is 0 where it may be left out.
@@ -49,6 +56,13 @@ CREATE TEMP MACRO lt_time_of_parts(y, m, d, hour, minute, second) AS CASE
         lt_digits(y) || lt_digits(m) || lt_digits(d) || lt_digits(hour) || lt_digits(minute) || lt_digits(second),
         '^[0-9 +-]*\z')
     THEN lt_made(lt_part(y), lt_part(m), lt_part(d), lt_part(hour), lt_part(minute), lt_part(second), '') END;
+
+-- Twelve characters whose number has twelve digits: no room is left for the blanks and signs that
+-- a cast and strptime take.
+CREATE TEMP MACRO lt_compact_time(text, count, least, midnight, form) AS CASE
+    WHEN length(text) = count AND TRY_CAST(text AS BIGINT) >= least
+    THEN CASE WHEN suffix(text, midnight) THEN try_strptime(text[1:8], '%Y%m%d') + to_days(1)
+        ELSE try_strptime(text, form) END END;
 
 -- SQLFrame's own cast is to Spark's TIMESTAMP, which has a zone.
 CREATE TEMP MACRO lt_timestamp(text) AS text::TIMESTAMP;

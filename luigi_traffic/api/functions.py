@@ -130,6 +130,13 @@ def time_of_parts(
     return _functions().time_of_parts(year, month, day, hour, minute, second)
 
 
+def compact_time(text: Column | str, *, seconds: bool = False) -> Column:
+    """TIMESTAMP_NTZ of twelve digits, `202405310805`, or with `seconds` of fourteen,
+    `20240531080509`; `202405312400` is midnight of the next day. NULL for other text, and for a
+    year before 1000."""
+    return _functions().compact_time(_column(text), seconds)
+
+
 def in_day(timestamp: Column | str, day: date) -> Column:
     """Whether a timestamp lies on that day, midnight at its beginning included."""
     return _functions().in_day(_column(timestamp), day)

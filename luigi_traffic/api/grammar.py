@@ -36,6 +36,11 @@ def whole(expression: str) -> str:
     return rf"^(?:{expression})\z"
 
 
+def compact(seconds: bool) -> str:
+    """A time in digits alone, to the minute or the second."""
+    return f"[1-9][0-9]{{{13 if seconds else 11}}}"
+
+
 def cell(delimiter: str) -> str:
     """A cell of RFC 4180 and the (escaped) delimiter behind it; the cell is the first group."""
     return rf'([ \t]*"(?:[^"]|"")*"[ \t]*|[^{delimiter}]*){delimiter}'

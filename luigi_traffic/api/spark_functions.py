@@ -188,6 +188,14 @@ def time_of_parts(  # noqa: D103
     return F.when(ends, made + F.expr("INTERVAL 1 DAY")).otherwise(made)
 
 
+def compact_time(text: Column, seconds: bool) -> Column:  # noqa: D103
+    from pyspark.sql import functions as F
+
+    two = [F.substring(text, begin, 2) for begin in (5, 7, 9, 11, *([13] if seconds else []))]
+    made = time_of_parts(F.substring(text, 1, 4), *two)
+    return F.when(text.rlike(grammar.whole(grammar.compact(seconds))), made)
+
+
 def in_day(timestamp: Column, day: date) -> Column:  # noqa: D103
     from pyspark.sql import functions as F
 

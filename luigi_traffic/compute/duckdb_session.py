@@ -73,9 +73,7 @@ class Session(DuckDBSession):
 
     def lines(self, paths: Sequence[str]) -> DuckDBDataFrame:
         """The lines of text files, see `luigi_traffic.functions.lines`."""
-        view = self.view_of(Lines(paths))
-        # One LF alone is at the end of each.
-        return self.query(f"SELECT rtrim(line, chr(10) || chr(13)) AS line FROM {view}")
+        return self.query(f"SELECT line FROM {self.view_of(Lines(paths))}")
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Run a statement."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from isal import igzip
 
 _BLOCK = 8 << 20
@@ -18,8 +19,8 @@ _LF = 10
 
 
 class Lines:
-    """Text files, gzip or not, as one column `line` of texts with their LF, read anew by each
-    scan. DuckDB finds it by the Arrow PyCapsule interface."""
+    """Text files, gzip or not, as one column `line` of texts without their line ends, read anew
+    by each scan. DuckDB finds it by the Arrow PyCapsule interface."""
 
     schema = pa.schema([("line", pa.large_string())])
 
@@ -48,11 +49,14 @@ class Lines:
                     yield self._batch(rest + b"\n")
 
     def _batch(self, text: bytes) -> pa.RecordBatch:
-        """The lines of a text that ends with LF; the text is not copied."""
+        """The lines of a text that ends with LF."""
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LF)
         offsets = np.zeros(len(ends) + 1, np.int64)
-        offsets[1:] = ends + 1
+        # Without the LFs of the lines before. DuckDB would take 40 times as long to trim a line.
+        offsets[1:] = ends - np.arange(len(ends))
         column = pa.LargeStringArray.from_buffers(
-            len(ends), pa.py_buffer(offsets), pa.py_buffer(text)
+            len(ends), pa.py_buffer(offsets), pa.py_buffer(text.replace(b"\n", b""))
         )
+        if b"\r" in text:
+            column = pc.utf8_rtrim(column, "\r")
         return pa.record_batch([column], schema=self.schema)

@@ -50,7 +50,11 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         *[F.cell("cells", n).alias(f"c{n}") for n in range(layout.value)],
     )
     if layout is Layout.SIX:
-        timestamp, link, speed = _timestamp(F.col("c0"), F.col("c1")), "c2", "c4"
+        # `20240101` and `5`, `005` or `0005`; 2400 is midnight of the next day. What is longer than
+        # four digits is cut: hence the look at the lengths.
+        texts = texts.withColumn("moment", F.concat("c0", F.lpad("c1", 4, "0")))
+        known = (F.length("c0") == 8) & F.length("c1").between(1, 4)
+        timestamp, link, speed = F.when(known, F.compact_time("moment")), "c2", "c4"
         travel_time = F.number("c5")
     else:
         timestamp, link, speed = F.wall_time("c0"), "c1", "c2"
@@ -72,17 +76,6 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
     )
-
-
-def _timestamp(day: Column, minute: Column) -> Column:
-    """Of `20240101` and `5`, `005` or `0005`; 2400 is midnight of the next day."""
-    padded = F.lpad(minute, 4, "0")  # cuts what is longer: hence the check of the lengths
-    made = F.time_of_parts(
-        F.substring(day, 1, 4), F.substring(day, 5, 2), F.substring(day, 7, 2),
-        F.substring(padded, 1, 2), F.substring(padded, 3, 2),
-    )  # fmt: skip
-    digits = F.whole_number(F.concat(day, padded)) > 0
-    return F.when((F.length(day) == 8) & F.length(minute).between(1, 4) & digits, made)
 
 
 def _reason(day: date, width: int, min_speed: float, max_speed: float) -> Column:

@@ -39,7 +39,7 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
     typed = item.select(
         "line",
         F.col("item").isNull().alias("broken"),
-        _timestamp(F.col("item.createdDate")).alias("timestamp"),
+        F.compact_time("item.createdDate", seconds=True).alias("timestamp"),
         F.trim("item.linkId").alias("link_id"),
         F.number(F.trim("item.speed")).alias("speed"),
         F.number(F.trim("item.travelTime")).alias("travel_time"),
@@ -52,15 +52,6 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
     )
-
-
-def _timestamp(text: Column) -> Column:
-    """Of `20240531100500`."""
-    year, *rest = (
-        F.substring(text, begin, length)
-        for begin, length in ((1, 4), (5, 2), (7, 2), (9, 2), (11, 2), (13, 2))
-    )
-    return F.when((F.length(text) == 14) & (F.whole_number(text) > 0), F.time_of_parts(year, *rest))
 
 
 def _reason(raw: RawDay, min_speed: float, max_speed: float) -> Column:

@@ -121,6 +121,28 @@ def test_time_of_parts(engine) -> None:
     assert values(engine, made, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
 
 
+def test_time_of_digits_alone(engine) -> None:
+    good = {
+        "202405310805": datetime(2024, 5, 31, 8, 5),
+        "202402292400": datetime(2024, 3, 1),
+        "999912312359": datetime(9999, 12, 31, 23, 59),
+    }
+    bad = [
+        "", "20240531", "20240531080", "2024053108050", "202402300000", "202413010000",
+        "202405312401", "202405310860", "099912310000", " 20240531080", "20240531080 ",
+        "+20240531080", "-20240531080", "20240101e+04", "2024_0531080", "2024053108.5",
+        "２０２４０５３１０８０５", "x", None,
+    ]  # fmt: skip
+    assert values(engine, F.compact_time, [*good, *bad]) == [*good.values(), *[None] * len(bad)]
+    good = {
+        "20240531080509": datetime(2024, 5, 31, 8, 5, 9),
+        "20231231240000": datetime(2024, 1, 1),
+    }
+    bad = ["202405310805", "20240531240001", "20240531080560", "20240531080559 ", "2024053108e+04"]
+    found = values(engine, lambda c: F.compact_time(c, seconds=True), [*good, *bad])
+    assert found == [*good.values(), *[None] * len(bad)]
+
+
 def test_days_and_intervals_begin_with_their_first_moment(engine) -> None:
     times = [
         "2024-05-01 00:00",
