@@ -51,10 +51,10 @@ class SimulatedArchives(Source):
         start = self.settings.start
         if start and day < start:
             raise SourceAbsent(f"the simulated source begins on {start} (setting start)")
-        from luigi_traffic_its_sim.files import Town
+        from luigi_traffic_its_sim.country import simulated
 
         with _writing(self.folder):
-            Town(self.settings).write_day(self.folder, day)
+            simulated(self.settings).write_day(self.folder, day)
         with self._archives().open(day) as streams:
             yield streams
 
@@ -111,7 +111,7 @@ class ItsSim(Its):
         path = folder / NODE_LINKS
         if path.exists():  # asked for in every run: numpy is imported where it has work to do
             return path
-        from luigi_traffic_its_sim.files import Town
+        from luigi_traffic_its_sim.country import simulated
 
         with _writing(folder):
-            return Town(self.settings).write_node_links(folder)
+            return simulated(self.settings).write_node_links(folder)

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from luigi_traffic_its_sim.settings import FIRST_REGION, REGION_LINKS
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LINKS_A_UNIT = 12
@@ -100,7 +102,7 @@ def build_network(links: int, seed: int) -> Network:
     capacity = _capacity(road, demand, morning, turns, rng)
     node_ids = _node_ids(rows, rng)
     return Network(
-        link_id=_link_ids(links, rng),
+        link_id=link_ids(links, rng),
         start_node=tuple(node_ids[row[0]] for row in rows),
         end_node=tuple(node_ids[row[1]] for row in rows),
         road=road,
@@ -204,16 +206,20 @@ def _capacity(
     return np.asarray(np.maximum(peak / ratio, least))
 
 
-def _link_ids(links: int, rng: np.random.Generator) -> tuple[str, ...]:
-    """Ten digits, the first three a region; a region has 14,000 links at most."""
-    regions = 192 + np.arange(links) // 14_000
-    serial = np.sort(rng.choice(70_000, min(links, 14_000), replace=False))
+def link_ids(links: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Ten digits, the first three a region; a region has `REGION_LINKS` links at most."""
+    most = REGION_LINKS
+    regions = FIRST_REGION + np.arange(links) // most
+    serial = np.sort(rng.choice(70_000, min(links, most), replace=False))
     return tuple(
-        f"{regions[i]}{serial[i % 14_000]:05d}{(i % 5) * 10 + i % 3:02d}" for i in range(links)
+        f"{regions[i]}{serial[i % most]:05d}{(i % 5) * 10 + i % 3:02d}" for i in range(links)
     )
 
 
 def _node_ids(rows: list[tuple[str, str, Road, float]], rng: np.random.Generator) -> dict[str, str]:
     names = sorted({name for row in rows for name in row[:2]})
     serial = np.sort(rng.choice(9_000_000, len(names), replace=False))
-    return {name: f"192{number:07d}" for name, number in zip(names, serial.tolist(), strict=True)}
+    return {
+        name: f"{FIRST_REGION}{number:07d}"
+        for name, number in zip(names, serial.tolist(), strict=True)
+    }

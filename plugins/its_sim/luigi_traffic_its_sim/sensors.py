@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luigi_traffic_its_sim.day import SLOTS_A_DAY
 from luigi_traffic_its_sim.network import Floats, Ints
@@ -59,16 +60,33 @@ def observe(
     links = speed_kmh.shape[1]
     slots = present_slots(seed, day, faults.missing_slots)
     seen = rng.random((len(slots), links)) >= faults.dropout
+    begin, end = outages(rng, links, faults)
+    seen &= (slots[:, None] < begin) | (slots[:, None] >= end)
+    row, link = np.divmod(reported(rng, seen.ravel(), faults), links)
+    speed = measured(rng, speed_kmh[slots[row], link], limit_kmh[link], faults)
+    return Observations(slots[row], link, speed)
+
+
+def outages(rng: np.random.Generator, links: int, faults: Faults) -> tuple[Ints, Ints]:
+    """First slot (links,) in which a sensor is out, and the slot (links,) in which it is back."""
+    begin, end = np.zeros((2, links), dtype=np.int64)
     if faults.dropout:
         for out in np.flatnonzero(rng.random(links) < 0.02):
-            begin, lasts = rng.integers(0, SLOTS_A_DAY), rng.integers(12, 73)
-            seen[(slots >= begin) & (slots < begin + lasts), out] = False
-    row, link = np.nonzero(seen)
-    times = 1 + (rng.random(len(row)) < faults.duplicates)
-    row, link = np.repeat(row, times), np.repeat(link, times)
-    true = speed_kmh[slots[row], link]
+            begin[out], lasts = rng.integers(0, SLOTS_A_DAY), rng.integers(12, 73)
+            end[out] = begin[out] + lasts
+    return begin, end
+
+
+def reported(rng: np.random.Generator, seen: NDArray[np.bool_], faults: Faults) -> Ints:
+    """Indices of what was seen (n,), in order; what is reported twice is there twice."""
+    found = np.flatnonzero(seen)
+    return np.repeat(found, 1 + (rng.random(len(found)) < faults.duplicates))
+
+
+def measured(rng: np.random.Generator, true: Floats, limit: Ints, faults: Faults) -> Floats:
+    """What sensors say of true speeds (n,) at links with those limits (n,), all in km/h."""
     speed = np.round(true * (1 + faults.noise * rng.standard_normal(len(true))), 2)
-    speed = np.clip(speed, LEAST_KMH, limit_kmh[link])
+    speed = np.clip(speed, LEAST_KMH, limit)
     broken = rng.random(len(speed)) < faults.implausible
     speed[broken] = rng.choice([0.0, 999.0], broken.sum())
-    return Observations(slots[row], link, speed)
+    return speed

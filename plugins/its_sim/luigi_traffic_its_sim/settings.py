@@ -14,6 +14,11 @@ SIMULATOR_VERSION = "2"
 #: Names of the files in a town's folder.
 ARCHIVE = "{date}_5Min.zip"
 NODE_LINKS = "MOCT_LINK.csv"
+#: The first three digits of a link's id are its region; more links than a region has are a country.
+FIRST_REGION, REGION_LINKS = 192, 14_000
+MOST_LINKS = (1000 - FIRST_REGION) * REGION_LINKS
+#: Raise it when the same settings give other bytes of a country.
+COUNTRY_VERSION = "1"
 #: Settings that decide the bytes of a day.
 _BYTES = (
     "links_count", "seed", "incidents_per_100_links", "noise", "missing_slots", "dropout",
@@ -25,7 +30,13 @@ class ItsSimSettings(ItsFileSettings):
     """Settings of `its_sim`: conf/datasets/its_sim.yml, LUIGI_TRAFFIC__DATASETS__ITS_SIM__<KEY>."""
 
     links_count: int = setting(
-        40, stage="raw", ge=2, description="Number of directed links of the network"
+        40,
+        stage="raw",
+        ge=2,
+        le=MOST_LINKS,
+        description=(
+            f"Number of directed links; more than {REGION_LINKS:,} are a country of many towns"
+        ),
     )
     seed: int = setting(
         0,
@@ -68,4 +79,6 @@ class ItsSimSettings(ItsFileSettings):
     def recipe(self) -> dict[str, Any]:
         """What decides the bytes of a day, as JSON values."""
         values = self.model_dump(mode="json", include=set(_BYTES))
+        if self.links_count > REGION_LINKS:
+            values["country"] = COUNTRY_VERSION
         return {"simulator": SIMULATOR_VERSION, **values}

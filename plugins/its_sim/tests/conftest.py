@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from luigi_traffic_its_sim import ItsSimSettings
-from luigi_traffic_its_sim.files import Town
+from luigi_traffic_its_sim.town import Town
 
 
 @pytest.fixture(autouse=True)

@@ -1,3 +1,6 @@
+import shutil
+import zipfile
+
 import typer
 import yaml
 from typer.testing import CliRunner
@@ -50,6 +53,7 @@ def test_wrong_options_name_themselves(tmp_path):
     for arguments, said in (
         (("--links", 0), "--links 0: expected 2 or more"),
         (("--links", -5), "--links -5: expected 2 or more"),
+        (("--links", 20_000_000), "--links 20000000: expected 11312000 or fewer"),
         (("--days", 0), "--days 0: expected 1 or more"),
         (("--seed", -1), "--seed -1: expected 0 or more"),
         (("--start", "2024-13-01"), "--start '2024-13-01'"),
@@ -63,3 +67,21 @@ def test_wrong_options_name_themselves(tmp_path):
     answer = run("--links", 2, "--days", 1, "--out", tmp_path / "file")
     assert isinstance(answer.exception, SettingsError)
     assert "cannot be written" in str(answer.exception)
+
+
+def test_a_disk_too_small_for_all_days_is_named_before_the_first_is_written(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**10))
+    answer = run("--links", 600_000, "--every-slot", "--days", 30, "--out", tmp_path)
+    assert isinstance(answer.exception, SettingsError)
+    assert "62.33 GB are needed, but only 10.00 GB are free" in str(answer.exception)
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_every_slot_is_written_only_if_asked_for(tmp_path):
+    for name, options in (("some", ()), ("all", ("--every-slot",))):
+        assert run("--links", 3, "--days", 1, *options, "--out", tmp_path / name).exit_code == 0
+        with zipfile.ZipFile(tmp_path / name / "20240101_5Min.zip") as archive:
+            lines = archive.read("20240101_5Min.csv").splitlines()[1:]
+        times = {line.split(b",")[1] for line in lines}
+        assert len(times) == 288 if options else 100 < len(times) < 220

@@ -16,6 +16,7 @@ import yaml
 from luigi_traffic import DayNotOver, SourceError
 from luigi_traffic_its_sim import ItsSim, files
 from luigi_traffic_its_sim.dataset import town_folder
+from luigi_traffic_its_sim.town import Town
 
 DAY = date(2024, 1, 10)
 CONF = Path(__file__).parents[3] / "conf" / "datasets" / "its_sim.yml"
@@ -61,7 +62,7 @@ def test_a_day_that_is_not_over_is_not_simulated(home) -> None:
 
 
 def test_a_day_that_breaks_off_leaves_nothing(monkeypatch) -> None:
-    def broken(file, *_) -> None:
+    def broken(file, *_, **__) -> None:
         file.write(b"half an archive")
         raise OSError(28, "No space left on device")
 
@@ -74,7 +75,7 @@ def test_a_day_that_breaks_off_leaves_nothing(monkeypatch) -> None:
 
 
 def test_the_graph_keeps_to_the_link_filter() -> None:
-    ids = files.Town(dataset().settings).network.link_id
+    ids = Town(dataset().settings).network.link_id
     assert len(dataset().graph()) > len(dataset(links=list(ids[:3])).graph()) > 0
     edges = dataset(links=list(ids[:3])).graph().edges
     assert {link for edge in edges for link in edge} <= set(ids[:3])
