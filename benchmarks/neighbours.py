@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -183,6 +183,14 @@ def pairs_by_arrays(graph: LinkGraph) -> int:
     return sum(len(pairs.of) for pairs in graph.hops.pairs.values())
 
 
+def peak_memory() -> float:
+    """MiB; NaN without /proc. `getrusage` gives a child its parent's peak."""
+    with suppress(OSError):
+        found = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+        return int(found.split()[0]) / 1024
+    return float("nan")
+
+
 def large_graph(way: Callable[[LinkGraph], int]) -> None:
     rows = streets()
     steps = {"rows": time.process_time()}
@@ -190,15 +198,15 @@ def large_graph(way: Callable[[LinkGraph], int]) -> None:
     steps["graph"] = time.process_time()
     assert graph.checksum
     steps["checksum"] = time.process_time()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     count = way(graph)
     steps["pairs"] = time.process_time()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    after = peak_memory()
     at = list(steps.values())
     spent = [f"{name} {b - a:.2f}" for name, a, b in zip(list(steps)[1:], at, at[1:], strict=False)]
     print(
         f"{way.__name__:16} {len(rows):,} links, {len(graph):,} edges, {count:,} pairs: CPU "
-        f"{', '.join(spent)} s; peak {before / 1024:,.0f} MiB before the pairs, {peak / 1024:,.0f} "
+        f"{', '.join(spent)} s; peak {before:,.0f} MiB before the pairs, {after:,.0f} "
         "with them"
     )
 
