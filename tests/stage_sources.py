@@ -28,7 +28,8 @@ SOURCES = {
     "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_LAKE],
     "silver": ["tasks/silver.py", "targets/stage_input.py", *_LAKE],
     "gold": [
-        "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "compute/neighbours.py",
+        "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "api/hops.py",
+        "compute/neighbours.py",
         "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", *_ENGINES,
     ],
     "model": [

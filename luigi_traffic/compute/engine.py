@@ -7,7 +7,7 @@ writes partitions, takes counts in the pass that writes, and loads the warehouse
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: A column of a partition: its name, and its type by Spark's name.
 Schema = Sequence[Mapping[str, str]]
 File = Mapping[str, Any]
+#: Batches of rows, made of batches of rows.
+Through = Callable[[Iterable["pa.RecordBatch"]], Iterator["pa.RecordBatch"]]
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,18 @@ class Engine(ABC):
         """All rows of a plan."""
 
     @abstractmethod
-    def load(self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]) -> int:
+    def load(
+        self,
+        frame: DataFrame,
+        dsn: Dsn,
+        table: str,
+        columns: Sequence[TableColumn],
+        through: Through | None = None,
+    ) -> int:
         """Copy all rows into an empty standalone table; the number of rows that were sent.
+
+        `through` makes what is sent of the frame's rows. It gets them in the order of their
+        `timestamp`, all rows of a time in one call; on Spark it is called once a partition.
 
         Rows may have been sent twice: the caller compares counts and builds a primary key.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from luigi_traffic.compute import checksum
-from luigi_traffic.compute.engine import Engine, File, Schema, Written
+from luigi_traffic.compute.engine import Engine, File, Schema, Through, Written
 from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark.load import copy_to
 from luigi_traffic.spark.session import session
@@ -82,6 +82,13 @@ class SparkEngine(Engine):
         return rows
 
     def load(  # noqa: D102
-        self, frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[TableColumn]
+        self,
+        frame: DataFrame,
+        dsn: Dsn,
+        table: str,
+        columns: Sequence[TableColumn],
+        through: Through | None = None,
     ) -> int:
-        return copy_to(frame, dsn, table, columns)
+        if through is not None:
+            frame = frame.repartition("timestamp").sortWithinPartitions("timestamp")
+        return copy_to(frame, dsn, table, columns, through)

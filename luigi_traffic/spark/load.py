@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from luigi_traffic import errors
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column
 
 
-def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -> int:
+def copy_to(
+    frame: DataFrame,
+    dsn: Dsn,
+    table: str,
+    columns: Sequence[Column],
+    through: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]] | None = None,
+) -> int:
     """Copy all rows into an empty standalone table; the number of rows that were sent.
 
+    `through` makes the rows of `columns` of those of a Spark partition, on the executor.
     Each Spark partition is one transaction. Should Spark run a partition twice, the rows
     are there twice: the caller compares counts and builds a primary key before the commit.
     Raises StoreError, SettingsError or DataError for what an executor could not do.
@@ -34,10 +41,12 @@ def copy_to(frame: DataFrame, dsn: Dsn, table: str, columns: Sequence[Column]) -
 
         from luigi_traffic.warehouse.load import load_batches
 
-        rows = load_batches(dsn, table, wanted, batches)
+        rows = load_batches(dsn, table, wanted, batches if through is None else through(batches))
         yield pyarrow.RecordBatch.from_pydict({"rows": pyarrow.array([rows], pyarrow.int64())})
 
-    sent = frame.select(*[c.name for c in wanted]).mapInArrow(load, "rows bigint")
+    if through is None:
+        frame = frame.select(*[c.name for c in wanted])
+    sent = frame.mapInArrow(load, "rows bigint")
     try:
         total = sent.agg(F.coalesce(F.sum("rows"), F.lit(0)).alias("rows")).collect()
     except PySparkException as error:

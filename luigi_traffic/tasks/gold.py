@@ -32,19 +32,24 @@ class Gold(DayStage):
             return self._made(given, self.engine)
 
     def _made(self, given: StageInput, engine: Engine) -> str:
-        from luigi_traffic.compute.neighbours import with_neighbours
+        from luigi_traffic.api.columns import NEIGHBOURS
+        from luigi_traffic.compute.neighbours import NeighbourMeans, without_neighbours
         from luigi_traffic.warehouse.commit import staging
         from luigi_traffic.warehouse.ledger import LedgerRow
         from luigi_traffic.warehouse.partitions import Bounds
         from luigi_traffic.warehouse.tables import gold_table
 
-        self.tell("joining neighbours, loading")
+        self.tell("loading")
         silver = given.upstream
         rows = engine.read(self.project.store, silver.files, silver.schema)
-        frame = with_neighbours(engine, rows, given.graph, given.dataset.target)
-        table = gold_table(given.dataset.name, frame.columns)
+        graph, names = given.graph, [column["name"] for column in silver.schema]
+        means = NeighbourMeans(graph.hops, given.dataset.target) if graph else None
+        if means is None:
+            rows = without_neighbours(rows)
+        table = gold_table(given.dataset.name, [*names, *NEIGHBOURS])
         with staging(self.project.warehouse, table, f"{given.day:%Y%m%d}") as attempt:
-            engine.load(frame, self.project.warehouse.dsn(), attempt.name, table.columns)
+            dsn = self.project.warehouse.dsn()
+            engine.load(rows, dsn, attempt.name, table.columns, means)
             row = LedgerRow(
                 stage="gold",
                 dataset=given.dataset.name,

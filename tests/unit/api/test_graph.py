@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from unittest import mock
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luigi_traffic.api import hops
 from luigi_traffic.api.graph import LinkGraph
 
 names = st.sampled_from("abcdefgh")
@@ -30,6 +33,12 @@ def naive(pairs: list[tuple[str, str]]) -> dict[str, set[tuple[str, str]]]:
 @given(edges)
 def test_neighbours_are_those_of_a_naive_search(pairs: list[tuple[str, str]]) -> None:
     assert LinkGraph.from_edges(pairs).neighbours() == naive(pairs)
+
+
+@given(edges, st.integers(1, 12))
+def test_pieces_of_any_size_give_the_same(pairs: list[tuple[str, str]], paths: int) -> None:
+    with mock.patch.object(hops, "_PATHS", paths):
+        assert LinkGraph.from_edges(pairs).neighbours() == naive(pairs)
 
 
 @given(edges)
