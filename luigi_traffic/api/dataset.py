@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
+from luigi_traffic.api.scope import LinkCell, Scope
 from luigi_traffic.api.source import Source
 from luigi_traffic.api.stages import LAKE_STAGES
 from luigi_traffic.errors import SettingsError, did_you_mean
@@ -60,6 +61,12 @@ class DatasetSettings(BaseModel):
         stage="silver",
         unordered=True,
         description="Link ids kept in silver; empty: all",
+    )
+    scope: Literal["all", "links"] = setting(
+        "all",
+        stage="bronze",
+        description="Lines that bronze keeps: all, or those of `links` alone, which takes far less "
+        "time and room in a large file; raw keeps all",
     )
     max_rejected_share: float = setting(
         0.2,
@@ -116,6 +123,7 @@ class RawDay:
     header       the header line that the file began with, None where it had none
     first_line   the first data line ("" where there is none), to tell formats apart
     lines        data lines in all files together
+    scope        the links whose lines `functions.lines` gives; None: it gives all lines
     """
 
     day: date
@@ -123,6 +131,7 @@ class RawDay:
     header: str | None
     first_line: str
     lines: int
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True)
@@ -248,10 +257,17 @@ class Dataset(ABC):
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
         """Every source row, typed; bad rows flagged, not dropped.
 
-        One output row for each line of `raw`. Needs the column `reject_reason` (string,
+        One output row for each line of `functions.lines`. Needs the column `reject_reason` (string,
         NULL for a good row) and whatever `silver` reads; timestamps are TIMESTAMP_NTZ in
         wall time; a rejected row keeps its text in `raw_line`.
         """
+
+    def link_cell(self, raw: RawDay) -> LinkCell | None:
+        """Where a line of that day has its link id, for the setting `scope: links`.
+
+        None if a line is not made of cells, or has no link: the setting is then refused.
+        """
+        return None
 
     @abstractmethod
     def silver(self, bronze: DataFrame) -> DataFrame:
@@ -302,8 +318,11 @@ class Dataset(ABC):
             extra = fields[name].json_schema_extra
             return extra if isinstance(extra, dict) else {}
 
-        return {
+        terms = {
             name: sorted(set(value)) if declared(name).get("unordered") else value
             for name, value in values.items()
             if declared(name).get("stage", "bronze") == stage
         }
+        if terms.pop("scope", "all") == "links" and self.settings.links:
+            terms["scope"] = sorted(set(self.settings.links))
+        return terms

@@ -9,11 +9,13 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api import grammar
+from luigi_traffic.api.scope import Outside
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from luigi_traffic.api.dataset import RawDay
+    from luigi_traffic.api.scope import Scope
 
 
 def __getattr__(name: str) -> Any:
@@ -30,7 +32,24 @@ def lines(session: SparkSession, raw: RawDay) -> DataFrame:  # noqa: D103
         return session.range(0).select(F.lit("").alias("line"))
     # The default line ends include a lone CR, which the core does not count as one.
     text = session.read.text(list(raw.paths), lineSep="\n")
-    return text.select(F.rtrim("value", F.lit("\r")).alias("line"))
+    found = text.select(F.rtrim("value", F.lit("\r")).alias("line"))
+    return found if raw.scope is None else _inside(found, raw.scope)
+
+
+def _inside(lines: DataFrame, scope: Scope) -> DataFrame:
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    link = cell(cells(F.col("line"), scope.cell.delimiter), scope.cell.number)
+    known = F.coalesce(link, F.lit("")) != ""
+    inside = known & link.isin(*scope.links)
+    counts = Observation()
+    counted = lines.observe(
+        counts,
+        F.count_if(known & ~inside).alias("other_links"), F.count_if(~known).alias("no_link"),
+    )  # fmt: skip
+    scope.count(lambda: Outside(**counts.get))
+    return counted.where(inside)
 
 
 def cells(line: Column, delimiter: str) -> Column:  # noqa: D103

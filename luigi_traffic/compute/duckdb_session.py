@@ -22,6 +22,7 @@ from sqlglot import exp
 from luigi_traffic.compute.lines import Lines
 
 if TYPE_CHECKING:
+    from luigi_traffic.api.scope import Scope
     from luigi_traffic.settings.engine_keys import ComputeSettings
 
 #: The types of partitions: Spark's name, and DuckDB's.
@@ -71,9 +72,9 @@ class Session(DuckDBSession):
         columns = ", ".join(named(column["name"]) for column in self.schema(f"FROM {name}"))
         return self.sql(f"SELECT {columns} FROM {name}", dialect="duckdb", qualify=False)
 
-    def lines(self, paths: Sequence[str]) -> DuckDBDataFrame:
+    def lines(self, paths: Sequence[str], scope: Scope | None = None) -> DuckDBDataFrame:
         """The lines of text files, see `luigi_traffic.functions.lines`."""
-        return self.query(f"SELECT line FROM {self.view_of(Lines(paths))}")
+        return self.query(f"SELECT line FROM {self.view_of(Lines(paths, scope))}")
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Run a statement."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luigi_traffic.api import functions as F
 from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, Check
+from luigi_traffic.api.scope import Outside, Scope
 from luigi_traffic.compute.spans import second_of_day
 from luigi_traffic.errors import DataError
 
@@ -20,13 +21,25 @@ _LONGEST_EXAMPLE = 120
 _EXAMPLES = 5
 
 
+#: How manifests name lines that were left out.
+OUTSIDE, NO_LINK = "outside the link filter", "without a link id"
+_NOTHING_OUTSIDE = Outside()
+
+
 @dataclass(frozen=True)
 class BronzeCounts:
-    """What bronze wrote: all rows, the rejected ones by reason, one example a reason."""
+    """What bronze wrote: all rows, the rejected ones by reason, one example a reason; and the lines
+    that its scope left out."""
 
     rows: int
     rejected: dict[str, int]
     examples: dict[str, str]
+    outside: Outside = _NOTHING_OUTSIDE
+
+    @property
+    def rows_good(self) -> int:
+        """All other rows."""
+        return self.rows - self.rows_rejected
 
     @property
     def rows_rejected(self) -> int:
@@ -50,7 +63,9 @@ def bronze_aggregates(reasons: Iterable[str]) -> dict[str, Column]:
     return wanted
 
 
-def bronze_counts(found: Mapping[str, Any], reasons: Iterable[str]) -> BronzeCounts:
+def bronze_counts(
+    found: Mapping[str, Any], reasons: Iterable[str], outside: Outside = _NOTHING_OUTSIDE
+) -> BronzeCounts:
     """What the aggregates of bronze say."""
     rejected: dict[str, int] = {}
     examples: dict[str, str] = {}
@@ -60,17 +75,44 @@ def bronze_counts(found: Mapping[str, Any], reasons: Iterable[str]) -> BronzeCou
             examples[name] = found[f"example{number}"] or ""
     if other := found["rejected"] - sum(rejected.values()):
         rejected["other"] = other
-    return BronzeCounts(found["rows"], rejected, examples)
+    return BronzeCounts(found["rows"], rejected, examples, outside)
 
 
-def judge_bronze(counts: BronzeCounts, lines: int, most_rejected: float) -> None:
-    """Raise `DataError` where rows were lost or too many were rejected."""
-    if counts.rows != lines:
+def left_out(outside: Outside) -> dict[str, int]:
+    """Lines outside the scope, as the manifest names them."""
+    named = {OUTSIDE: outside.other_links, NO_LINK: outside.no_link}
+    return {name: count for name, count in named.items() if count}
+
+
+def judge_bronze(
+    counts: BronzeCounts,
+    lines: int,
+    most_rejected: float,
+    *,
+    scope: Scope | None = None,
+    known_links: Callable[[], str] = lambda: "others",
+) -> None:
+    """Raise `DataError` where rows were lost or too many were rejected.
+
+    Of a scope, its own rows are judged, and apart from them the lines without any link id.
+    """
+    outside = counts.outside
+    if counts.rows + outside.lines != lines:
+        left = f" and left out {outside.lines:,}" if scope else ""
         raise DataError(
-            f"bronze made {counts.rows:,} rows of {lines:,} lines: the dataset plugin must return "
-            "exactly one row for each line"
+            f"bronze made {counts.rows:,} rows{left} of {lines:,} lines: the dataset plugin must "
+            "return exactly one row for each line"
         )
+    if outside.no_link > most_rejected * lines:
+        raise DataError(
+            f"{outside.no_link:,} of {lines:,} lines ({outside.no_link / lines:.1%}) have no link "
+            f"id, more than max_rejected_share = {most_rejected:.1%} allows. Set scope to all to "
+            "see what is wrong with them"
+        )
+    if scope and outside.lines == lines:
+        raise DataError(_no_line(f"the {lines:,} lines", scope.links, known_links()))
     bad = counts.rows_bad
+    lines -= outside.lines
     if lines and bad / lines > most_rejected:
         shown = "".join(
             f"\n  {n:,} x {reason}, for example: {counts.examples.get(reason, '')!r}"
@@ -167,12 +209,7 @@ def judge_silver(
     rows that all lie outside the filter `links` are one: `known_links` says which links there are.
     """
     if links and read["rows"] and read["outside"] == read["rows"]:
-        raise DataError(
-            f"none of the {read['rows']:,} good rows belongs to the {len(links):,} links of the "
-            f"setting `links`, for example {min(links)!r}. The file has other links: "
-            f"{known_links()}. If they were renumbered, correct the setting `links`; an empty "
-            "list keeps all"
-        )
+        raise DataError(_no_line(f"the {read['rows']:,} good rows", links, known_links()))
     seen = set(read["links"] or ()) if links and read["rows"] else set(links)
     counts = SilverCounts(
         rows_in=read["rows"],
@@ -207,6 +244,14 @@ def judge_silver(
     if broken:
         raise DataError("silver does not contain what it must:\n  " + "\n  ".join(broken))
     return counts
+
+
+def _no_line(what: str, links: Sequence[str], known_links: str) -> str:
+    return (
+        f"none of {what} belongs to the {len(links):,} links of the setting `links`, for example "
+        f"{min(links)!r}. The file has other links: {known_links}. If they were renumbered, "
+        "correct the setting `links`; an empty list keeps all"
+    )
 
 
 def empty_reason(rejected: Mapping[str, int]) -> str:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.api import functions as F
 from luigi_traffic.api.dataset import RawDay
+from luigi_traffic.api.scope import LinkCell, Outside, Scope
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from luigi_traffic.compute.engine import Engine, Schema
     from luigi_traffic.compute.quality import BronzeCounts
 
@@ -51,14 +56,23 @@ class Bronze(DayStage):
             first_line=raw.details["first_line"],
             lines=raw.rows_out,
         )
+        if links := given.recipe.terms.get("scope"):
+            day = replace(day, scope=Scope(links, self._link_cell(given, day)))
         frame = schemas.checked_bronze(dataset.bronze(engine.session(), day))
         schema = engine.schema(frame)
         attempt = catalog.attempt("bronze", dataset.name, day.day, dataset.settings.lake_prefix)
         wanted = quality.bronze_aggregates(dataset.reject_reasons)
         written = engine.write(frame, catalog.store, attempt, wanted)
-        counts = quality.bronze_counts(written.values, dataset.reject_reasons)
+        outside = day.scope.outside if day.scope else Outside()
+        counts = quality.bronze_counts(written.values, dataset.reject_reasons, outside)
         try:
-            quality.judge_bronze(counts, day.lines, dataset.settings.max_rejected_share)
+            quality.judge_bronze(
+                counts,
+                day.lines,
+                dataset.settings.max_rejected_share,
+                scope=day.scope,
+                known_links=lambda: quality.link_range(_links(engine, day)),
+            )
         except DataError as e:
             catalog.discard(attempt)
             raise DataError(f"{self.label}: {e}") from None
@@ -69,10 +83,10 @@ class Bronze(DayStage):
                 generation,
                 attempt,
                 files=written.files,
-                rows_in=counts.rows,
-                rows_out=counts.rows - counts.rows_rejected,
-                rows_rejected=counts.rows_rejected,
-                rejected=counts.rejected,
+                rows_in=counts.rows + outside.lines,
+                rows_out=counts.rows_good,
+                rows_rejected=counts.rows_rejected + outside.lines,
+                rejected=counts.rejected | quality.left_out(outside),
                 checksum=written.checksum,
                 schema=schema,
                 quality={"rejected_examples": counts.examples} | notes,
@@ -81,7 +95,18 @@ class Bronze(DayStage):
             attempt,
         )
         crash_point(CrashPoint.BRONZE_COMMITTED)
-        return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected"
+        left = f"; {outside.lines:,} lines are outside the scope" if day.scope else ""
+        return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected{left}"
+
+    def _link_cell(self, given: StageInput, day: RawDay) -> LinkCell:
+        """Where a line has its link id."""
+        cell = given.dataset.link_cell(day)
+        if cell is None:
+            raise SettingsError(
+                f"datasets.{given.dataset.name}.scope is links, but the dataset does not say where "
+                "a line has its link id (the method link_cell of a plugin). Set it to all"
+            )
+        return cell
 
     def _notes(
         self,
@@ -94,7 +119,7 @@ class Bronze(DayStage):
         from luigi_traffic.compute import losses, quality
 
         notes: dict[str, str] = {}
-        if counts.rows == counts.rows_rejected:
+        if not counts.rows_good:
             notes["empty"] = quality.empty_reason(counts.rejected)
         elif counts.rows_bad:
             written = self.engine.read(self.project.store, files, schema)
@@ -103,3 +128,11 @@ class Bronze(DayStage):
         for note in notes.values():
             logger.warning("%s: %s", self.label, note)
         return notes
+
+
+def _links(engine: Engine, day: RawDay) -> DataFrame:
+    """The links of all lines of a day that has a scope."""
+    assert day.scope
+    cell = day.scope.cell
+    lines = F.lines(engine.session(), replace(day, scope=None))
+    return lines.select(F.cell(F.cells("line", cell.delimiter), cell.number).alias("link_id"))

@@ -84,7 +84,7 @@ class Silver(DayStage):
                 rows_rejected=counts.merged + counts.outside,
                 rejected={
                     "averaged into another row": counts.merged,
-                    "outside the link filter": counts.outside,
+                    quality.OUTSIDE: counts.outside,
                 },
                 checksum=written.checksum,
                 schema=schema,

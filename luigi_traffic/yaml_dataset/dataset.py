@@ -9,11 +9,12 @@ from luigi_traffic.api import functions as F
 from luigi_traffic.api.columns import COUNTS
 from luigi_traffic.api.dataset import Check, Dataset, DatasetSettings, RawDay, SettingStage
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.scope import LinkCell
 from luigi_traffic.api.source import Source
 from luigi_traffic.yaml_dataset.expected import among
 from luigi_traffic.yaml_dataset.graph import read_graph
 from luigi_traffic.yaml_dataset.header import has_header, positions
-from luigi_traffic.yaml_dataset.rows import parse, reasons
+from luigi_traffic.yaml_dataset.rows import link_cell, parse, reasons
 from luigi_traffic.yaml_dataset.settings import DeclaredSettings, Table
 from luigi_traffic.yaml_dataset.source import TableSource
 
@@ -45,6 +46,10 @@ class DeclaredDataset(Dataset):
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
         """See `luigi_traffic.yaml_dataset.rows.parse`."""
         return parse(spark, raw, self.table)
+
+    def link_cell(self, raw: RawDay) -> LinkCell | None:
+        """The column `link_id`; None if there are several."""
+        return link_cell(raw, self.table)
 
     def silver(self, bronze: DataFrame) -> DataFrame:
         """The mean or sum of each link and interval; `n_obs` rows are in it.

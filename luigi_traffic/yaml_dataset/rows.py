@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from luigi_traffic.api import functions as F
 from luigi_traffic.api.columns import MEASURES
 from luigi_traffic.api.dataset import NO_OBSERVATION, RawDay
+from luigi_traffic.api.scope import LinkCell
 from luigi_traffic.yaml_dataset.header import delimiter_of, fields, has_header, positions
 from luigi_traffic.yaml_dataset.settings import Table
 from luigi_traffic.yaml_dataset.timestamps import timestamp
@@ -48,9 +49,7 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
     (string). A row is one of no observation if none of its measures has a value.
     """
     table = table.long
-    first = (raw.header or "") if has_header(table) else raw.first_line
-    if not first and not has_header(table):  # no line at all: as many columns as are named
-        first = delimiter_of(table) * max(map(int, table.columns.by_role().values()))
+    first = _first_line(raw, table)
     at, width = positions(table, first), len(fields(first, delimiter_of(table)))
     split = F.lines(spark, raw).withColumn("cells", F.cells("line", delimiter_of(table)))
 
@@ -79,6 +78,23 @@ def parse(spark: SparkSession, raw: RawDay, table: Table) -> DataFrame:
         F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
     )
+
+
+def link_cell(raw: RawDay, table: Table) -> LinkCell | None:
+    """Where a line has its link id; None if it is made of several cells."""
+    table = table.long
+    if len(table.columns.link_parts) > 1:
+        return None
+    (link,) = table.columns.link_parts
+    return LinkCell(positions(table, _first_line(raw, table))[link], delimiter_of(table))
+
+
+def _first_line(raw: RawDay, table: Table) -> str:
+    """The line that says which columns there are."""
+    first = (raw.header or "") if has_header(table) else raw.first_line
+    if not first and not has_header(table):  # no line at all: as many columns as are named
+        first = delimiter_of(table) * max(map(int, table.columns.by_role().values()))
+    return first
 
 
 def _number(cell: Column, table: Table) -> Column:

@@ -13,6 +13,7 @@ from luigi_traffic import (
     Dataset,
     DatasetSettings,
     HttpZip,
+    LinkCell,
     LinkGraph,
     LinkTable,
     RawDay,
@@ -22,7 +23,7 @@ from luigi_traffic import functions as F
 from luigi_traffic_its.header import is_header
 from luigi_traffic_its.link_table import node_link_table
 from luigi_traffic_its.nodelink import node_link_graph
-from luigi_traffic_its.rows import REASONS, parse
+from luigi_traffic_its.rows import REASONS, link_cell, parse
 from luigi_traffic_its.settings import ItsSettings
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class Its(Dataset):
     def bronze(self, spark: SparkSession, raw: RawDay) -> DataFrame:
         """See `luigi_traffic_its.rows.parse`."""
         return parse(spark, raw, self.settings.min_speed, self.settings.max_speed)
+
+    def link_cell(self, raw: RawDay) -> LinkCell:
+        """The third cell, or the second of the files of 2020."""
+        return link_cell(raw)
 
     def silver(self, bronze: DataFrame) -> DataFrame:
         """The mean speed of each link and interval; `n_obs` rows are averaged."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from luigi_traffic import RawDay
+from luigi_traffic import LinkCell, RawDay
 from luigi_traffic import functions as F
 from luigi_traffic_its.header import Layout, fields, layout_of_row
 
@@ -37,9 +37,7 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
     The layout and the number of columns are those of the header, or of the first line where
     there is none. A speed is plausible above `min_speed` and up to `max_speed`.
     """
-    layout = Layout.SIX
-    if raw.header is None:
-        layout = layout_of_row(raw.first_line) or Layout.SIX
+    layout = _layout(raw)
     width = max(len(fields(raw.header or raw.first_line)), layout.value)
 
     # Columns of their own: each is read several times, and its expression is large.
@@ -76,6 +74,17 @@ def parse(spark: SparkSession, raw: RawDay, min_speed: float, max_speed: float) 
         F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
         "reject_reason",
     )
+
+
+def _layout(raw: RawDay) -> Layout:
+    if raw.header is None:
+        return layout_of_row(raw.first_line) or Layout.SIX
+    return Layout.SIX
+
+
+def link_cell(raw: RawDay) -> LinkCell:
+    """Where a line has its link id."""
+    return LinkCell(2 if _layout(raw) is Layout.SIX else 1)
 
 
 def _reason(day: date, width: int, min_speed: float, max_speed: float) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -66,6 +67,12 @@ class ItsSettings(ItsFileSettings):
         stage="silver",
         unordered=True,
         description="Link ids kept in silver; empty: all",
+    )
+    scope: Literal["all", "links"] = setting(
+        # The archive has the links of the whole country.
+        "links",
+        stage="bronze",
+        description="Lines that bronze keeps: all, or those of `links` alone; raw keeps all",
     )
     node_link_csv: Path | None = setting(
         # No stage: gold's recipe has the checksum of the graph that comes out of it.

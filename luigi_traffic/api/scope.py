@@ -1,0 +1,49 @@
+"""Which lines of a day bronze keeps: decided by the link of a line, before anything else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LinkCell:
+    """Where a line has its link id: in the cell of that number, counted from 0, as
+    `luigi_traffic.functions.cells` splits a line by `delimiter`."""
+
+    number: int
+    delimiter: str = ","
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Lines that a scope left out: of other links, and without any link id."""
+
+    other_links: int = 0
+    no_link: int = 0
+
+    def __add__(self, more: Outside) -> Outside:
+        return Outside(self.other_links + more.other_links, self.no_link + more.no_link)
+
+    @property
+    def lines(self) -> int:
+        """All of them."""
+        return self.other_links + self.no_link
+
+
+class Scope:
+    """The links that bronze keeps. `functions.lines` leaves out the lines of all others."""
+
+    def __init__(self, links: Iterable[str], cell: LinkCell) -> None:
+        self.links = tuple(sorted(set(links)))
+        self.cell = cell
+        self._counted: Callable[[], Outside] = Outside
+
+    def count(self, counted: Callable[[], Outside]) -> None:
+        """How an engine counts what it leaves out; asked once the lines have been read."""
+        self._counted = counted
+
+    @property
+    def outside(self) -> Outside:
+        """What was left out when the lines were read last; nothing if they never were."""
+        return self._counted()

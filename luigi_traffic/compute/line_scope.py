@@ -1,0 +1,167 @@
+"""The lines of a text that belong to some links, found without making a text of each line.
+
+Most lines of a national file are of other links: 8 bytes at both ends of the link's cell are hashed
+into a table of bits, and only what hits it is compared.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luigi_traffic.api import grammar
+from luigi_traffic.api.scope import LinkCell, Outside
+
+Positions = npt.NDArray[np.int64]
+
+_LF, _CR, _QUOTE = b"\n"[0], b"\r"[0], b'"'
+_BITS = 20
+_FACTORS = [np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)]
+#: Of a number of 8 bytes (little endian), its first n.
+_FIRST = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)
+
+
+class LineScope:
+    """Finds the lines of some links in blocks of lines.
+
+    A link is compared as `functions.cell` reads it: blanks and tabs around it do not count, and
+    quotes are those of RFC 4180.
+    """
+
+    def __init__(self, links: tuple[str, ...], cell: LinkCell) -> None:
+        self._cell = cell
+        self._links = pa.array(links, pa.large_string())
+        ends = np.cumsum([len(link.encode()) for link in links])
+        starts = ends - [len(link.encode()) for link in links]
+        self._hit = np.zeros(1 << _BITS, bool)
+        self._hit[_hashes("".join(links).encode(), starts, ends)] = True
+
+    def kept(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
+        """The lines of these links in a text that ends with LF, without their ends (LF, CRLF), and
+        how many others there are."""
+        marks, first, last = _marks(text, self._cell.delimiter.encode()[0])
+        ends = marks[last]
+        begins = np.concatenate(([0], ends[:-1] + 1))
+        links, known = self._naive(text, marks, first, last, begins)
+        if _QUOTE in text:
+            quotes = np.flatnonzero(np.frombuffer(text, np.uint8) == _QUOTE[0])
+            quoted = np.unique(np.searchsorted(ends, quotes))
+            known[quoted] = False
+        inside = np.zeros(len(ends), bool)
+        empty = np.zeros(len(ends), bool)
+        at = np.flatnonzero(known)
+        starts, stops = links[0][at], links[1][at]
+        empty[at] = starts == stops
+        hit = np.flatnonzero(self._hit[_hashes(text, starts, stops)] & (starts < stops))
+        found = _texts(text, starts[hit], stops[hit])
+        inside[at[hit]] = pc.is_in(found, self._links).to_numpy(zero_copy_only=False)
+        if _QUOTE in text:
+            cells = pc.fill_null(self._quoted(_lines(text, begins[quoted], ends[quoted])), "")
+            inside[quoted] = pc.is_in(cells, self._links).to_numpy(zero_copy_only=False)
+            empty[quoted] = pc.equal(cells, "").to_numpy(zero_copy_only=False)
+            known[quoted] = True
+        inside &= ~empty
+        nothing = int(np.count_nonzero(empty | ~known))
+        kept = int(np.count_nonzero(inside))
+        outside = Outside(len(ends) - kept - nothing, nothing)
+        return _lines(text, begins[inside], ends[inside]), outside
+
+    def _naive(
+        self, text: bytes, marks: Positions, first: Positions, last: Positions, begins: Positions
+    ) -> tuple[tuple[Positions, Positions], npt.NDArray[np.bool_]]:
+        """Begin and end of the link's cell in each line, as if no cell had quotes, without blanks
+        around it; and which lines have such a cell."""
+        number = self._cell.number
+        known = first + number <= last
+        end = np.minimum(first + number, last)
+        stops = marks[end]
+        starts = begins if number == 0 else marks[np.maximum(end - 1, 0)] + 1
+        starts = np.minimum(starts, stops)
+        bytes_ = np.frombuffer(text, np.uint8)
+        if b"\r" in text:
+            stops = _cut(bytes_, starts, stops, end == last, b"\r")
+        if b" " in text or b"\t" in text:
+            every = np.ones(len(stops), bool)
+            stops = _cut(bytes_, starts, stops, every, grammar.BLANKS.encode())
+            starts = _begun(bytes_, starts, stops, grammar.BLANKS.encode())
+        return (starts, stops), known
+
+    def _quoted(self, lines: pa.LargeStringArray) -> pa.Array:
+        """The link's cell of lines that have quotes; NULL if there is no such cell."""
+        delimiter = self._cell.delimiter
+        end, nothing = (pa.scalar(text, pa.large_string()) for text in (delimiter, ""))
+        rest = pc.binary_join_element_wise(lines, end, nothing)
+        # One cell after another: an expression for all would look for other cells if they are few.
+        cell = grammar.cell(f"\\x{{{ord(delimiter):x}}}").replace("(", "(?P<cell>", 1)
+        one = rf"(?s)^{cell}(?P<rest>.*)\z"
+        for _ in range(self._cell.number):
+            rest = pc.struct_field(pc.extract_regex(rest, one), "rest")
+        link = pc.struct_field(pc.extract_regex(rest, one), "cell")
+        trimmed = pc.utf8_trim(link, grammar.BLANKS)
+        quoted = pc.match_substring_regex(trimmed, r'(?s)^".*"$')
+        quoted = pc.and_(quoted, pc.greater(pc.utf8_length(trimmed), 1))
+        inner = pc.utf8_slice_codeunits(trimmed, 1, -1)
+        inner = pc.utf8_trim(pc.replace_substring(inner, '""', '"'), grammar.BLANKS)
+        return pc.if_else(quoted, inner, trimmed)
+
+
+def _marks(text: bytes, delimiter: int) -> tuple[Positions, Positions, Positions]:
+    """Where delimiters and line ends are, and of each line its first and last among them."""
+    bytes_ = np.frombuffer(text, np.uint8)
+    marks = np.flatnonzero((bytes_ == delimiter) | (bytes_ == _LF))
+    last = np.flatnonzero(bytes_[marks] == _LF)
+    return marks, np.concatenate(([0], last[:-1] + 1)), last
+
+
+def _hashes(text: bytes, starts: Positions, stops: Positions) -> Positions:
+    """Numbers of `_BITS` bits of the texts between: equal texts, equal numbers."""
+    padded = bytes(8) + text + bytes(8)
+    eight = np.ndarray((len(padded) - 7,), "<u8", padded, strides=(1,))
+    length = stops - starts
+    front = eight[starts + 8] & _FIRST[np.minimum(length, 8)]
+    back = np.where(length < 8, front, eight[stops])
+    mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length.astype(np.uint64) * _FACTORS[2]
+    return (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
+
+
+def _cut(
+    text: npt.NDArray[np.uint8], starts: Positions, stops: Positions,
+    where: npt.NDArray[np.bool_], characters: bytes,
+) -> Positions:  # fmt: skip
+    """The ends of texts without these characters at their end."""
+    stops, at = stops.copy(), np.flatnonzero(where & (starts < stops))
+    while len(at):
+        at = at[np.isin(text[stops[at] - 1], list(characters))]
+        stops[at] -= 1
+        at = at[starts[at] < stops[at]]
+    return stops
+
+
+def _begun(
+    text: npt.NDArray[np.uint8], starts: Positions, stops: Positions, characters: bytes
+) -> Positions:
+    """The beginnings of texts without these characters in front."""
+    starts, at = starts.copy(), np.flatnonzero(starts < stops)
+    while len(at):
+        at = at[np.isin(text[starts[at]], list(characters))]
+        starts[at] += 1
+        at = at[starts[at] < stops[at]]
+    return starts
+
+
+def _texts(text: bytes, starts: Positions, stops: Positions) -> pa.LargeStringArray:
+    """The texts between these positions, which are in order."""
+    offsets = np.zeros(2 * len(starts) + 1, np.int64)
+    offsets[:-1:2], offsets[1::2] = starts, stops
+    offsets[2 * len(starts) :] = stops[-1] if len(stops) else 0
+    every = pa.LargeStringArray.from_buffers(
+        2 * len(starts), pa.py_buffer(offsets), pa.py_buffer(text)
+    )
+    return every.take(np.arange(0, 2 * len(starts), 2))
+
+
+def _lines(text: bytes, begins: Positions, ends: Positions) -> pa.LargeStringArray:
+    found = _texts(text, begins, ends)
+    return pc.utf8_rtrim(found, "\r") if b"\r" in text else found
