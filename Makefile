@@ -12,6 +12,8 @@ DATE ?=
 # A short training, so that the job takes minutes on two cores; empty: the model's defaults.
 TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Without bytecode each command compiles torch and MLflow anew, which is half of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run stack stack-down test test-stack lint docs unit e2e bench clean constraints
 
@@ -69,6 +71,8 @@ CLASSES = $(CURDIR)/.luigi_traffic/spark.jsa
 SHORT = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 unit e2e test-stack: export SPARK_SUBMIT_OPTS = $(SHORT) "-XX:SharedArchiveFile=$(CLASSES)" -Xlog:disable -Xlog:all=error:stderr
 unit e2e test-stack: $(CLASSES)
+# Several processes share the cores, and a thread of OpenMP that waits for another one spins.
+unit e2e test-stack: export OMP_NUM_THREADS = 1
 
 $(CLASSES): $(VENV)/.ready tests/class_archive.py
 	@java -version >/dev/null 2>&1 || { echo 'The tests need Java 17 or newer (Spark runs on it): no `java` on the PATH.'; exit 1; }
