@@ -56,8 +56,7 @@ lint: setup docs  ## ruff, mypy, the layers of the design, the documentation sit
 	ruff check .
 	ruff format --check .
 	MYPYPATH=$(subst $(SPACE),:,$(PLUGINS)) mypy -p luigi_traffic $(PLUGINS:plugins/%=-p luigi_traffic_%)
-	MYPYPATH=docker/native mypy docker/native/*.py
-	MYPYPATH=tests:docker/native mypy --config-file tests/mypy.ini tests/*.py
+	MYPYPATH=tests:docker/native mypy docker/native/*.py tests/*.py
 	lint-imports
 
 # A warning (a link that leads nowhere, a page in no menu) is an error. The theme's notice about
