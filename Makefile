@@ -12,6 +12,8 @@ DATE ?=
 # A short training, so that the job takes minutes on two cores; empty: the model's defaults.
 TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Without bytecode each command compiles torch and MLflow anew, which is half of its time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run stack stack-down test test-stack lint docs unit e2e bench clean constraints
 
@@ -54,8 +56,7 @@ lint: setup docs  ## ruff, mypy, the layers of the design, the documentation sit
 	ruff check .
 	ruff format --check .
 	MYPYPATH=$(subst $(SPACE),:,$(PLUGINS)) mypy -p luigi_traffic $(PLUGINS:plugins/%=-p luigi_traffic_%)
-	MYPYPATH=docker/native mypy docker/native/*.py
-	MYPYPATH=tests:docker/native mypy --config-file tests/mypy.ini tests/*.py
+	MYPYPATH=tests:docker/native mypy docker/native/*.py tests/*.py
 	lint-imports
 
 # A warning (a link that leads nowhere, a page in no menu) is an error. The theme's notice about
@@ -69,6 +70,8 @@ CLASSES = $(CURDIR)/.luigi_traffic/spark.jsa
 SHORT = -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 unit e2e test-stack: export SPARK_SUBMIT_OPTS = $(SHORT) "-XX:SharedArchiveFile=$(CLASSES)" -Xlog:disable -Xlog:all=error:stderr
 unit e2e test-stack: $(CLASSES)
+# Several processes share the cores, and a thread of OpenMP that waits for another one spins.
+unit e2e test-stack: export OMP_NUM_THREADS = 1
 
 $(CLASSES): $(VENV)/.ready tests/class_archive.py
 	@java -version >/dev/null 2>&1 || { echo 'The tests need Java 17 or newer (Spark runs on it): no `java` on the PATH.'; exit 1; }

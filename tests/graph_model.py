@@ -49,7 +49,8 @@ class GraphLayer(nn.Module):
 
     def forward(self, h: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
         """`before` and `after` are `(N, N)`."""
-        return h + self.mix(torch.cat([h, before @ h, after @ h], dim=-1)).relu()
+        mixed: torch.Tensor = self.mix(torch.cat([h, before @ h, after @ h], dim=-1))
+        return h + mixed.relu()
 
 
 class Network(nn.Module):
@@ -73,7 +74,8 @@ class Network(nn.Module):
         h = self.window(x.transpose(1, 2).flatten(2)).relu()
         for layer in self.layers:
             h = layer(h, self.before, self.after)
-        return x[:, -1:, :, 0] * x[:, -1:, :, 1] + self.head(h).transpose(1, 2)
+        change: torch.Tensor = self.head(h).transpose(1, 2)
+        return x[:, -1:, :, 0] * x[:, -1:, :, 1] + change
 
 
 class Gcn(Model):

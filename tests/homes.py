@@ -57,12 +57,13 @@ class Home(ABC):
     def read(self, key: str) -> bytes:
         """An object of the lake, past the framework."""
 
-    def sql(self, statement: str) -> list[tuple]:
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
         with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
-    def manifests(self, stage: str) -> list[dict]:
+    def manifests(self, stage: str) -> list[dict[str, Any]]:
         keys = sorted(k for k in self.objects() if k.startswith(f"_manifests/{stage}/"))
         return [json.loads(self.read(key)) for key in keys]
 

@@ -78,7 +78,7 @@ class KafkaUser:
             future.result(30)
         wait_until(lambda: self.partitions(topic) == partitions, f"topic {topic} is there")
 
-    def write_new(self, topic: str, *messages: tuple) -> None:
+    def write_new(self, topic: str, *messages: tuple[Any, ...]) -> None:
         """Into a topic of one partition that this creates."""
         self.create(topic, partitions=1)
         self.write(topic, *messages)
@@ -87,7 +87,7 @@ class KafkaUser:
         found = AdminClient(self.options).list_topics(topic, timeout=20).topics[topic]
         return 0 if found.error else len(found.partitions)
 
-    def write(self, topic: str, *messages: Message | tuple, partition: int = -1) -> None:
+    def write(self, topic: str, *messages: Message | tuple[Any, ...], partition: int = -1) -> None:
         """Messages as they were read, or tuples of key, value and headers."""
         producer = Producer(self.options)
         failed: list[object] = []

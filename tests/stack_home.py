@@ -188,4 +188,5 @@ class StackHome(Home):
 
     def read(self, key: str) -> bytes:
         with self.stack.s3().open_input_stream(f"{self.bucket}/{key}", compression=None) as stream:
-            return stream.read()
+            data: bytes = stream.read()
+            return data

@@ -50,7 +50,7 @@ class TlsServer:
         )  # fmt: skip
         return replace(dsn, **changes)
 
-    def sql(self, *statements: str) -> list[tuple]:
+    def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """As superuser, each statement by itself; the rows of the last one."""
         with closing(psycopg2.connect(**self.admin.kwargs())) as conn:
             conn.autocommit = True

@@ -160,7 +160,6 @@ class BadInputChecks:
     ) -> None:
         """Each line is rejected, or says what a good line of the day says."""
         sample = self.sample
-        originals = sample.bronze_of(sample.raw_of(sample.good_lines)).good
         with advised(f"bronze of {what}", _ANSI, DataError):
             try:
                 table = sample.bronze_of(sample.raw_of(lines, header=header))
@@ -170,7 +169,7 @@ class BadInputChecks:
             f"bronze of {what} made {len(table.rows)} rows of {len(lines)} lines. Flag short "
             "lines in reject_reason instead of dropping them."
         )
-        wrong = [row for row in table.good if not _said(row, originals, identity)]
+        wrong = [row for row in table.good if not _said(row, sample.originals, identity)]
         assert not wrong, (
             f"bronze of {what} gives {len(wrong)} good rows with wrong content, for example "
             f"{ {k: str(v) for k, v in wrong[0].items() if k not in VERDICT} }. {advice}"

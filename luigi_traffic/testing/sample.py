@@ -230,6 +230,20 @@ class Sample:
         return found[:: max(1, len(found) // 20)][:20]
 
     @cached_property
+    def originals(self) -> list[dict[str, Any]]:
+        """What bronze makes of them."""
+        return self.bronze_of(self.raw_of(self.good_lines)).good
+
+    @cached_property
+    def checksums(self) -> tuple[str, str]:
+        """Of bronze and silver of the day, with the session as it is made: its zone is UTC."""
+        return self.checksums_now()
+
+    def checksums_now(self) -> tuple[str, str]:
+        """The same, computed under the session's settings of now."""
+        return checksum(self.bronze_frame(self.raw)), checksum(self.silver_frame(self.raw))
+
+    @cached_property
     def junk(self) -> list[str]:
         """Lines that are no row of any dataset."""
         mark = self.delimiter or ","
