@@ -17,7 +17,6 @@ from luigi_traffic.api.dataset import (
 from luigi_traffic.api.functions import exact_mean, exact_sum
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
-from luigi_traffic.api.scope import LinkCell
 from luigi_traffic.api.losses import masked_loss, pinball_loss
 from luigi_traffic.api.many_days import ManyDays
 from luigi_traffic.api.model import (
@@ -29,6 +28,7 @@ from luigi_traffic.api.model import (
     ModelConfig,
     ModelShape,
 )
+from luigi_traffic.api.scope import LinkCell
 from luigi_traffic.api.settled import refuse_unsettled
 from luigi_traffic.api.source import Source, Stream
 from luigi_traffic.api.version import API_VERSION, __version__
@@ -73,8 +73,8 @@ __all__ = [
     "Http",
     "HttpZip",
     "Link",
-    "LinkGraph",
     "LinkCell",
+    "LinkGraph",
     "LinkTable",
     "ManyDays",
     "Model",

@@ -17,7 +17,7 @@ from isal import igzip
 from luigi_traffic.api.scope import Outside, Scope
 from luigi_traffic.compute.line_scope import LineScope
 
-#: What is made of a block fits the processor's cache, and is not given back to the system after each
+#: What is made of a block fits the processor's cache, and memory is not returned after each one
 #: (8 MB took three times as long).
 _BLOCK = 1 << 20
 _LF = 10

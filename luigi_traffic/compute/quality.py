@@ -97,11 +97,11 @@ def judge_bronze(
     Of a scope, its own rows are judged, and apart from them the lines without any link id.
     """
     outside = counts.outside
-    if counts.rows + outside.lines != lines:
-        left = f" and left out {outside.lines:,}" if scope else ""
+    kept = lines - outside.lines
+    if counts.rows != kept:
         raise DataError(
-            f"bronze made {counts.rows:,} rows{left} of {lines:,} lines: the dataset plugin must "
-            "return exactly one row for each line"
+            f"bronze made {counts.rows:,} rows of {kept:,} lines: the dataset plugin must return "
+            "exactly one row for each line"
         )
     if outside.no_link > most_rejected * lines:
         raise DataError(
@@ -109,17 +109,16 @@ def judge_bronze(
             f"id, more than max_rejected_share = {most_rejected:.1%} allows. Set scope to all to "
             "see what is wrong with them"
         )
-    if scope and outside.lines == lines:
+    if scope and lines and not kept:
         raise DataError(_no_line(f"the {lines:,} lines", scope.links, known_links()))
     bad = counts.rows_bad
-    lines -= outside.lines
-    if lines and bad / lines > most_rejected:
+    if kept and bad / kept > most_rejected:
         shown = "".join(
             f"\n  {n:,} x {reason}, for example: {counts.examples.get(reason, '')!r}"
             for reason, n in sorted(counts.rejected.items(), key=lambda item: -item[1])
         )
         raise DataError(
-            f"{bad:,} of {lines:,} rows ({bad / lines:.1%}) are rejected, more than "
+            f"{bad:,} of {kept:,} rows ({bad / kept:.1%}) are rejected, more than "
             f"max_rejected_share = {most_rejected:.1%} allows:{shown}"
         )
 

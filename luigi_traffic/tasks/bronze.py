@@ -57,7 +57,7 @@ class Bronze(DayStage):
             lines=raw.rows_out,
         )
         if links := given.recipe.terms.get("scope"):
-            day = replace(day, scope=Scope(links, self._link_cell(given, day)))
+            day = replace(day, scope=Scope(links, _link_cell(given, day)))
         frame = schemas.checked_bronze(dataset.bronze(engine.session(), day))
         schema = engine.schema(frame)
         attempt = catalog.attempt("bronze", dataset.name, day.day, dataset.settings.lake_prefix)
@@ -98,16 +98,6 @@ class Bronze(DayStage):
         left = f"; {outside.lines:,} lines are outside the scope" if day.scope else ""
         return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected{left}"
 
-    def _link_cell(self, given: StageInput, day: RawDay) -> LinkCell:
-        """Where a line has its link id."""
-        cell = given.dataset.link_cell(day)
-        if cell is None:
-            raise SettingsError(
-                f"datasets.{given.dataset.name}.scope is links, but the dataset does not say where "
-                "a line has its link id (the method link_cell of a plugin). Set it to all"
-            )
-        return cell
-
     def _notes(
         self,
         counts: BronzeCounts,
@@ -136,3 +126,14 @@ def _links(engine: Engine, day: RawDay) -> DataFrame:
     cell = day.scope.cell
     lines = F.lines(engine.session(), replace(day, scope=None))
     return lines.select(F.cell(F.cells("line", cell.delimiter), cell.number).alias("link_id"))
+
+
+def _link_cell(given: StageInput, day: RawDay) -> LinkCell:
+    """Where a line has its link id."""
+    cell = given.dataset.link_cell(day)
+    if cell is None:
+        raise SettingsError(
+            f"datasets.{given.dataset.name}.scope is links, but the dataset does not say where a "
+            "line has its link id (the method link_cell of a plugin). Set it to all"
+        )
+    return cell

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from luigi_traffic.api.scope import Scope
 from luigi_traffic.testing.sample import VERDICT, advised
 
 if TYPE_CHECKING:
@@ -89,6 +93,21 @@ class BronzeChecks:
             f"bronze reads other rows if lines end with CRLF ({len(windows.good)} good rows of "
             f"{len(plain.good)}). Remove the \\r before you split the line: F.rtrim('value', "
             "F.lit('\\r'))."
+        )
+
+    def test_bronze_of_some_links(self) -> None:
+        """With `scope: links`, the core finds the link of a line where bronze finds it."""
+        raw = self.sample.raw_of(self.sample.good_lines)
+        cell = self.sample.dataset_for("bronze").link_cell(raw)
+        if cell is None:
+            pytest.skip("link_cell says nothing: the setting scope can only be `all`")
+        every = self.sample.bronze_of(raw).good
+        link = every[0]["link_id"]
+        some = self.sample.bronze_of(replace(raw, scope=Scope([link], cell)))
+        assert _content(some.good) == _content([r for r in every if r["link_id"] == link]), (
+            f"link_cell says that the link id is in cell {cell.number}, counted from 0, but the "
+            f"lines with {link!r} there are not those that bronze reads as of this link "
+            f"({len(some.good)} rows). Return the cell that bronze reads as link_id."
         )
 
     def test_bronze_carriage_return_ends_no_line(self) -> None:

@@ -26,7 +26,10 @@ def test_bounds_must_be_in_order() -> None:
 def test_settings_belong_to_their_stage() -> None:
     its = Its(Its.Settings(links=["2", "1", "2"], min_speed=2))
     assert its.recipe_terms("silver") == {"links": ["1", "2"]}
-    assert its.recipe_terms("bronze") == {"min_speed": 2.0, "max_speed": 150.0}
+    typed = {"min_speed": 2.0, "max_speed": 150.0}
+    assert its.recipe_terms("bronze") == typed | {"scope": ["1", "2"]}
+    assert Its(Its.Settings(links=["2"], scope="all", min_speed=2)).recipe_terms("bronze") == typed
+    assert Its(Its.Settings(links=[], min_speed=2)).recipe_terms("bronze") == typed
     assert its.recipe_terms("raw").keys() == {"url_template"}
     assert its.source().recipe() == {"packing": "zip"}
     assert its.source().address()["url"].endswith("{date}_5Min.zip")

@@ -113,7 +113,8 @@ OWN = {"tell", "commit", "next_generation", "label", "project", "engine", "_made
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
 STORES = {"store", "catalog", "warehouse", "events"}
-MAKERS = {"make", "_made", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage"}
+MAKERS = {"make", "_made", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage",
+          "_links", "_link_cell"}  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", ["raw", "announce", "bronze", "silver", "gold"])
