@@ -10,7 +10,7 @@ from typing import Any
 
 from kit_city import HEADER, DemoCity, DemoSource
 
-from luigi_traffic import RawDay, Source, Stream
+from luigi_traffic import LinkCell, RawDay, Source, Stream
 from luigi_traffic import functions as F
 
 
@@ -88,6 +88,11 @@ class KeepsCarriageReturn(DemoCity):
     def flagged(self, rows: Any, reason: Any) -> Any:
         count = F.get(F.split("line", ","), F.lit(3))
         return super().flagged(rows, F.coalesce(reason, F.when(~count.isin(*"012"), "bad row")))
+
+
+class OtherLinkCell(DemoCity):
+    def link_cell(self, raw: RawDay) -> LinkCell:
+        return LinkCell(3)
 
 
 class DropsBlankLines(DemoCity):

@@ -13,6 +13,7 @@ from luigi_traffic import (
     DataError,
     Dataset,
     DatasetSettings,
+    LinkCell,
     LinkGraph,
     RawDay,
     Source,
@@ -109,6 +110,9 @@ class DemoCity(Dataset):
             F.when(F.col("reject_reason").isNotNull(), F.col("line")).alias("raw_line"),
             "reject_reason",
         )
+
+    def link_cell(self, raw: RawDay) -> LinkCell:
+        return LinkCell(1)
 
     def silver(self, bronze: Any) -> Any:
         start = F.interval_start("timestamp", self.interval).alias("timestamp")

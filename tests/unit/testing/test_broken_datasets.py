@@ -62,6 +62,7 @@ RUN = [
     (turned.NoRawLine, "test_bronze_rejected_rows_keep_their_line", r"alias\('raw_line'\)"),
     (turned.UndeclaredReason, "test_bronze_reasons_are_listed", "'no observation'.*Add them to"),
     (turned.SparkLineEnds, "test_bronze_carriage_return_ends_no_line", r"F\.lines\(session"),
+    (turned.OtherLinkCell, "test_bronze_of_some_links", "id is in cell 3.*0 rows.*Return the cell"),
     (turned.KeepsCarriageReturn, "test_bronze_reads_crlf_as_lf", r"Remove the \\r before"),
     (turned.DropsBlankLines, "test_garbage_lines", "instead of dropping it"),
     (turned.CrashesOnGarbage, "test_garbage_lines", r"use F\.number"),
