@@ -120,7 +120,9 @@ def many_days(tree: Path, folder: Path, count: int) -> dict[str, tuple[float, fl
         stages.setdefault(stage, []).append((float(took), float(cpu)))
     ((_, all_cpu),) = stages.pop("process")
     found = {stage: _medians(times[1:]) for stage, times in stages.items()}
-    found["first day"] = tuple(sum(numbers) for numbers in zip(*(t[0] for t in stages.values())))
+    found["first day"] = tuple(
+        sum(numbers) for numbers in zip(*(t[0] for t in stages.values()), strict=True)
+    )
     days = zip(*(times[1:] for times in stages.values()), strict=True)
     sums = [tuple(sum(numbers) for numbers in zip(*day, strict=True)) for day in days]
     found["warm day"] = _medians(sums)

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from luigi_traffic.api.hops import Hops
 from luigi_traffic.errors import DataError
 from luigi_traffic.recipe import short_hash
+
+if TYPE_CHECKING:
+    from luigi_traffic.api.hops import Hops
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class LinkGraph:
     @cached_property
     def hops(self) -> Hops:
         """The same pairs in arrays, which take a tenth of the time and of the memory."""
+        from luigi_traffic.api.hops import Hops  # numpy, which a run without work does not need
+
         return Hops.of_edges(self.edges)
 
 

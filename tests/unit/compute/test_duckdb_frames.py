@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from frames import arrow
-from luigi_traffic_its.dataset import Its
 from sqlframe.duckdb import DuckDBDataFrame
 from sqlglot import exp
 
@@ -22,6 +21,7 @@ from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.duckdb_frames import Frame
 from luigi_traffic.compute.duckdb_session import Session
 from luigi_traffic.settings.keys import Settings
+from luigi_traffic_its.dataset import Its
 
 ROWS = [
     (datetime(2024, 1, 10, 0, 5), "a", 50.0, 1),
