@@ -1,6 +1,6 @@
 """What a day costs beside its rows: `python benchmarks/days.py [DAYS [ROWS]]`.
 
-    --against FOLDER   another checkout with its own .venv, measured in turn with this one
+    --against FOLDER   another checkout, measured in turn with this one
     --no-op DAYS …     how many finished days the no-op is measured of
 
 Many small days: `RangeDaily --of Gold` of dataset its with all links, by DuckDB, from a ZIP a day
@@ -73,17 +73,9 @@ def _range(dataset: str, first: date, count: int) -> list[str]:
     return [*_RANGE, "--of-params", params, "--start", str(first), "--stop", str(last)]
 
 
-def _program(tree: Path, name: str) -> str:
-    return str(tree / ".venv" / "bin" / name)
-
-
 def _postgres_cpu(home: Path) -> float:
     """CPU seconds of the home's PostgreSQL, with its sessions that have ended."""
-    try:
-        pid = int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-    except FileNotFoundError:
-        (path,) = home.rglob("postmaster.pid")
-        pid = int(path.read_text().split()[0])
+    pid = int((home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     server = psutil.Process(pid)
     own = server.cpu_times()
     total = own.user + own.system + own.children_user + own.children_system
@@ -94,8 +86,8 @@ def _postgres_cpu(home: Path) -> float:
 
 
 def many_days(tree: Path, folder: Path, count: int) -> dict[str, tuple[float, float]]:
-    """Stage → medians of the wall and CPU seconds of a warm day; also `day`, `first day` and
-    `all`, per day: the wall time of the command after the first task, and CPU of PostgreSQL."""
+    """Stage → medians of the wall and CPU seconds of a warm day, and sums over the stages; at the
+    end, the CPU of PostgreSQL and the whole command, divided by the days."""
     home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
     home.chmod(0o755)
     env = os.environ | {
@@ -106,14 +98,14 @@ def many_days(tree: Path, folder: Path, count: int) -> dict[str, tuple[float, fl
         "LUIGI_TRAFFIC__COMPUTE__ENGINE": "duckdb",
     }
     try:
-        # One day first: it makes the database, and its time would be a thirtieth of each day's.
+        # One day first: it makes the database.
         _run(tree, env, _range("its", FIRST - timedelta(days=1), 1))
         before = _postgres_cpu(home)
         began = time.monotonic()
         lines = _run(tree, env, _range("its", FIRST, count))
         wall, server = time.monotonic() - began, _postgres_cpu(home) - before
     finally:
-        subprocess.run([_program(tree, "luigi-traffic"), "down"], env=env, capture_output=True)
+        subprocess.run(["luigi-traffic", "down"], env=env, capture_output=True, check=True)
         shutil.rmtree(home)
     stages: dict[str, list[tuple[float, float]]] = {}
     for _, stage, _, took, cpu in (line.split() for line in lines if line.startswith("timed ")):
@@ -139,8 +131,8 @@ def _medians(times: list[tuple[float, float]]) -> tuple[float, float]:
 def _run(tree: Path, env: dict[str, str], words: list[str]) -> list[str]:
     """The lines of `_TIMED` of a command of Luigi; its other output is for errors alone."""
     done = subprocess.run(
-        [_program(tree, "python"), "-c", _TIMED, *words[1:]],
-        env=env, cwd=tree, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", _TIMED, *words[1:]],
+        env=env | {"PYTHONPATH": str(tree)}, cwd=tree, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
