@@ -87,17 +87,17 @@ def work():
 """
 
 
-def write_archive(path: Path, rows: int) -> int:
+def write_archive(path: Path, rows: int, day: str = "20240110") -> int:
     """A ZIP with a day of about that many rows, as the source packs it; bytes of text."""
     numbers = random.Random(0)
     links = [1_950_000_000 + numbers.randrange(10**7) for _ in range(max(rows // SLOTS, 1))]
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("20240110_5Min.csv", "w", force_zip64=True) as file,
+        archive.open(f"{day}_5Min.csv", "w", force_zip64=True) as file,
     ):
         written = file.write(HEADER)
         for slot in range(SLOTS):
-            at = f"20240110,{slot // 12:02d}{slot % 12 * 5:02d}"
+            at = f"{day},{slot // 12:02d}{slot % 12 * 5:02d}"
             speeds = [max(3.0, numbers.gauss(45, 15)) for _ in links]
             text = "".join(
                 f"{at},{link},5,{speed:.1f},{1800 / speed:.0f}\n"

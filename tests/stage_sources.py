@@ -16,7 +16,8 @@ from luigi_traffic.yaml_dataset.dataset import DeclaredDataset
 CORE = Path(__file__).parents[1] / "luigi_traffic"
 RECORD = Path(__file__).with_name("stage_sources.json")
 _ENGINES = [
-    *(f"compute/{name}.py" for name in ("spark_engine", "duckdb_engine", "duckdb_session")),
+    "compute/spark_engine.py", "compute/duckdb_engine.py", "compute/duckdb_session.py",
+    "compute/duckdb_frames.py",
     "api/columns.py", "api/functions.py", "api/spark_functions.py", "api/duckdb_functions.py",
     "api/duckdb_macros.sql", "api/grammar.py",
 ]  # fmt: skip

@@ -118,7 +118,7 @@ class LinkGraph:
     @cached_property
     def hops(self) -> Hops:
         """The same pairs in arrays, which take a tenth of the time and of the memory."""
-        from luigi_traffic.api.hops import Hops  # numpy: nobody needs it to declare a graph
+        from luigi_traffic.api.hops import Hops  # numpy, which a run without work does not need
 
         return Hops.of_edges(self.edges)
 

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
+from luigi_traffic.compute.duckdb_frames import Frame
 from luigi_traffic.compute.duckdb_session import (
     Session,
     named,
@@ -71,35 +72,38 @@ class DuckDbEngine(Engine):
         return str(_path(store, key))
 
     def schema(self, frame: DataFrame) -> list[dict[str, str]]:  # noqa: D102
-        return self.session().schema(_sql(frame))
+        return _ours(frame).described
 
     def read(  # noqa: D102
         self, store: ObjectStore, files: Sequence[File], schema: Schema
     ) -> DataFrame:
         paths = ", ".join(path_pattern(self.address(store, file["key"])) for file in files)
         if paths:
-            return self._frame(typed(schema, f"read_parquet([{paths}])"))
-        nothing = ", ".join(f"NULL AS {named(column['name'])}" for column in schema)
-        return self._frame(typed(schema, f"(SELECT {nothing} WHERE false)"))
+            source = f"read_parquet([{paths}])"
+        else:
+            nothing = ", ".join(f"NULL AS {named(column['name'])}" for column in schema)
+            source = f"(SELECT {nothing} WHERE false)"
+        return self._frame(typed(schema, source), [column["name"] for column in schema])
 
-    def _frame(self, sql: str) -> DataFrame:
-        frame: Any = self.session().query(sql)
+    def _frame(self, sql: str, columns: Sequence[str]) -> DataFrame:
+        frame: Any = self.session().query(sql, columns)
         return frame  # type: ignore[no-any-return]
 
     def table(self, rows: pa.Table) -> DataFrame:  # noqa: D102
         view = self.session().view_of(rows)
         columns = ", ".join(map(named, rows.column_names))
-        return self._frame(f"SELECT {columns} FROM {view}")
+        return self._frame(f"SELECT {columns} FROM {view}", rows.column_names)
 
     def counted(  # noqa: D102
         self, frame: DataFrame, wanted: Mapping[str, Column]
     ) -> tuple[DataFrame, Callable[[], Mapping[str, Any]]]:
-        return frame, lambda: self._values(frame, wanted)
+        return frame, lambda: self._values(_sql(frame), wanted)
 
-    def _values(self, frame: DataFrame, wanted: Mapping[str, Column]) -> Mapping[str, Any]:
+    def _values(self, sql: str, wanted: Mapping[str, Column]) -> Mapping[str, Any]:
         if not wanted:
             return {}
-        return self.collect(frame.agg(*[c.alias(name) for name, c in wanted.items()]))[0]
+        found = self.session().aggregates(sql, wanted)
+        return {name: _plain(value) for name, value in found.items()}
 
     def write(  # noqa: D102
         self, frame: DataFrame, store: ObjectStore, attempt: Attempt, wanted: Mapping[str, Column]
@@ -113,7 +117,7 @@ class DuckDbEngine(Engine):
         sealed = store.seal(key)
         files = [{"key": sealed.key, "size": sealed.size, "checksum": sealed.checksum}]
         schema = self.schema(frame)
-        values = self._values(self.read(store, files, schema), wanted)
+        values = self._values(typed(schema, f"read_parquet({path_pattern(str(path))})"), wanted)
         columns = checksum.order(schema)
         found = row_hash.checksum(
             batch.select(columns)
@@ -144,10 +148,14 @@ class DuckDbEngine(Engine):
         return load_batches(dsn, table, columns, through(rows))
 
 
+def _ours(frame: Any) -> Frame:
+    """All frames of the session are of this class."""
+    found: Frame = frame
+    return found
+
+
 def _sql(frame: Any) -> str:
-    """A plan as DuckDB's SQL. DuckDB optimises it itself."""
-    text: str = frame.sql(dialect="duckdb", optimize=False)
-    return text
+    return _ours(frame).text
 
 
 def _plain(value: Any) -> Any:

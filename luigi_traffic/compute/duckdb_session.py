@@ -16,9 +16,10 @@ import duckdb
 import psutil
 import pyarrow as pa
 from sqlframe.base.session import _BaseSession
-from sqlframe.duckdb import DuckDBDataFrame, DuckDBSession
-from sqlglot import exp
+from sqlframe.duckdb import DuckDBSession
+from sqlglot import Dialect, exp
 
+from luigi_traffic.compute.duckdb_frames import Frame
 from luigi_traffic.compute.lines import Lines
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _LEAST_MEMORY = 1 << 30
 class Session(DuckDBSession):
     """SQLFrame's session with what the core's functions need."""
 
+    _df = Frame
     _number = count()
     _views: ClassVar[list[str]] = []
 
@@ -63,18 +65,30 @@ class Session(DuckDBSession):
         self._conn.register(name, data)
         return name
 
-    def query(self, sql: str) -> DuckDBDataFrame:
-        """A frame of DuckDB's own SQL."""
+    def query(self, sql: str, columns: Sequence[str] = ()) -> Frame:
+        """A frame of DuckDB's own SQL, whose columns are `columns`, if they are known."""
         # SQLFrame translates a statement by way of Spark's SQL, which reads other quotes and
         # escapes in it, for example in the path of a file: so it gets to see the names alone.
-        name = self._named()
-        self._conn.execute(f"CREATE TEMP VIEW {name} AS {sql}")
-        columns = ", ".join(named(column["name"]) for column in self.schema(f"FROM {name}"))
-        return self.sql(f"SELECT {columns} FROM {name}", dialect="duckdb", qualify=False)
+        view = self._named()
+        self._conn.execute(f"CREATE TEMP VIEW {view} AS {sql}")
+        names = columns or [column["name"] for column in self.schema(f"FROM {view}")]
+        # In small letters, as SQLFrame has all names; DuckDB makes no difference.
+        found = [exp.column(exp.to_identifier(name.lower(), quoted=True)) for name in names]
+        made: Any = self._create_df(exp.select(*found).from_(view))
+        frame: Frame = made._convert_leaf_to_cte()
+        return frame
 
-    def lines(self, paths: Sequence[str], scope: Scope | None = None) -> DuckDBDataFrame:
+    def lines(self, paths: Sequence[str], scope: Scope | None = None) -> Frame:
         """The lines of text files, see `luigi_traffic.functions.lines`."""
-        return self.query(f"SELECT line FROM {self.view_of(Lines(paths, scope))}")
+        return self.query(f"SELECT line FROM {self.view_of(Lines(paths, scope))}", ["line"])
+
+    def aggregates(self, sql: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of those columns, which are SQLFrame's, over the rows of a statement."""
+        # Not by a frame: SQLFrame would copy the plan, and write it again.
+        select = exp.select(*(column.alias(name).expression for name, column in wanted.items()))
+        over = self._to_sql(select.from_("lt_rows"), dialect=Dialect.get_or_raise("duckdb"))
+        (row,) = self.arrow(f"WITH lt_rows AS ({sql}) {over}").read_all().to_pylist()
+        return dict(zip(wanted, row.values(), strict=True))
 
     def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
         """Run a statement."""

@@ -8,8 +8,6 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from luigi_traffic import (
     NO_OBSERVATION,
     Check,
@@ -94,7 +92,7 @@ class MetrLa(Dataset):
         archive = read(self.folder / "metr-la-adj-gauss.npz")
         ids = [str(i) for i in archive["ids"]]
         weights = archive["adj"]
-        rows, columns = np.nonzero(weights >= self.settings.min_weight)
+        rows, columns = (weights >= self.settings.min_weight).nonzero()
         return LinkGraph.from_edges(
             (ids[a], ids[b], float(weights[a, b]))
             for a, b in zip(rows.tolist(), columns.tolist(), strict=True)

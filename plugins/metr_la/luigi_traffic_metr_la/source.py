@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from luigi_traffic import SettingsError, Source, SourceAbsent, SourceError, Stream
 
 HEADER = "timestamp,link_id,speed"
@@ -24,6 +22,8 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises `SettingsError` where it is missing, `SourceError` where it is no such archive.
     """
+    import numpy as np  # each run imports this module, few read an archive
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}

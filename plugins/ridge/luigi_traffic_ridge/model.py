@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from luigi_traffic import (
@@ -64,6 +63,7 @@ class Ridge(Model):
 
     def fit(self, config: RidgeConfig, network: Any, batches: Iterable[Any]) -> None:
         """One regression a step ahead, over the samples where that step was observed."""
+        import numpy as np
         import torch
         from sklearn.linear_model import Ridge as Regression
 
