@@ -123,7 +123,8 @@ def _hashes(text: bytes, starts: Positions, stops: Positions) -> Positions:
     front = eight[starts + 8] & _FIRST[np.minimum(length, 8)]
     back = np.where(length < 8, front, eight[stops])
     mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length.astype(np.uint64) * _FACTORS[2]
-    return (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
+    numbers: Positions = (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
+    return numbers
 
 
 def _cut(
