@@ -8,6 +8,7 @@ PostgreSQL and the JVM. Medians of 3.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -37,17 +38,20 @@ from luigi_traffic.project import current
 from luigi_traffic.warehouse.load import load_batches
 from luigi_traffic.warehouse.partitions import Column
 
-home, archive = map(Path, sys.argv[1:])
+home, archive = map(Path, sys.argv[1:3])
+links = sys.argv[3:]
 with zipfile.ZipFile(archive) as opened:
     opened.extractall(home)
 csv = next(home.glob("*.csv"))
 db = duckdb.connect()
 silver = home / "silver.parquet"
+wanted = f"FROM read_csv('{links[0]}', header = false, all_varchar = true)" if links else ""
+where = f"WHERE LINKID IN ({wanted})" if links else ""
 db.execute(f\"\"\"
     COPY (
         SELECT strptime(CREATDE || lpad(CREATHM, 4, '0'), '%Y%m%d%H%M') AS timestamp,
             LINKID AS link_id, avg(PASNGSPED::DOUBLE) AS speed, count(*) AS n_obs
-        FROM read_csv('{csv}', all_varchar = true) GROUP BY ALL
+        FROM read_csv('{csv}', all_varchar = true) {where} GROUP BY ALL
     ) TO '{silver}' (FORMAT parquet, COMPRESSION zstd)
 \"\"\")
 warehouse = current().warehouse
@@ -101,20 +105,28 @@ class Cpu(threading.Thread):
         return sum(self._seen.values())
 
 
-def run(kind: str, folder: Path) -> tuple[float, float, float]:
-    """Wall seconds, CPU seconds and peak MiB."""
+def run(kind: str, folder: Path, links: Sequence[str] = ()) -> tuple[float, float, float]:
+    """Wall seconds, CPU seconds and peak MiB, from the ZIP in a folder to gold of some links, or of
+    all.
+    """
     home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
     home.chmod(0o755)
     env = os.environ | {
         "LUIGI_TRAFFIC_HOME": str(home),
-        "LUIGI_TRAFFIC__DATASETS__ITS__URL_TEMPLATE": f"file://{folder}/{{date}}_5Min.zip",
-        "LUIGI_TRAFFIC__DATASETS__ITS__LINKS": "[]",
+        "LUIGI_TRAFFIC_CONF": str(home / "conf"),
         "LUIGI_TRAFFIC__INGEST__SETTLE_SECONDS": "0",
         "LUIGI_TRAFFIC__COMPUTE__ENGINE": "duckdb" if kind == "plain DuckDB" else kind,
     }
+    settings = {"url_template": f"file://{folder}/{{date}}_5Min.zip", "links": list(links)}
+    # A file: a region's links are longer than a variable of the environment may be.
+    (home / "conf" / "datasets").mkdir(parents=True)
+    (home / "conf" / "datasets" / "its.yml").write_text(json.dumps(settings))
     words = _GOLD
     if kind == "plain DuckDB":
         words = [sys.executable, "-c", _PLAIN, str(home), str(folder / ARCHIVE)]
+        if links:
+            (home / "links.txt").write_text("\n".join(links))
+            words.append(str(home / "links.txt"))
     cpu, started = Cpu(home), time.monotonic()
     cpu.start()
     done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)

@@ -60,7 +60,7 @@ def work():
     assert day.lines > 0
 
 """
-_LEAST = """
+LEAST = """
 import hashlib, sys, zipfile
 from pathlib import Path
 from isal import isal_zlib
@@ -124,7 +124,7 @@ def main(rows: int, against: Path | None) -> None:
     trees = {"raw stage": (_RAW_STAGE, REPOSITORY)}
     if against:
         trees["raw stage there"] = (_RAW_STAGE, against.absolute())
-    works = {"hash and inflate": (_LEAST, REPOSITORY)} | trees
+    works = {"hash and inflate": (LEAST, REPOSITORY)} | trees
     with tempfile.TemporaryDirectory(prefix="luigi-traffic-bench-") as name:
         folder = Path(name)
         size = write_archive(folder / ARCHIVE, rows)

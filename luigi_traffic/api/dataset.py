@@ -324,5 +324,5 @@ class Dataset(ABC):
             if declared(name).get("stage", "bronze") == stage
         }
         if terms.pop("scope", "all") == "links" and self.settings.links:
-            terms["scope"] = sorted(set(self.settings.links))
+            terms["scope_links"] = sorted(set(self.settings.links))
         return terms

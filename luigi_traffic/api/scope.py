@@ -9,10 +9,21 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class LinkCell:
     """Where a line has its link id: in the cell of that number, counted from 0, as
-    `luigi_traffic.functions.cells` splits a line by `delimiter`."""
+    `luigi_traffic.functions.cells` splits a line by `delimiter`, one ASCII character.
+
+    Raises `ValueError` for any other number or delimiter.
+    """
 
     number: int
     delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        one = len(self.delimiter) == 1 and self.delimiter.isascii()
+        if not one or self.delimiter in '"\r\n' or self.number < 0:
+            raise ValueError(
+                f"{self} is no cell of a line: expected a number from 0 on, and one ASCII "
+                "character that is neither a quote nor a line end"
+            )
 
 
 @dataclass(frozen=True)

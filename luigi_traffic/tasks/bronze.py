@@ -56,7 +56,7 @@ class Bronze(DayStage):
             first_line=raw.details["first_line"],
             lines=raw.rows_out,
         )
-        if links := given.recipe.terms.get("scope"):
+        if links := given.recipe.terms.get("scope_links"):
             day = replace(day, scope=Scope(links, _link_cell(given, day)))
         frame = schemas.checked_bronze(dataset.bronze(engine.session(), day))
         schema = engine.schema(frame)

@@ -63,8 +63,10 @@ def test_a_change_makes_exactly_its_descendants_stale(archives, luigi_here) -> N
     luigi_here.set(DATASETS__ITS__MAX_SPEED="120")
     assert complete(day) == ["IngestRaw"]
     luigi_here.set(DATASETS__ITS__MAX_SPEED="150", DATASETS__ITS__LINKS=json.dumps(LINKS[:2]))
+    assert complete(day) == ["IngestRaw"]
+    luigi_here.set(DATASETS__ITS__SCOPE="all")
     assert complete(day) == ["IngestRaw", "Bronze"]
-    luigi_here.set(DATASETS__ITS__LINKS="[]")
+    luigi_here.set(DATASETS__ITS__LINKS="[]", DATASETS__ITS__SCOPE="links")
     assert complete(day) == everything
 
     (archives / "other.csv").write_text(

@@ -62,7 +62,7 @@ class Its(Dataset):
         """See `luigi_traffic_its.rows.parse`."""
         return parse(spark, raw, self.settings.min_speed, self.settings.max_speed)
 
-    def link_cell(self, raw: RawDay) -> LinkCell:
+    def link_cell(self, raw: RawDay) -> LinkCell | None:
         """The third cell, or the second of the files of 2020."""
         return link_cell(raw)
 

@@ -27,7 +27,7 @@ def test_settings_belong_to_their_stage() -> None:
     its = Its(Its.Settings(links=["2", "1", "2"], min_speed=2))
     assert its.recipe_terms("silver") == {"links": ["1", "2"]}
     typed = {"min_speed": 2.0, "max_speed": 150.0}
-    assert its.recipe_terms("bronze") == typed | {"scope": ["1", "2"]}
+    assert its.recipe_terms("bronze") == typed | {"scope_links": ["1", "2"]}
     assert Its(Its.Settings(links=["2"], scope="all", min_speed=2)).recipe_terms("bronze") == typed
     assert Its(Its.Settings(links=[], min_speed=2)).recipe_terms("bronze") == typed
     assert its.recipe_terms("raw").keys() == {"url_template"}

@@ -48,6 +48,9 @@ class ItsOpenApi(Its):
         """See `luigi_traffic_its_openapi.rows.parse`."""
         return parse(spark, raw, self.settings.min_speed, self.settings.max_speed)
 
+    def link_cell(self, raw: RawDay) -> None:
+        """None: a line is a JSON object."""
+
     def expected_slots(self, day: date) -> list[time] | None:
         """None: how often the service is polled is not known here."""
         return None

@@ -80,3 +80,11 @@ def test_many_links_hit_the_same_bits() -> None:
 def test_a_text_of_no_line_and_one_of_blank_lines() -> None:
     scope = LineScope(("7",), LinkCell(0))
     assert scope.kept(b"\n\r\n \n") == (pa.array([], pa.large_string()), Outside(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("number", "delimiter"), [(-1, ","), (0, ""), (0, "||"), (0, "·"), (0, '"'), (0, "\n")]
+)
+def test_a_cell_that_no_line_can_have(number: int, delimiter: str) -> None:
+    with pytest.raises(ValueError, match="is no cell of a line: expected a number from 0 on"):
+        LinkCell(number, delimiter)
