@@ -32,7 +32,7 @@ class LineScope:
 
     def __init__(self, links: tuple[str, ...], cell: LinkCell) -> None:
         self._cell = cell
-        self._links = pa.array(links, pa.large_string())
+        self._links, self._known = pa.array(links, pa.large_string()), frozenset(links)
         ends = np.cumsum([len(link.encode()) for link in links])
         starts = ends - [len(link.encode()) for link in links]
         self._hit = np.zeros(1 << _BITS, bool)
@@ -56,10 +56,10 @@ class LineScope:
         empty[at] = starts == stops
         hit = np.flatnonzero(self._hit[_hashes(text, starts, stops)] & (starts < stops))
         found = _texts(text, starts[hit], stops[hit])
-        inside[at[hit]] = pc.is_in(found, self._links).to_numpy(zero_copy_only=False)
+        inside[at[hit]] = self._wanted(found)
         if _QUOTE in text:
             cells = pc.fill_null(self._quoted(_lines(text, begins[quoted], ends[quoted])), "")
-            inside[quoted] = pc.is_in(cells, self._links).to_numpy(zero_copy_only=False)
+            inside[quoted] = self._wanted(cells)
             empty[quoted] = pc.equal(cells, "").to_numpy(zero_copy_only=False)
             known[quoted] = True
         inside &= ~empty
@@ -67,6 +67,12 @@ class LineScope:
         kept = int(np.count_nonzero(inside))
         outside = Outside(len(ends) - kept - nothing, nothing)
         return _lines(text, begins[inside], ends[inside]), outside
+
+    def _wanted(self, texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
+        if len(texts) < len(self._links):  # Arrow hashes all links anew for each call
+            return np.array([text in self._known for text in texts.to_pylist()], bool)
+        found: npt.NDArray[np.bool_] = pc.is_in(texts, self._links).to_numpy(zero_copy_only=False)
+        return found
 
     def _naive(
         self, text: bytes, marks: Positions, first: Positions, last: Positions, begins: Positions

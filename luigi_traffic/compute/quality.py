@@ -21,6 +21,8 @@ _LONGEST_EXAMPLE = 120
 _EXAMPLES = 5
 
 
+#: The column of rows that the link filter keeps.
+KEPT = "lt_kept"
 #: How manifests name lines that were left out.
 OUTSIDE, NO_LINK = "outside the link filter", "without a link id"
 _NOTHING_OUTSIDE = Outside()
@@ -143,17 +145,20 @@ class SilverCounts:
         return self.observations - self.rows_out
 
 
-def link_filter(links: Sequence[str]) -> Column:
-    """Whether a row is of one of the links; without `links` every row is."""
-    return F.col("link_id").isin(list(links)) if links else F.lit(True)
+def with_kept(good: DataFrame, links: Sequence[str]) -> DataFrame:
+    """With a column `KEPT`: whether a row is of one of the links. Without `links` as it is.
+
+    A column of its own: in an aggregate, DuckDB would compare each row with every link.
+    """
+    return good.withColumn(KEPT, F.col("link_id").isin(list(links))) if links else good
 
 
 def input_aggregates(links: Sequence[str]) -> dict[str, Column]:
-    """The counts of the good rows of bronze, before the link filter is applied.
+    """The counts of the good rows of bronze, `with_kept`, before the link filter is applied.
 
     With a filter also which of its links have a row.
     """
-    kept = link_filter(links)
+    kept = F.col(KEPT) if links else F.lit(True)
     wanted = {"rows": F.count(F.lit(1)), "outside": F.count_if(~kept)}
     if links:  # at most as many as the filter has
         wanted["links"] = F.collect_set(F.when(kept, F.col("link_id")))

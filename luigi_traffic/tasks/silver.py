@@ -51,8 +51,9 @@ class Silver(DayStage):
         rows = engine.read(catalog.store, bronze.files, bronze.schema)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         links = dataset.settings.links
-        counted, read = engine.counted(good, quality.input_aggregates(links))
-        kept = counted.where(quality.link_filter(links)) if links else counted
+        marked = quality.with_kept(good, links)
+        counted, read = engine.counted(marked, quality.input_aggregates(links))
+        kept = counted.where(quality.KEPT).drop(quality.KEPT) if links else counted
         frame = schemas.canonical_silver(dataset.silver(kept), dataset)
         schema = engine.schema(frame)
         checks = dataset.checks()

@@ -102,7 +102,9 @@ def silver_counts(
     """Silver `rows`, said to be made of good bronze rows of these links."""
     source = engine.table(arrow([(link,) for link in good], "link_id string"))
     # The real stage writes one plan; here both counts are of a plan of their own.
-    counted, read = engine.counted(source, quality.input_aggregates(links))
+    counted, read = engine.counted(
+        quality.with_kept(source, links), quality.input_aggregates(links)
+    )
     write(counted, {})
     wanted = quality.silver_aggregates(["speed"], DAY, STEP, checks)
     written = write(engine.table(arrow(rows, SILVER)), wanted)
@@ -172,8 +174,9 @@ def one_plan(engine, store, write) -> Callable[..., quality.SilverCounts]:
         schema = engine.schema(before)
         files = write(before, {}).files if rows else []
         good = engine.read(store, files, schema).where("reject_reason IS NULL")
-        counted, read = engine.counted(good, quality.input_aggregates(links))
-        kept = counted.where(quality.link_filter(links)) if links else counted
+        marked = quality.with_kept(good, links)
+        counted, read = engine.counted(marked, quality.input_aggregates(links))
+        kept = counted.where(quality.KEPT).drop(quality.KEPT) if links else counted
         start = F.interval_start("timestamp", STEP).alias("timestamp")
         silver = kept.groupBy(start, "link_id").agg(
             F.max("speed").alias("speed"), F.count(F.lit(1)).alias("n_obs")
