@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from isal import igzip
 
 from luigi_traffic.api.scope import Outside, Scope
-from luigi_traffic.compute.line_scope import LineScope
+from luigi_traffic.text.line_scope import LineScope
 
 #: What is made of a block of this size fits the processor's cache, and the system need not map
 #: memory anew for each one: 8 MB took twice as long.

@@ -24,8 +24,6 @@ from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.source import Stream
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
-from luigi_traffic.ingest.archive import Limits, opened_members
-from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.ingest.xlsx import xlsx_lines
@@ -33,6 +31,8 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
 from luigi_traffic.settings.keys import IngestSettings
+from luigi_traffic.text.archive import Limits, opened_members
+from luigi_traffic.text.gzipped import gunzipped
 
 logger = logging.getLogger("luigi_traffic")
 #: Bytes so far, bytes announced (None: not known), what is being read.

@@ -1,7 +1,8 @@
 """The lines of a text that belong to some links, found without making a text of each line.
 
 Most lines of a national file are of other links: 8 bytes at both ends of the link's cell are hashed
-into a table of bits, and only what hits it is compared.
+into a table of bits, and only what hits it is compared. Most files have the cell at the same place
+of each line: lines like the first of a block are looked at there, the others cell by cell.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from luigi_traffic.api.scope import LinkCell, Outside
 
 Positions = npt.NDArray[np.int64]
 
-_LF, _CR, _QUOTE = b"\n"[0], b"\r"[0], b'"'
+_LF, _QUOTE = b"\n"[0], b'"'
 _BITS = 20
 _FACTORS = [np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)]
+#: The link's cell ends within so many bytes of a line, or lines are looked at cell by cell.
+_HEAD = 64
+#: One line of so many may be unlike the first.
+_FEW = 16
+_BLANKS = np.frombuffer(grammar.BLANKS.encode(), np.uint8)
 #: Of a number of 8 bytes (little endian), its first n.
 _FIRST = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)
 
@@ -31,7 +37,7 @@ class LineScope:
     """
 
     def __init__(self, links: tuple[str, ...], cell: LinkCell) -> None:
-        self._cell = cell
+        self._cell, self._delimiter = cell, cell.delimiter.encode()
         self._links, self._known = pa.array(links, pa.large_string()), frozenset(links)
         ends = np.cumsum([len(link.encode()) for link in links])
         starts = ends - [len(link.encode()) for link in links]
@@ -40,8 +46,60 @@ class LineScope:
 
     def kept(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
         """The lines of these links in a text that ends with LF, without their ends (LF, CRLF), and
-        how many others there are."""
-        marks, first, last = _marks(text, self._cell.delimiter.encode()[0])
+        how many others there are. In any order."""
+        place = None if _QUOTE in text else self._place(text[: text.index(b"\n")])
+        return self._by_place(text, *place) if place else self._by_cells(text)
+
+    def _place(self, line: bytes) -> tuple[int, int] | None:
+        """Where a line without quotes has the link, if it is followed by another cell."""
+        stop = -1
+        for _ in range(self._cell.number + 1):
+            start = stop + 1
+            stop = line.find(self._delimiter, start, _HEAD)
+            if stop < 0:
+                return None
+        return (start, stop) if start < stop else None
+
+    def _by_place(self, text: bytes, start: int, stop: int) -> tuple[pa.LargeStringArray, Outside]:
+        """Of a text without quotes, most lines of which have the link there."""
+        ends = line_ends(text)
+        begins = np.concatenate(([0], ends[:-1] + 1))
+        heads = _gathered(text, begins, -(-stop // 8) * 8 + 8)
+        odd = np.flatnonzero(self._unlike_first(heads, stop) | (ends - begins <= stop))
+        if b" " in text or b"\t" in text:
+            around = heads[:, [start, stop - 1]]
+            odd = np.union1d(odd, np.flatnonzero(np.isin(around, _BLANKS).any(axis=1)))
+        if len(odd) > len(ends) // _FEW:
+            return self._by_cells(text)
+        words, length = heads.view("<u8"), np.array([stop - start], np.uint64)
+        front, back = (_eight(words, at) for at in (start, max(stop - 8, 0)))
+        if stop - start < 8:
+            front = back = front & _FIRST[stop - start]
+        hit = self._hit[_mixed(front, back, length)]
+        hit[odd] = False
+        at = np.flatnonzero(hit)
+        at = at[self._wanted(_texts(text, begins[at] + start, begins[at] + stop))]
+        lines = _lines(text, begins[at], ends[at])
+        outside = Outside(len(ends) - len(odd) - len(at))
+        if not len(odd):
+            return lines, outside
+        rest = b"".join(text[begins[line] : ends[line] + 1] for line in odd.tolist())
+        more, others = self._by_cells(rest)
+        return pa.concat_arrays([lines, more]), outside + others
+
+    def _unlike_first(self, heads: npt.NDArray[np.uint8], stop: int) -> npt.NDArray[np.bool_]:
+        """Which lines do not have their delimiters where the first has them, up to the one after
+        the link. `heads`: the first bytes of each line."""
+        marks = (heads == self._delimiter[0]).view("<u8")
+        other = np.zeros(len(heads), np.uint64)
+        for word in range(marks.shape[1]):
+            looked_at = _FIRST[min(max(stop + 1 - 8 * word, 0), 8)]
+            other |= (marks[:, word] ^ marks[0, word]) & looked_at
+        unlike: npt.NDArray[np.bool_] = other != 0
+        return unlike
+
+    def _by_cells(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
+        marks, first, last = _marks(text, self._delimiter[0])
         ends = marks[last]
         begins = np.concatenate(([0], ends[:-1] + 1))
         links, known = self._naive(text, marks, first, last, begins)
@@ -121,6 +179,27 @@ def _marks(text: bytes, delimiter: int) -> tuple[Positions, Positions, Positions
     return marks, np.concatenate(([0], last[:-1] + 1)), last
 
 
+def line_ends(text: bytes) -> Positions:
+    """Where the LFs of a text are."""
+    return np.flatnonzero(np.frombuffer(text, np.uint8) == _LF)
+
+
+def _gathered(text: bytes, begins: Positions, size: int) -> npt.NDArray[np.uint8]:
+    """The bytes from each of these places on, (places, size)."""
+    padded = text + bytes(size)
+    # One thing of that many bytes: numpy copies it as fast as it would copy eight.
+    every = np.ndarray((len(text) + 1,), f"V{size}", padded, strides=(1,))
+    return every[begins].view(np.uint8).reshape(len(begins), size)
+
+
+def _eight(words: npt.NDArray[np.uint64], at: int) -> npt.NDArray[np.uint64]:
+    """The 8 bytes from a place on, of rows of words."""
+    word, bits = at // 8, np.uint64(at % 8 * 8)
+    if not bits:
+        return words[:, word]
+    return words[:, word] >> bits | words[:, word + 1] << np.uint64(64) - bits
+
+
 def _hashes(text: bytes, starts: Positions, stops: Positions) -> Positions:
     """Numbers of `_BITS` bits of the texts between: equal texts, equal numbers."""
     padded = bytes(8) + text + bytes(8)
@@ -128,7 +207,16 @@ def _hashes(text: bytes, starts: Positions, stops: Positions) -> Positions:
     length = stops - starts
     front = eight[starts + 8] & _FIRST[np.minimum(length, 8)]
     back = np.where(length < 8, front, eight[stops])
-    mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length.astype(np.uint64) * _FACTORS[2]
+    return _mixed(front, back, length.astype(np.uint64))
+
+
+def _mixed(
+    front: npt.NDArray[np.uint64],
+    back: npt.NDArray[np.uint64],
+    length: npt.NDArray[np.uint64],
+) -> Positions:
+    """A number of `_BITS` bits of the first and last 8 bytes of a text, and its length."""
+    mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length * _FACTORS[2]
     numbers: Positions = (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
     return numbers
 
@@ -160,6 +248,9 @@ def _begun(
 
 def _texts(text: bytes, starts: Positions, stops: Positions) -> pa.LargeStringArray:
     """The texts between these positions, which are in order."""
+    if len(starts) < _FEW:
+        pairs = zip(starts.tolist(), stops.tolist(), strict=True)
+        return pa.array([text[a:b].decode() for a, b in pairs], pa.large_string())
     offsets = np.zeros(2 * len(starts) + 1, np.int64)
     offsets[:-1:2], offsets[1::2] = starts, stops
     offsets[2 * len(starts) :] = stops[-1] if len(stops) else 0

@@ -15,7 +15,7 @@ import pytest
 from luigi_traffic import LinkCell, RawDay
 from luigi_traffic import functions as F
 from luigi_traffic.api.scope import Outside, Scope
-from luigi_traffic.compute.line_scope import LineScope
+from luigi_traffic.text.line_scope import LineScope
 
 pytestmark = pytest.mark.spark
 
@@ -67,6 +67,30 @@ def _written(engine, frame, folder: Path) -> list[dict]:
         return engine.collect(frame)
     counted.write.format("noop").mode("overwrite").save()
     return [{"line": line} for line in read()["lines"]]
+
+
+@pytest.mark.parametrize("links", [LINKS, tuple(str(1_920_161_400 + n) for n in range(300))])
+@pytest.mark.parametrize("odd", [0.0, 0.02, 0.3])
+@pytest.mark.parametrize("quotes", [True, False])
+def test_lines_that_are_alike_but_for_some(
+    links: tuple[str, ...], odd: float, quotes: bool
+) -> None:
+    rng = random.Random(1)
+    scope = LineScope(links, LinkCell(1))
+    for _ in range(60):
+        before, length = rng.choice(["2024-01-10", "", "가"]), rng.choice([1, 7, 8, 9, 10, 17])
+        lines = []
+        for _ in range(rng.choice([1, 2, 300])):
+            link = rng.choice(links) if rng.random() < 0.2 else str(rng.randrange(10**9, 2 * 10**9))
+            line = f"{before},{link:>{length}.{length}},{rng.random()},\r"
+            if rng.random() < odd:
+                line = odd_line(rng, ",")
+            lines.append(line if quotes else line.replace('"', ""))
+        text = "".join(f"{line}\n" for line in lines).encode()
+        found, outside = scope.kept(text)
+        slowly, others = scope._by_cells(text)
+        assert sorted(found.to_pylist()) == sorted(slowly.to_pylist())
+        assert outside == others
 
 
 def test_many_links_hit_the_same_bits() -> None:
