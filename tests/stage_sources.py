@@ -24,9 +24,11 @@ _ENGINES = [
 _LAKE = [*_ENGINES, "compute/schemas.py", "compute/quality.py", "compute/lines.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
-    "raw": ["tasks/raw.py", "ingest/*.py", "text/*.py", "api/builtin_sources.py", "api/many_days.py"],
+    "raw": [
+        "tasks/raw.py", "ingest/*.py", "text/*.py", "api/builtin_sources.py", "api/many_days.py",
+    ],
     "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
-    "bronze": ["tasks/bronze.py", "targets/stage_input.py", *_LAKE],
+    "bronze": ["tasks/bronze.py", "tasks/raw_day.py", "targets/stage_input.py", *_LAKE],
     "silver": ["tasks/silver.py", "targets/stage_input.py", *_LAKE],
     "gold": [
         "tasks/gold.py", "targets/stage_input.py", "api/graph.py", "api/hops.py",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
+from luigi_traffic.api.raw_archive import RawArchive
 from luigi_traffic.api.scope import LinkCell, Scope
 from luigi_traffic.api.source import Source
 from luigi_traffic.api.stages import LAKE_STAGES
@@ -118,8 +119,9 @@ class DatasetSettings(BaseModel):
 class RawDay:
     """What bronze reads: the committed raw partition of one day.
 
-    paths        text files that Spark reads, without any header line, LF or CRLF line ends,
+    paths        text files that the engine reads, without any header line, LF or CRLF line ends,
                  UTF-8 without a byte-order mark
+    archives     files that are kept as they came; `functions.lines` gives their lines as well
     header       the header line that the file began with, None where it had none
     first_line   the first data line ("" where there is none), to tell formats apart
     lines        data lines in all files together
@@ -132,6 +134,7 @@ class RawDay:
     first_line: str
     lines: int
     scope: Scope | None = None
+    archives: tuple[RawArchive, ...] = ()
 
 
 @dataclass(frozen=True)

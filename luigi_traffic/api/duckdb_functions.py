@@ -106,7 +106,7 @@ def concat(*columns: Any) -> Column:
 
 
 def lines(session: DuckDBSession, raw: RawDay) -> DuckDBDataFrame:  # noqa: D103
-    return session.lines(raw.paths, raw.scope)  # type: ignore[attr-defined,no-any-return]
+    return session.lines(raw)  # type: ignore[attr-defined,no-any-return]
 
 
 def cells(line: Column, delimiter: str) -> Column:  # noqa: D103

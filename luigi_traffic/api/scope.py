@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Scope:
         self.links = tuple(sorted(set(links)))
         self.cell = cell
         self._counted: Callable[[], Outside] = Outside
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What tells it from other scopes, for a manifest."""
+        links = hashlib.sha256("\n".join(self.links).encode()).hexdigest()
+        return {"links": links, "cell": [self.cell.number, self.cell.delimiter]}
 
     def count(self, counted: Callable[[], Outside]) -> None:
         """How an engine counts what it leaves out; asked once the lines have been read."""

@@ -44,6 +44,7 @@ class DuckDbEngine(Engine):
     """Counts are taken of the Parquet just written, of the columns that they need."""
 
     name: ClassVar[str] = "duckdb"
+    reads_archives: ClassVar[bool] = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

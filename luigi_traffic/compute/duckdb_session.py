@@ -23,7 +23,7 @@ from luigi_traffic.compute.duckdb_frames import Frame
 from luigi_traffic.compute.lines import Lines
 
 if TYPE_CHECKING:
-    from luigi_traffic.api.scope import Scope
+    from luigi_traffic.api.dataset import RawDay
     from luigi_traffic.settings.engine_keys import ComputeSettings
 
 #: The types of partitions: Spark's name, and DuckDB's.
@@ -78,9 +78,9 @@ class Session(DuckDBSession):
         frame: Frame = made._convert_leaf_to_cte()
         return frame
 
-    def lines(self, paths: Sequence[str], scope: Scope | None = None) -> Frame:
-        """The lines of text files, see `luigi_traffic.functions.lines`."""
-        return self.query(f"SELECT line FROM {self.view_of(Lines(paths, scope))}", ["line"])
+    def lines(self, raw: RawDay) -> Frame:
+        """The lines of a day, see `luigi_traffic.functions.lines`."""
+        return self.query(f"SELECT line FROM {self.view_of(Lines(raw))}", ["line"])
 
     def aggregates(self, sql: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """The values of those columns, which are SQLFrame's, over the rows of a statement."""

@@ -45,6 +45,8 @@ class Engine(ABC):
     """One of the engines."""
 
     name: ClassVar[str]
+    #: Whether it reads the text of ZIP and gzip as fast as pieces of lines.
+    reads_archives: ClassVar[bool] = False
 
     def in_force(self) -> AbstractContextManager[None]:
         """Let `luigi_traffic.functions` make columns for this engine inside the block, which its

@@ -1,11 +1,11 @@
-"""The lines of raw pieces as Arrow batches, cut where a LF is and nowhere else.
+"""The lines of a raw day as Arrow batches, cut where a LF is and nowhere else.
 
 A CSV reader would leave blank lines out, take a lone CR for a line end, and look at quotes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import igzip
 
-from luigi_traffic.api.scope import Outside, Scope
-from luigi_traffic.text.line_scope import LineScope
+from luigi_traffic.api.dataset import RawDay
+from luigi_traffic.api.scope import Outside
+from luigi_traffic.text.archived_lines import archived_lines
+from luigi_traffic.text.line_scope import LineScope, line_ends
 
 #: What is made of a block of this size fits the processor's cache, and the system need not map
 #: memory anew for each one: 8 MB took twice as long.
 _BLOCK = 1 << 18
-_LF = 10
 
 
 class Lines:
-    """Text files, gzip or not, as one column `line` of texts without their line ends, read anew
-    by each scan. DuckDB finds it by the Arrow PyCapsule interface."""
+    """Its text files, gzip or not, and its archives as one column `line` of texts without their
+    line ends, read anew by each scan. DuckDB finds it by the Arrow PyCapsule interface."""
 
     schema = pa.schema([("line", pa.large_string())])
 
-    def __init__(self, paths: Sequence[str], scope: Scope | None = None) -> None:
-        """With `scope` only the lines of its links; it is given the count of the others."""
-        self._paths = [Path(path) for path in paths]
+    def __init__(self, raw: RawDay) -> None:
+        """With a scope only the lines of its links; it is given the count of the others."""
+        scope = raw.scope
+        self._raw, self._paths = raw, [Path(path) for path in raw.paths]
         self._scope = LineScope(scope.links, scope.cell) if scope else None
         self._outside = Outside()
         if scope:
@@ -58,6 +60,9 @@ class Lines:
                         yield self._batch(text[:cut])
                 if rest:
                     yield self._batch(rest + b"\n")
+        for archive in self._raw.archives:
+            for text in archived_lines(archive, self._raw.header):
+                yield self._batch(text)
 
     def _batch(self, text: bytes) -> pa.RecordBatch:
         """The lines of a text that ends with LF."""
@@ -65,7 +70,7 @@ class Lines:
             column, outside = self._scope.kept(text)
             self._outside += outside
             return pa.record_batch([column], schema=self.schema)
-        ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LF)
+        ends = line_ends(text)
         offsets = np.zeros(len(ends) + 1, np.int64)
         # Without the LFs of the lines before. DuckDB would take 40 times as long to trim a line.
         offsets[1:] = ends - np.arange(len(ends))

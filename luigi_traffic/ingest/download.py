@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,21 +19,23 @@ from tenacity import (
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.source import Stream
-from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
-from luigi_traffic.ingest.parquet import parquet_lines
-from luigi_traffic.ingest.pieces import PieceWriter
-from luigi_traffic.ingest.xlsx import xlsx_lines
+from luigi_traffic.ingest.day_writer import DayWriter, Keep
+from luigi_traffic.ingest.stream_text import (
+    Counted,
+    Progress,
+    StreamText,
+    unpack,
+    unpack_kept,
+)
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
 from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.text.archive import Limits, opened_members
-from luigi_traffic.text.gzipped import gunzipped
+from luigi_traffic.text.data_lines import DataLines
 
 logger = logging.getLogger("luigi_traffic")
-#: Bytes so far, bytes announced (None: not known), what is being read.
-Progress = Callable[[int, int | None, str], None]
+_LINES = Keep()
 
 
 @dataclass
@@ -45,6 +44,11 @@ class Ingested:
 
     `archives` are {"name", "origin", "bytes", "sha256"}, and "kept_sha256" of the text that is
     left where a source edits it: one day of a file that holds many.
+
+    files     all of them, durable
+    as_came   of those that are kept as they came {"key", "packing", "members"}
+    scoped    the lines of a scope that are kept apart: "keys" of their files, what the scope was
+              ("links", "cell"), and the number of lines "outside"; None if none are
     """
 
     attempt: Attempt
@@ -54,6 +58,8 @@ class Ingested:
     lines: int
     text_bytes: int
     archives: list[dict[str, Any]] = field(default_factory=list)
+    as_came: list[dict[str, Any]] = field(default_factory=list)
+    scoped: dict[str, Any] | None = None
 
     @property
     def content_hash(self) -> str:
@@ -69,8 +75,9 @@ def ingest(
     limits: IngestSettings,
     spool: Path,
     progress: Progress,
+    keep: Keep = _LINES,
 ) -> Ingested:
-    """Read the day's streams into pieces under a fresh attempt prefix.
+    """Read the day's streams into the lake under a fresh attempt prefix.
 
     Passing failures are tried again with growing pauses. Raises `SourceAbsent` where the
     source has nothing, `SourceError` or `DataError` for what it should not have sent,
@@ -92,7 +99,7 @@ def ingest(
         before_sleep=_tell,
         reraise=True,
     )
-    return again(_once, dataset, day, catalog, limits, spool, progress)
+    return again(_once, dataset, day, catalog, limits, spool, progress, keep)
 
 
 def _tell(state: RetryCallState) -> None:
@@ -108,9 +115,11 @@ def _once(
     limits: IngestSettings,
     spool: Path,
     progress: Progress,
+    keep: Keep,
 ) -> Ingested:
     attempt = catalog.attempt("raw", dataset.name, day, dataset.settings.lake_prefix)
-    writer = PieceWriter(catalog.store, attempt, limits.piece_bytes, dataset.header)
+    text = DataLines(dataset.header)
+    writer = DayWriter(catalog.store, attempt, limits.piece_bytes, text, keep)
     archives: list[dict[str, Any]] = []
     try:
         source = dataset.source()
@@ -118,8 +127,7 @@ def _once(
         with source.open(day) as streams:
             for stream in streams:
                 archives.append(_stream(stream, writer, limits, spool, progress))
-        writer.close()
-        sealed = [catalog.store.seal(key) for key in writer.keys]
+        sealed = writer.close()
     except BaseException as e:
         writer.abandon()
         catalog.discard(attempt)
@@ -129,8 +137,9 @@ def _once(
             raise type(e)(f"{dataset.name} {day}: {e}") from e
         raise
     return Ingested(
-        attempt, sealed, writer.header, writer.first_line, writer.lines, writer.text_bytes, archives
-    )
+        attempt, sealed, text.header, text.first_line, text.lines, text.text_bytes, archives,
+        writer.archives, writer.scoped,
+    )  # fmt: skip
 
 
 class _Unsettled(TransientError):
@@ -142,13 +151,18 @@ class _Unsettled(TransientError):
 
 
 def _stream(
-    stream: Stream, writer: PieceWriter, limits: IngestSettings, spool: Path, progress: Progress
+    stream: Stream, writer: DayWriter, limits: IngestSettings, spool: Path, progress: Progress
 ) -> dict[str, Any]:
     """Take one stream in, to its last byte. Raises `TransientError` if it may not be whole."""
     digest = hashlib.sha256()
-    counted = _Counted(stream, digest.update, progress, limits.max_bytes)
+    counted = Counted(stream, digest.update, progress, limits.max_bytes)
+    key = writer.archive_key(stream)
     try:
-        kept = _unpack(stream, counted, writer, limits, spool, progress)
+        text = StreamText(stream, writer, limits, progress, into_pieces=key is None)
+        if key is None:
+            unpack(stream, counted, text, spool)
+        else:
+            unpack_kept(stream, counted, text, key)
         for _ in counted:  # what an edit left unread is a part of the archive too
             pass
         counted.check()
@@ -158,6 +172,8 @@ def _stream(
     # The packed formats say themselves that they are whole.
     if stream.packing == "none":
         _refuse_young(stream, limits, stream.name)
+    if key is not None:
+        writer.keep(key, stream, counted.seen, digest.hexdigest())
     archive_of_day = {
         "name": stream.name,
         "origin": stream.origin,
@@ -165,7 +181,8 @@ def _stream(
         "sha256": digest.hexdigest(),
     }
     said = {"said": dict(stream.said)} if stream.said else {}
-    return archive_of_day | ({"kept_sha256": kept} if kept is not None else {}) | said
+    left = {"kept_sha256": text.kept} if text.kept is not None else {}
+    return archive_of_day | left | said
 
 
 def _refuse_young(stream: Stream, limits: IngestSettings, what: object) -> None:
@@ -178,98 +195,3 @@ def _refuse_young(stream: Stream, limits: IngestSettings, what: object) -> None:
             f"ingest.settle_seconds = {limits.settle_seconds:g})",
             limits.settle_seconds - age,
         )
-
-
-def _unpack(
-    stream: Stream,
-    counted: _Counted,
-    writer: PieceWriter,
-    limits: IngestSettings,
-    spool: Path,
-    progress: Progress,
-) -> str | None:
-    """Write the text of a stream; the sha256 of what its edit left of it, None without one."""
-    kept = hashlib.sha256()
-
-    def write(text: Iterator[bytes], name: str = stream.name) -> None:
-        if stream.edit is None:
-            writer.write(name, stream.check(text) if stream.check else text)
-            return
-        writer.write(name, _hashed(stream.edit(text), kept.update))
-        for _ in text:  # an edit may stop early; that the rest is whole is checked all the same
-            pass
-
-    def write_unpacked(text: Iterator[bytes], name: str) -> None:
-        unpacked = Stream(f"unpacking {name}", text)
-        write(iter(_Counted(unpacked, lambda _: None, progress, limits.max_bytes)), name)
-
-    caps = Limits(limits.max_bytes, limits.max_ratio)
-    if stream.packing in ("zip", "parquet", "xlsx"):
-        # The directory is at the end: spool it, under no name, so that a crash leaves nothing.
-        with tempfile.TemporaryFile(dir=spool) as archive:
-            for chunk in counted:
-                archive.write(chunk)
-            crash_point(CrashPoint.RAW_DOWNLOADED)
-            if stream.packing == "parquet":
-                write_unpacked(parquet_lines(archive, stream.name, caps), stream.name)
-            elif stream.packing == "xlsx":
-                lines = xlsx_lines(archive, stream.name, caps, stream.sheet)
-                write_unpacked(lines, stream.name)
-            else:
-                with opened_members(archive, stream.name, caps, stream.members) as members:
-                    for member, text in members:
-                        inner = f"{stream.name}: {member}" if stream.members else stream.name
-                        write_unpacked(text, inner)
-    elif stream.packing == "gzip":
-        write(gunzipped(counted, stream.name, caps))
-    else:
-        write(iter(counted))
-    return kept.hexdigest() if stream.edit else None
-
-
-def _hashed(chunks: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
-    for chunk in chunks:
-        update(chunk)
-        yield chunk
-
-
-class _Counted:
-    """The chunks of a stream, hashed, counted and reported about twice a second."""
-
-    def __init__(
-        self, stream: Stream, update: Callable[[bytes], None], progress: Progress, most: int
-    ) -> None:
-        self._stream = stream
-        self._chunks = iter(stream.chunks)
-        self._update = update
-        self._progress = progress
-        self._most = most
-        self.seen = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Those that nobody has taken yet."""
-        told = time.monotonic()
-        for chunk in self._chunks:
-            self._update(chunk)
-            self.seen += len(chunk)
-            if self.seen > self._most:
-                raise SourceError(
-                    f"{self._stream.origin or self._stream.name} sent more than {self._most:,} "
-                    "bytes (setting ingest.max_bytes)"
-                )
-            if self._stream.size is not None and self.seen > self._stream.size:
-                self.check()
-            if time.monotonic() - told > 0.5:
-                self._progress(self.seen, self._stream.size, self._stream.name)
-                told = time.monotonic()
-            yield chunk
-
-    def check(self) -> None:
-        """Raise `TransientError` if it were other than the announced number of bytes."""
-        size = self._stream.size
-        if size is not None and self.seen != size:
-            more = "more than " if self.seen > size else ""
-            raise TransientError(
-                f"{self._stream.origin or self._stream.name}: {more}{min(self.seen, size):,} "
-                f"bytes came, but {size:,} were announced"
-            )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api import functions as F
@@ -16,6 +15,7 @@ from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.raw import IngestRaw
+from luigi_traffic.tasks.raw_day import archives_as_text, day_of_scope, whole_day
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,38 +40,35 @@ class Bronze(DayStage):
         return LakePartition(self.project, "bronze", self.dataset, self.date)
 
     def make(self, given: StageInput) -> str:  # noqa: D102
-        with self.engine.in_force():
-            return self._made(given, self.engine)
+        scratch = self.project.home / "tmp"
+        with self.engine.in_force(), archives_as_text(self.engine, scratch) as as_text:
+            return self._made(given, self.engine, as_text)
 
-    def _made(self, given: StageInput, engine: Engine) -> str:
+    def _made(self, given: StageInput, engine: Engine, as_text: Callable[[RawDay], RawDay]) -> str:
         from luigi_traffic.compute import quality, schemas
 
         self.tell("parsing")
         raw, dataset, catalog = given.upstream, given.dataset, self.project.catalog
         generation = self.next_generation(given.recipe, given.partition_id)
-        day = RawDay(
-            day=given.day,
-            paths=tuple(engine.address(catalog.store, file["key"]) for file in raw.files),
-            header=raw.details["header"],
-            first_line=raw.details["first_line"],
-            lines=raw.rows_out,
-        )
+        day, scope = whole_day(raw, engine, catalog.store), None
+        to_read = day
         if links := given.recipe.terms.get("scope_links"):
-            day = replace(day, scope=Scope(links, _link_cell(given, day)))
-        frame = schemas.checked_bronze(dataset.bronze(engine.session(), day))
+            scope = Scope(links, _link_cell(given, day))
+            to_read = day_of_scope(day, scope, raw, engine, catalog.store)
+        frame = schemas.checked_bronze(dataset.bronze(engine.session(), as_text(to_read)))
         schema = engine.schema(frame)
         attempt = catalog.attempt("bronze", dataset.name, day.day, dataset.settings.lake_prefix)
         wanted = quality.bronze_aggregates(dataset.reject_reasons)
         written = engine.write(frame, catalog.store, attempt, wanted)
-        outside = day.scope.outside if day.scope else Outside()
+        outside = scope.outside if scope else Outside()
         counts = quality.bronze_counts(written.values, dataset.reject_reasons, outside)
         try:
             quality.judge_bronze(
                 counts,
                 day.lines,
                 dataset.settings.max_rejected_share,
-                scope=day.scope,
-                known_links=lambda: quality.link_range(_links(engine, day)),
+                scope=scope,
+                known_links=lambda: quality.link_range(_links(engine, as_text(day), scope)),
             )
         except DataError as e:
             catalog.discard(attempt)
@@ -95,7 +92,7 @@ class Bronze(DayStage):
             attempt,
         )
         crash_point(CrashPoint.BRONZE_COMMITTED)
-        left = f"; {outside.lines:,} lines are outside the scope" if day.scope else ""
+        left = f"; {outside.lines:,} lines are outside the scope" if scope else ""
         return f"{counts.rows:,} rows, {counts.rows_rejected:,} of them rejected{left}"
 
     def _notes(
@@ -120,11 +117,11 @@ class Bronze(DayStage):
         return notes
 
 
-def _links(engine: Engine, day: RawDay) -> DataFrame:
-    """The links of all lines of a day that has a scope."""
-    assert day.scope
-    cell = day.scope.cell
-    lines = F.lines(engine.session(), replace(day, scope=None))
+def _links(engine: Engine, day: RawDay, scope: Scope | None) -> DataFrame:
+    """The links of all lines of a day, found as its scope finds them."""
+    assert scope
+    cell = scope.cell
+    lines = F.lines(engine.session(), day)
     return lines.select(F.cell(F.cells("line", cell.delimiter), cell.number).alias("link_id"))
 
 

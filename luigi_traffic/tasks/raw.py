@@ -1,4 +1,4 @@
-"""raw: a day from its source into the lake, as it came, in pieces that Spark reads in parallel."""
+"""raw: a day from its source into the lake, as it came or in pieces of lines."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import time
 from enum import StrEnum
 
 from luigi_traffic.api import clock
+from luigi_traffic.api.dataset import RawDay
+from luigi_traffic.api.scope import Scope
 from luigi_traffic.api.settled import refuse_unsettled
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, SourceAbsent
+from luigi_traffic.ingest.day_writer import Keep
 from luigi_traffic.ingest.download import Ingested, ingest
+from luigi_traffic.ingest.scoped_lines import ScopeOf
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import Input
@@ -94,6 +98,7 @@ class IngestRaw(DayStage):
                 self.project.settings.ingest,
                 self.project.home / "tmp",
                 self._progress,
+                Keep(self.engine.reads_archives, self._scope_of()),
             )
         except SourceAbsent as e:
             return Asked.GONE if before else Asked.ABSENT, self._absent(given, e, before)
@@ -112,6 +117,20 @@ class IngestRaw(DayStage):
         changed = f", generation {generation}: the source has changed" if before else ""
         said = f"{day.lines:,} rows, {day.text_bytes / 1e6:,.1f} MB of text{changed}"
         return Asked.CHANGED, said
+
+    def _scope_of(self) -> ScopeOf | None:
+        """How bronze, as it is set now, finds the lines of some links."""
+        lineage = self.chain.lineage
+        links = lineage.bronze.terms.get("scope_links")
+        if not links:
+            return None
+
+        def scope(header: str | None, first_line: str) -> Scope | None:
+            day = RawDay(self.date, (), header, first_line, 0)
+            cell = lineage.dataset_for("bronze").link_cell(day)
+            return Scope(links, cell) if cell else None
+
+        return scope
 
     def _progress(self, done: int, size: int | None, what: str) -> None:
         known = f" of {size / 1e6:,.0f} MB" if size else " MB"
@@ -140,6 +159,8 @@ class IngestRaw(DayStage):
                 "header": day.header,
                 "first_line": day.first_line[:4096],
                 "text_bytes": day.text_bytes,
+                "as_came": day.as_came,
+                "scoped": day.scoped,
             },
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +13,7 @@ from small import FOLDER
 
 YAML = """\
 table:
-  url_template: "file://{folder}/{{date}}.csv"
+  url_template: "file://{folder}/{{date}}.{suffix}"
   columns: {{timestamp: time, link_id: {link}, speed: speed}}
   interval: 1 h
   timezone: Asia/Seoul
@@ -36,8 +38,8 @@ def city(tmp_path, monkeypatch, luigi_here):
     conf.mkdir(parents=True)
     monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(conf.parent))
 
-    def declare(links: list[str], link: str = "link") -> None:
-        text = YAML.format(folder=folder, links=json.dumps(links), link=link)
+    def declare(links: list[str], link: str = "link", suffix: str = "csv") -> None:
+        text = YAML.format(folder=folder, links=json.dumps(links), link=link, suffix=suffix)
         (conf / "wide_area.yml").write_text(text)
         luigi_here.set()
 
@@ -72,6 +74,38 @@ def test_bronze_keeps_the_lines_of_the_links(city, luigi_here) -> None:
     tables = [pq.read_table(luigi_here.lake / f["key"]) for f in second["files"]]
     assert {link for t in tables for link in t["link_id"].to_pylist()} == {"102"}
     assert [m["rows_out"] for m in manifests(luigi_here.lake, "silver")] == [24, 48, 24]
+
+
+def test_lines_that_raw_kept_apart(city, luigi_here) -> None:
+    """Of a ZIP: bronze reads those that raw kept, finds others in the file as it came, and on
+    another engine too."""
+    text = city.source.read_bytes()
+    city.source.unlink()
+    with zipfile.ZipFile(city.source.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("day.csv", text)
+    packed = city.source.with_suffix(".zip").read_bytes()
+    words = ("Bronze", "--dataset", "wide_area", "--date", DAY)
+    city(["101"], suffix="zip")
+    assert luigi_here.run(*words)[0] == 0
+    city.source.with_suffix(".zip").unlink()
+    (raw,) = manifests(luigi_here.lake, "raw")
+    archive, scoped = (luigi_here.lake / file["key"] for file in raw["files"])
+    assert archive.read_bytes() == packed
+    assert gzip.decompress(scoped.read_bytes()).decode().count(",101,") == 24
+    city(["101", "102"], suffix="zip")
+    assert luigi_here.run(*words)[0] == 0
+    city(["102"], suffix="zip")
+    luigi_here.set(COMPUTE__ENGINE="spark")
+    code, log = luigi_here.run(*words)
+    assert code == 0, log
+    assert len(manifests(luigi_here.lake, "raw")) == 1
+    for made, others, rows in zip(
+        manifests(luigi_here.lake, "bronze"), (24, 0, 24), (24, 48, 24), strict=True
+    ):
+        left_out = {"outside the link filter": others} if others else {}
+        assert made["rejected"] == left_out | {"without a link id": 1}
+        assert (made["rows_in"], made["rows_out"], made["rows_rejected"]) == (49, rows, others + 1)
+    assert not list((luigi_here.lake.parent / "tmp").glob("text-*"))
 
 
 def test_links_that_are_in_no_line(city, luigi_here) -> None:

@@ -301,7 +301,7 @@ def test_progress_is_told_with_what_is_known(
     web: HttpServer, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(10_000))
-    monkeypatch.setattr("luigi_traffic.ingest.download.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("luigi_traffic.ingest.stream_text.time.monotonic", lambda: next(clock))
     web.answer(Answer(packed()))
     told: list = []
     fetch(catalog, tmp_path, of(web), told=told)

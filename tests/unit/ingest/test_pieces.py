@@ -19,6 +19,7 @@ from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.text.data_lines import DataLines
 
 ATTEMPT = Attempt("raw/tiny/2012-03-28/0123456789ab/")
 HEADER = "time,link,speed"
@@ -28,17 +29,29 @@ def is_header(line: str) -> bool:
     return line == HEADER
 
 
+def write(
+    store: LocalStore, text: DataLines, files: Iterable[Iterable[bytes]], piece_bytes: int
+) -> list[str]:
+    """The keys of the pieces of all files, which are `file0` and so on."""
+    writer = PieceWriter(store, ATTEMPT, piece_bytes)
+    try:
+        for number, chunks in enumerate(files):
+            for block in text.blocks(f"file{number}", iter(chunks)):
+                writer.write(block)
+        writer.close()
+    finally:
+        writer.abandon()
+    return writer.keys
+
+
 def written(
     folder: Path, files: Iterable[Iterable[bytes]], piece_bytes: int = 1 << 20
-) -> tuple[PieceWriter, list[bytes]]:
-    """The writer after all files, and the content of its pieces."""
-    store = LocalStore(folder)
-    writer = PieceWriter(store, ATTEMPT, piece_bytes, is_header)
-    for number, chunks in enumerate(files):
-        writer.write(f"file{number}", iter(chunks))
-    writer.close()
-    assert [info.key for info in store.list("")] == writer.keys
-    return writer, [gzip.decompress(store.read(key)) for key in writer.keys]
+) -> tuple[DataLines, list[bytes]]:
+    """What is known of all files, and the content of their pieces."""
+    store, text = LocalStore(folder), DataLines(is_header)
+    keys = write(store, text, files, piece_bytes)
+    assert [info.key for info in store.list("")] == keys
+    return text, [gzip.decompress(store.read(key)) for key in keys]
 
 
 def cut(text: bytes, ends: list[int]) -> list[bytes]:
@@ -95,11 +108,10 @@ def test_a_header_in_each_file_is_taken_out(tmp_path: Path) -> None:
 
 
 def test_files_with_different_headers_are_refused(tmp_path: Path) -> None:
-    writer = PieceWriter(LocalStore(tmp_path), ATTEMPT, 100, lambda line: "," in line)
-    writer.write("a", iter([b"link,speed\n1;2\n"]))
-    with pytest.raises(DataError, match="b: its header 'speed,link'"):
-        writer.write("b", iter([b"speed,link\n2;1\n"]))
-    writer.abandon()
+    text = DataLines(lambda line: "," in line)
+    files = [[b"link,speed\n1;2\n"], [b"speed,link\n2;1\n"]]
+    with pytest.raises(DataError, match="file1: its header 'speed,link'"):
+        write(LocalStore(tmp_path), text, files, 100)
 
 
 def test_a_file_of_nothing_and_one_of_a_header_alone(tmp_path: Path) -> None:
@@ -126,10 +138,8 @@ def test_what_is_no_utf8_table_is_refused_by_name(
 ) -> None:
     for chunks in ([data], [data[:5], data[5:]]):
         store = LocalStore(tmp_path)
-        writer = PieceWriter(store, ATTEMPT, 100, is_header)
-        with pytest.raises(DataError, match=f"^day.csv: (.|\n)*{message}"):
-            writer.write("day.csv", iter(chunks))
-        writer.abandon()
+        with pytest.raises(DataError, match=f"^file0: (.|\n)*{message}"):
+            write(store, DataLines(is_header), [chunks], 100)
         assert list(store.list("")) == []
 
 
@@ -143,15 +153,14 @@ def test_an_unknown_first_line_is_refused_with_the_files_name(tmp_path: Path) ->
     def refuse(line: str) -> bool:
         raise DataError(f"neither header nor row: {line!r}")
 
-    writer = PieceWriter(LocalStore(tmp_path), ATTEMPT, 100, refuse)
-    with pytest.raises(DataError, match=r"day\.csv: neither header nor row: 'x'"):
-        writer.write("day.csv", iter([b"x\n"]))
+    with pytest.raises(DataError, match="file0: neither header nor row: 'x'"):
+        write(LocalStore(tmp_path), DataLines(refuse), [[b"x\n"]], 100)
 
 
 def test_an_abandoned_piece_leaves_nothing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
-    writer = PieceWriter(store, ATTEMPT, 1 << 20, is_header)
-    writer.write("a", iter([b"1\n"]))
+    writer = PieceWriter(store, ATTEMPT, 1 << 20)
+    writer.write(b"1\n")
     writer.abandon()
     writer.abandon()
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
@@ -185,10 +194,8 @@ def test_a_disk_that_is_full_is_reported_and_leaves_nothing(tmp_path: Path) -> N
     threads = threading.active_count()
     noise = random.Random(0)
     for lines in (1, 200):  # it shows at the piece's end, or amid the writing
-        text = (noise.randbytes(50_000).hex().encode() + b"\n" for _ in range(lines))
-        writer = PieceWriter(FullStore(tmp_path), ATTEMPT, lines * 100_001, is_header)
+        text = [noise.randbytes(50_000).hex().encode() + b"\n" for _ in range(lines)]
         with pytest.raises((OSError, StoreError), match=r"[Nn]o space left"):
-            writer.write("a", text)
-        writer.abandon()
+            write(FullStore(tmp_path), DataLines(is_header), [text], lines * 100_001)
         assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
     assert threading.active_count() == threads
