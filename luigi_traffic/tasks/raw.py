@@ -10,7 +10,7 @@ from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.api.scope import Scope
 from luigi_traffic.api.settled import refuse_unsettled
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DataError, SourceAbsent
+from luigi_traffic.errors import DataError, SourceAbsent, TrafficError
 from luigi_traffic.ingest.day_writer import Keep
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.ingest.scoped_lines import ScopeOf
@@ -127,7 +127,10 @@ class IngestRaw(DayStage):
 
         def scope(header: str | None, first_line: str) -> Scope | None:
             day = RawDay(self.date, (), header, first_line, 0)
-            cell = lineage.dataset_for("bronze").link_cell(day)
+            try:
+                cell = lineage.dataset_for("bronze").link_cell(day)
+            except TrafficError:
+                return None  # raw keeps the day; bronze asks again, and reports it
             return Scope(links, cell) if cell else None
 
         return scope

@@ -89,8 +89,9 @@ def _archive(raw: Manifest, store: ObjectStore, said: dict[str, Any]) -> RawArch
     path = store.local_path(said["key"])
     if path is None:
         raise StoreError(
-            f"{said['key']} in {store.describe()} is kept as it came, which is read in a lake in a "
-            "folder alone. Fetch the day again: luigi-traffic invalidate raw {raw.dataset} {raw.day}"
+            f"{said['key']} in {store.describe()} is a file as it came from the source, which can "
+            "be read only if the lake is a folder. Have the day fetched again: "
+            f"luigi-traffic invalidate raw {raw.dataset} {raw.day}"
         )
     return RawArchive(str(path), said["packing"], said["members"])
 

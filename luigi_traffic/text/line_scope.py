@@ -18,7 +18,8 @@ from luigi_traffic.api.scope import LinkCell, Outside
 Positions = npt.NDArray[np.int64]
 
 _LF, _QUOTE = b"\n"[0], b'"'
-_BITS = 20
+_MOST_BITS = 20
+_NONE = np.empty(0, np.int64)
 _FACTORS = [np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)]
 #: The link's cell ends within so many bytes of a line, or lines are looked at cell by cell.
 _HEAD = 64
@@ -41,8 +42,10 @@ class LineScope:
         self._links, self._known = pa.array(links, pa.large_string()), frozenset(links)
         ends = np.cumsum([len(link.encode()) for link in links])
         starts = ends - [len(link.encode()) for link in links]
-        self._hit = np.zeros(1 << _BITS, bool)
-        self._hit[_hashes("".join(links).encode(), starts, ends)] = True
+        # A short list has a table that stays in the processor's cache.
+        bits = min(len(links).bit_length() + 8, _MOST_BITS)
+        self._hit = np.zeros(1 << bits, bool)
+        self._hit[self._hashes("".join(links).encode(), starts, ends)] = True
 
     def kept(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
         """The lines of these links in a text that ends with LF, without their ends (LF, CRLF), and
@@ -65,7 +68,9 @@ class LineScope:
         ends = line_ends(text)
         begins = np.concatenate(([0], ends[:-1] + 1))
         heads = _gathered(text, begins, -(-stop // 8) * 8 + 8)
-        odd = np.flatnonzero(self._unlike_first(heads, stop) | (ends - begins <= stop))
+        odd = self._unlike_first(heads, stop)
+        if len(short := np.flatnonzero(ends - begins <= stop)):
+            odd = np.union1d(odd, short)
         if b" " in text or b"\t" in text:
             around = heads[:, [start, stop - 1]]
             odd = np.union1d(odd, np.flatnonzero(np.isin(around, _BLANKS).any(axis=1)))
@@ -75,7 +80,7 @@ class LineScope:
         front, back = (_eight(words, at) for at in (start, max(stop - 8, 0)))
         if stop - start < 8:
             front = back = front & _FIRST[stop - start]
-        hit = self._hit[_mixed(front, back, length)]
+        hit = self._hit[self._mixed(front, back, length)]
         hit[odd] = False
         at = np.flatnonzero(hit)
         at = at[self._wanted(_texts(text, begins[at] + start, begins[at] + stop))]
@@ -87,16 +92,16 @@ class LineScope:
         more, others = self._by_cells(rest)
         return pa.concat_arrays([lines, more]), outside + others
 
-    def _unlike_first(self, heads: npt.NDArray[np.uint8], stop: int) -> npt.NDArray[np.bool_]:
+    def _unlike_first(self, heads: npt.NDArray[np.uint8], stop: int) -> Positions:
         """Which lines do not have their delimiters where the first has them, up to the one after
         the link. `heads`: the first bytes of each line."""
-        marks = (heads == self._delimiter[0]).view("<u8")
-        other = np.zeros(len(heads), np.uint64)
-        for word in range(marks.shape[1]):
-            looked_at = _FIRST[min(max(stop + 1 - 8 * word, 0), 8)]
-            other |= (marks[:, word] ^ marks[0, word]) & looked_at
-        unlike: npt.NDArray[np.bool_] = other != 0
-        return unlike
+        marks = heads == self._delimiter[0]
+        looked_at = np.zeros(marks.shape[1], np.uint8)
+        looked_at[: stop + 1] = 1
+        words = marks.view("<u8")
+        other = (words ^ words[0]) & looked_at.view("<u8")
+        # Lines are alike most of the time: of all at once that is known fast.
+        return np.flatnonzero(other.any(axis=1)) if other.any() else _NONE
 
     def _by_cells(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
         marks, first, last = _marks(text, self._delimiter[0])
@@ -112,7 +117,7 @@ class LineScope:
         at = np.flatnonzero(known)
         starts, stops = links[0][at], links[1][at]
         empty[at] = starts == stops
-        hit = np.flatnonzero(self._hit[_hashes(text, starts, stops)] & (starts < stops))
+        hit = np.flatnonzero(self._hit[self._hashes(text, starts, stops)] & (starts < stops))
         found = _texts(text, starts[hit], stops[hit])
         inside[at[hit]] = self._wanted(found)
         if _QUOTE in text:
@@ -125,6 +130,27 @@ class LineScope:
         kept = int(np.count_nonzero(inside))
         outside = Outside(len(ends) - kept - nothing, nothing)
         return _lines(text, begins[inside], ends[inside]), outside
+
+    def _hashes(self, text: bytes, starts: Positions, stops: Positions) -> Positions:
+        """Places in the table of the texts between: equal texts, equal places."""
+        padded = bytes(8) + text + bytes(8)
+        eight = np.ndarray((len(padded) - 7,), "<u8", padded, strides=(1,))
+        length = stops - starts
+        front = eight[starts + 8] & _FIRST[np.minimum(length, 8)]
+        back = np.where(length < 8, front, eight[stops])
+        return self._mixed(front, back, length.astype(np.uint64))
+
+    def _mixed(
+        self,
+        front: npt.NDArray[np.uint64],
+        back: npt.NDArray[np.uint64],
+        length: npt.NDArray[np.uint64],
+    ) -> Positions:
+        """The same of the first and last 8 bytes of texts, and their length."""
+        mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length * _FACTORS[2]
+        bits = len(self._hit).bit_length() - 1
+        places: Positions = (mixed >> np.uint64(64 - bits)).view(np.int64)
+        return places
 
     def _wanted(self, texts: pa.LargeStringArray) -> npt.NDArray[np.bool_]:
         if len(texts) < len(self._links):  # Arrow hashes all links anew for each call
@@ -203,27 +229,6 @@ def _eight(words: npt.NDArray[np.uint64], at: int) -> npt.NDArray[np.uint64]:
     if not bits:
         return words[:, word]
     return words[:, word] >> bits | words[:, word + 1] << np.uint64(64) - bits
-
-
-def _hashes(text: bytes, starts: Positions, stops: Positions) -> Positions:
-    """Numbers of `_BITS` bits of the texts between: equal texts, equal numbers."""
-    padded = bytes(8) + text + bytes(8)
-    eight = np.ndarray((len(padded) - 7,), "<u8", padded, strides=(1,))
-    length = stops - starts
-    front = eight[starts + 8] & _FIRST[np.minimum(length, 8)]
-    back = np.where(length < 8, front, eight[stops])
-    return _mixed(front, back, length.astype(np.uint64))
-
-
-def _mixed(
-    front: npt.NDArray[np.uint64],
-    back: npt.NDArray[np.uint64],
-    length: npt.NDArray[np.uint64],
-) -> Positions:
-    """A number of `_BITS` bits of the first and last 8 bytes of a text, and its length."""
-    mixed = front * _FACTORS[0] ^ back * _FACTORS[1] ^ length * _FACTORS[2]
-    numbers: Positions = (mixed >> np.uint64(64 - _BITS)).astype(np.int64)
-    return numbers
 
 
 def _cut(
