@@ -2,23 +2,21 @@
 
 `luigi-traffic simulate` writes a day of 600,000 links at all times (171 million rows, 7 GB of CSV).
 `Gold` of dataset its by DuckDB, of its 23 default links and of a region's 14,000, takes turns with
-the plain script of `engines.py` for the region's links, each in a home of its own; "least" is that
-the same ZIP is hashed by hashlib and inflated by isal. CPU seconds are of all processes, with
-PostgreSQL. Needs 15 GB of disk.
+the plain scripts of `engines.py` for the same links, each in a home of its own; "least" is that the
+same ZIP is hashed by hashlib and inflated by isal. CPU seconds are of all processes, with
+PostgreSQL. LINKS is above 14,000, since only a country has the default links. Needs 15 GB of disk.
 """
 
 from __future__ import annotations
 
 import csv
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from engines import run
+from engines import in_turn, machine, plain_kinds, report, run
 from ingest import ARCHIVE, LEAST, REPOSITORY
 from ingest import run as run_alone
 
@@ -41,26 +39,15 @@ def main(links: int, rounds: int) -> None:
         region = _region(folder / "MOCT_LINK.csv")
         packed = (folder / ARCHIVE).stat().st_size
         print(
-            f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}: "
-            f"{links:,} links in a ZIP of {packed / 1e6:,.0f} MB, {len(region):,} in the region"
+            f"{machine()}: {links:,} links in a ZIP of {packed / 1e6:,.0f} MB, {len(region):,} in "
+            "the region"
         )
-        works = {
-            "least": lambda: run_alone(LEAST, folder, REPOSITORY),
-            "23 links": lambda: run("duckdb", folder, ULSAN_LINKS),
-            "region": lambda: run("duckdb", folder, region),
-            "region, plain DuckDB": lambda: run("plain DuckDB", folder, region),
-        }
-        found: dict[str, list[tuple[float, float, float]]] = {what: [] for what in works}
-        for _ in range(rounds):
-            for what, work in works.items():
-                found[what].append(work())
-    least = statistics.median(cpu for _, cpu, _ in found["least"])
-    for what, runs in found.items():
-        wall, cpu, peak = (statistics.median(numbers) for numbers in zip(*runs, strict=True))
-        print(
-            f"{what:20} {wall:7.1f} s, {cpu:7.1f} CPU s, peak {peak:6,.0f} MiB, "
-            f"{cpu / least:5.2f} times the CPU of the least"
-        )
+        works = {"least": partial(run_alone, LEAST, folder, REPOSITORY)}
+        kinds = ["duckdb", *plain_kinds()]
+        for what, wanted in (("23 links", ULSAN_LINKS), ("region", region)):
+            for kind in kinds:
+                works[f"{what}, {kind}"] = partial(run, kind, folder, wanted)
+        report(in_turn(works, rounds), "least")
 
 
 def _region(node_links: Path) -> list[str]:
