@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
@@ -26,7 +27,6 @@ from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.warehouse.load import load_batches
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
     from luigi_traffic.lake.attempt import Attempt
@@ -93,6 +93,11 @@ class DuckDbEngine(Engine):
         view = self.session().view_of(rows)
         columns = ", ".join(map(named, rows.column_names))
         return self._frame(f"SELECT {columns} FROM {view}", rows.column_names)
+
+    def marked(self, frame: DataFrame, links: Sequence[str], name: str) -> DataFrame:  # noqa: D102
+        view = self.session().view_of(pa.table({"link": pa.array(links, pa.string())}))
+        mark = f"link_id IN (SELECT link FROM {view}) AS {named(name)}"
+        return self._frame(f"SELECT *, {mark} FROM ({_sql(frame)})", [*frame.columns, name])
 
     def counted(  # noqa: D102
         self, frame: DataFrame, wanted: Mapping[str, Column]
