@@ -18,8 +18,8 @@ RECORD = Path(__file__).with_name("stage_sources.json")
 _ENGINES = [
     "compute/spark_engine.py", "compute/duckdb_engine.py", "compute/duckdb_session.py",
     "compute/duckdb_frames.py",
-    "api/columns.py", "api/functions.py", "api/spark_functions.py", "api/duckdb_functions.py",
-    "api/duckdb_macros.sql", "api/grammar.py",
+    "api/columns.py", "api/functions.py", "api/spark_functions.py", "api/spark_links.py",
+    "api/duckdb_functions.py", "api/duckdb_macros.sql", "api/grammar.py",
 ]  # fmt: skip
 _LAKE = [*_ENGINES, "compute/schemas.py", "compute/quality.py", "compute/lines.py"]
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.api import grammar
+from luigi_traffic.api import grammar, spark_links
 from luigi_traffic.api.scope import Outside
 
 if TYPE_CHECKING:
@@ -41,15 +41,16 @@ def _inside(lines: DataFrame, scope: Scope) -> DataFrame:
     from pyspark.sql import functions as F
 
     link = cell(cells(F.col("line"), scope.cell.delimiter), scope.cell.number)
-    known = F.coalesce(link, F.lit("")) != ""
-    inside = known & link.isin(*scope.links)
+    marked = spark_links.marked(lines.withColumn("link", link), "link", scope.links, "of_scope")
+    known = F.coalesce("link", F.lit("")) != ""
+    inside = known & F.col("of_scope")
     counts = Observation()
-    counted = lines.observe(
+    counted = marked.observe(
         counts,
         F.count_if(known & ~inside).alias("other_links"), F.count_if(~known).alias("no_link"),
     )  # fmt: skip
     scope.count(lambda: Outside(**counts.get))
-    return counted.where(inside)
+    return counted.where(inside).select("line")
 
 
 def cells(line: Column, delimiter: str) -> Column:  # noqa: D103

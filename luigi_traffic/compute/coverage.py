@@ -13,11 +13,14 @@ from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api import functions as F
+from luigi_traffic.compute.quality import KEPT
 from luigi_traffic.compute.spans import in_words, runs, slot_of
 from luigi_traffic.errors import DataError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from luigi_traffic.compute.engine import Engine
 
 #: A shorter gap is common: it counts in the share, and is no note of its own.
 _NOTED = timedelta(minutes=30)
@@ -107,7 +110,11 @@ class Coverage:
 
 
 def coverage(
-    silver: DataFrame, slots: Sequence[time], links: Sequence[str], interval: timedelta
+    engine: Engine,
+    silver: DataFrame,
+    slots: Sequence[time],
+    links: Sequence[str],
+    interval: timedelta,
 ) -> Coverage:
     """Of the day that `silver` holds, with those expected wall times and those links.
 
@@ -117,7 +124,7 @@ def coverage(
     step = int(interval.total_seconds())
     wanted = tuple((at.hour * 3600 + at.minute * 60 + at.second) // step for at in slots)
     slot = slot_of(F.col("timestamp"), step).alias("slot")
-    kept = silver.where(F.col("link_id").isin(list(links))) if links else silver
+    kept = engine.marked(silver, links, KEPT).where(KEPT) if links else silver
     rows = kept.groupBy(slot).agg(F.count("*").alias("n")).collect()
     there = {row["slot"]: row["n"] for row in rows}
     known = len(set(links))

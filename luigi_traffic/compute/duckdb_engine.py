@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
@@ -26,7 +27,6 @@ from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.warehouse.load import load_batches
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
     from luigi_traffic.lake.attempt import Attempt
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column as TableColumn
 
 _FILE = "part-00000.parquet"
-#: Rows that are hashed at once: each batch encodes its links anew.
-_ROWS = 1 << 19
+#: Rows that are hashed at once: those that DuckDB puts under one dictionary of links.
+_ROWS = 122_880
 
 
 class DuckDbEngine(Engine):
@@ -95,6 +95,11 @@ class DuckDbEngine(Engine):
         columns = ", ".join(map(named, rows.column_names))
         return self._frame(f"SELECT {columns} FROM {view}", rows.column_names)
 
+    def marked(self, frame: DataFrame, links: Sequence[str], name: str) -> DataFrame:  # noqa: D102
+        view = self.session().view_of(pa.table({"link": pa.array(links, pa.string())}))
+        mark = f"link_id IN (SELECT link FROM {view}) AS {named(name)}"
+        return self._frame(f"SELECT *, {mark} FROM ({_sql(frame)})", [*frame.columns, name])
+
     def counted(  # noqa: D102
         self, frame: DataFrame, wanted: Mapping[str, Column]
     ) -> tuple[DataFrame, Callable[[], Mapping[str, Any]]]:
@@ -120,10 +125,10 @@ class DuckDbEngine(Engine):
         schema = self.schema(frame)
         values = self._values(typed(schema, f"read_parquet({path_pattern(str(path))})"), wanted)
         columns = checksum.order(schema)
-        found = row_hash.checksum(
-            batch.select(columns)
-            for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=columns)
-        )
+        # As the file has them: each link once, and its number in each row.
+        file = pq.ParquetFile(path, read_dictionary=[c for c in columns if c == "link_id"])
+        batches = file.iter_batches(_ROWS, columns=columns)
+        found = row_hash.checksum(batch.select(columns) for batch in batches)
         return Written(files, values, found)
 
     def checksum(self, frame: DataFrame) -> str:  # noqa: D102

@@ -74,6 +74,14 @@ class Engine(ABC):
         """A frame of rows that this process has."""
 
     @abstractmethod
+    def marked(self, frame: DataFrame, links: Sequence[str], name: str) -> DataFrame:
+        """The frame with a column `name`: whether `link_id` is one of the links; NULL of NULL.
+
+        There is at least one link. They are a table beside the plan: of literals of `isin`, each
+        step of a plan would copy and write all.
+        """
+
+    @abstractmethod
     def counted(
         self, frame: DataFrame, wanted: Mapping[str, Column]
     ) -> tuple[DataFrame, Callable[[], Mapping[str, Any]]]:

@@ -21,7 +21,7 @@ _LONGEST_EXAMPLE = 120
 _EXAMPLES = 5
 
 
-#: The column of rows that the link filter keeps.
+#: The column that says whether the link filter keeps a row, see `Engine.marked`.
 KEPT = "lt_kept"
 #: How manifests name lines that were left out.
 OUTSIDE, NO_LINK = "outside the link filter", "without a link id"
@@ -145,18 +145,10 @@ class SilverCounts:
         return self.observations - self.rows_out
 
 
-def with_kept(good: DataFrame, links: Sequence[str]) -> DataFrame:
-    """With a column `KEPT`: whether a row is of one of the links. Without `links` as it is.
-
-    A column of its own: in an aggregate, DuckDB would compare each row with every link.
-    """
-    return good.withColumn(KEPT, F.col("link_id").isin(list(links))) if links else good
-
-
 def input_aggregates(links: Sequence[str]) -> dict[str, Column]:
-    """The counts of the good rows of bronze, `with_kept`, before the link filter is applied.
+    """The counts of the good rows of bronze before the link filter is applied.
 
-    With a filter also which of its links have a row.
+    With a filter also which of its links have a row; the engine has `marked` the rows as `KEPT`.
     """
     kept = F.col(KEPT) if links else F.lit(True)
     wanted = {"rows": F.count(F.lit(1)), "outside": F.count_if(~kept)}

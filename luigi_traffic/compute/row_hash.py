@@ -1,12 +1,13 @@
 """xxHash64 of the rows of Arrow batches, as `luigi_traffic.compute.checksum` defines it.
 
 The constants and steps are those of the xxHash specification
-(https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md) for inputs of 4 and 8 bytes.
+(https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md) for inputs of 4 and 8 bytes. They
+are taken in place: a new array for each step would cost as much as the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ _1, _2, _3, _4, _5 = (
 
 
 def checksum(batches: Iterable[pa.RecordBatch]) -> str:
-    """The checksum of all rows; the columns stand in the order of the chain.
+    """The checksum of all rows; the columns stand in the order of the chain. Texts may be
+    dictionary-encoded.
 
     Raises `DataError` for a column of a type that has no hash.
     """
@@ -37,94 +39,130 @@ def checksum(batches: Iterable[pa.RecordBatch]) -> str:
     known: dict[str, int] = {}
     for batch in batches:
         hashes = np.full(batch.num_rows, SEED, np.uint64)
+        spare = np.empty_like(hashes)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            hashes = _chained(hashes, column, name, known)
+            if column.null_count < len(column):
+                _chain(hashes, column, name, known, spare)
         # Numpy's sum of unsigned integers is modulo 2^64.
         total += int(hashes.sum(dtype=np.uint64))
     return in_hex(total)
 
 
-def _chained(seeds: Hashes, column: pa.Array, name: str, known: dict[str, int]) -> Hashes:
-    """The hashes of a column's values, each with its seed; NULL: the seed.
+def _chain(
+    hashes: Hashes, column: pa.Array, name: str, known: dict[str, int], spare: Hashes
+) -> None:
+    """Make of each seed the hash of the column's value; NULL: the seed stays.
 
-    `known` keeps those of texts whose seed is the first.
+    `known` keeps the hashes of texts whose seed is the first.
     """
-    if column.null_count == len(column):
-        return seeds
-    kind = column.type
+    missing = _missing(column) if column.null_count else None
+    seeds = hashes if missing is None else hashes[missing]
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return _texts(seeds, column, known)
-    made = _numbers(column, kind)
-    if made is None:
+        _chain_texts(hashes, column, missing, known)
+    elif (values := _numbers(column)) is not None:
+        if values.dtype.itemsize == 8:
+            _chain_8_bytes(hashes, values.view(np.uint64), spare)
+        else:
+            narrow = values.astype(np.int32, copy=False).view(np.uint32)
+            _chain_4_bytes(hashes, narrow.astype(np.uint64), spare)
+    else:
         raise DataError(
             f"the column {name!r} is of type {kind}, of which the engine duckdb has no checksum: "
             "let bronze make text, a double, a whole number, a date or a timestamp of it"
         )
-    hashes = made(seeds)
-    return np.where(_valid(column), hashes, seeds) if column.null_count else hashes
+    if missing is not None:
+        hashes[missing] = seeds
 
 
-def _valid(column: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return np.asarray(column.is_valid())
+def _missing(column: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which values are NULL."""
+    bits = np.frombuffer(column.buffers()[0], np.uint8)
+    bits = np.unpackbits(bits, count=column.offset + len(column), bitorder="little")
+    missing: np.ndarray[Any, np.dtype[np.bool_]] = bits[column.offset :] == 0
+    return missing
 
 
-def _numbers(column: pa.Array, kind: pa.DataType) -> Callable[[Hashes], Hashes] | None:
-    """How the values of a column are hashed; None if it is of another type."""
-    if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us")).cast(pa.int64())
-    elif pa.types.is_date32(kind) or pa.types.is_boolean(kind):
-        column = column.cast(pa.int32())
+def _values(column: pa.Array, kind: str) -> np.ndarray[Any, Any]:
+    """The values as they lie in memory; at a NULL, anything. Arrow's own way imports pandas, which
+    takes longer than to hash a million rows."""
+    return np.frombuffer(column.buffers()[1], kind)[column.offset :][: len(column)]
+
+
+def _numbers(column: pa.Array) -> np.ndarray[Any, Any] | None:
+    """The values of a column as they are hashed; None if it is of another type."""
     kind = column.type
-    values = np.asarray(column.fill_null(0)) if column.null_count else np.asarray(column)
-    if pa.types.is_int64(kind):
-        return lambda seeds: _of_8_bytes(values.view(np.uint64), seeds)
-    if pa.types.is_float64(kind):
-        plain = np.where(np.isnan(values), np.nan, values + 0.0)  # -0.0 + 0.0 is 0.0
-        return lambda seeds: _of_8_bytes(plain.view(np.uint64), seeds)
+    if pa.types.is_timestamp(kind):
+        return _values(column.cast(pa.timestamp("us")), "i8")
+    if pa.types.is_date32(kind):
+        return _values(column, "i4")
+    if pa.types.is_boolean(kind):
+        return _values(column.cast(pa.int32()), "i4")
     if pa.types.is_signed_integer(kind):
-        narrow = values.astype(np.int32).view(np.uint32).astype(np.uint64)
-        return lambda seeds: _of_4_bytes(narrow, seeds)
+        return _values(column, str(kind))
+    if pa.types.is_float64(kind):
+        plain = _values(column, "f8") + 0.0  # -0.0 + 0.0 is 0.0
+        plain[np.isnan(plain)] = np.nan
+        return plain
     return None
 
 
-def _texts(seeds: Hashes, column: pa.Array, known: dict[str, int]) -> Hashes:
-    if (seeds == SEED).all():
-        encoded = pc.dictionary_encode(column)
-        texts = encoded.dictionary.to_pylist()
+def _chain_texts(
+    hashes: Hashes,
+    column: pa.Array,
+    missing: np.ndarray[Any, np.dtype[np.bool_]] | None,
+    known: dict[str, int],
+) -> None:
+    encoded = pa.types.is_dictionary(column.type)
+    if (hashes == SEED).all():
+        column = column if encoded else pc.dictionary_encode(column)
+        texts = column.dictionary.to_pylist()
         for text in texts:
             if text not in known:
                 known[text] = xxhash.xxh64_intdigest(text.encode(), SEED)
-        hashes = np.array([known[text] for text in texts], np.uint64)[
-            np.asarray(encoded.indices.fill_null(0))
-        ]
-        return np.where(_valid(column), hashes, seeds) if column.null_count else hashes
-    hashes = seeds.copy()
-    at = np.flatnonzero(_valid(column))
-    for row, text in zip(at.tolist(), column.take(pa.array(at)).to_pylist(), strict=True):
-        hashes[row] = xxhash.xxh64_intdigest(text.encode(), int(seeds[row]))
-    return hashes
+        at = _values(column.indices, str(column.indices.type))
+        if missing is not None:
+            at = np.where(missing, 0, at)
+        np.take(np.array([known[text] for text in texts], np.uint64), at, out=hashes, mode="clip")
+        return
+    if encoded:
+        column = column.dictionary_decode()
+    there = range(len(column)) if missing is None else np.flatnonzero(~missing).tolist()
+    for row, text in zip(there, column.drop_null().to_pylist(), strict=True):
+        hashes[row] = xxhash.xxh64_intdigest(text.encode(), int(hashes[row]))
 
 
-def _rotated(values: Hashes, bits: int) -> Hashes:
-    return (values << np.uint64(bits)) | (values >> np.uint64(64 - bits))
+def _rotate(values: Hashes, bits: int, spare: Hashes) -> None:
+    np.left_shift(values, np.uint64(bits), out=spare)
+    values >>= np.uint64(64 - bits)
+    values |= spare
 
 
-def _mixed(hashes: Hashes) -> Hashes:
-    hashes ^= hashes >> np.uint64(33)
-    hashes *= _2
-    hashes ^= hashes >> np.uint64(29)
-    hashes *= _3
-    hashes ^= hashes >> np.uint64(32)
-    return hashes
+def _mix(hashes: Hashes, spare: Hashes) -> None:
+    for bits, factor in ((33, _2), (29, _3)):
+        np.right_shift(hashes, np.uint64(bits), out=spare)
+        hashes ^= spare
+        hashes *= factor
+    np.right_shift(hashes, np.uint64(32), out=spare)
+    hashes ^= spare
 
 
-def _of_8_bytes(values: Hashes, seeds: Hashes) -> Hashes:
-    hashes = seeds + (_5 + np.uint64(8))
-    hashes ^= _rotated(values * _2, 31) * _1
-    return _mixed(_rotated(hashes, 27) * _1 + _4)
+def _chain_8_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
+    mixed = values * _2
+    _rotate(mixed, 31, spare)
+    mixed *= _1
+    hashes += _5 + np.uint64(8)
+    hashes ^= mixed
+    _rotate(hashes, 27, spare)
+    hashes *= _1
+    hashes += _4
+    _mix(hashes, spare)
 
 
-def _of_4_bytes(values: Hashes, seeds: Hashes) -> Hashes:
-    hashes = seeds + (_5 + np.uint64(4))
+def _chain_4_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
+    hashes += _5 + np.uint64(4)
     hashes ^= values * _1
-    return _mixed(_rotated(hashes, 23) * _2 + _3)
+    _rotate(hashes, 23, spare)
+    hashes *= _2
+    hashes += _3
+    _mix(hashes, spare)

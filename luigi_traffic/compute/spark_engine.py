@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from luigi_traffic.api import spark_links
 from luigi_traffic.compute import checksum
 from luigi_traffic.compute.engine import Engine, File, Schema, Through, Written
 from luigi_traffic.settings.keys import Settings
@@ -50,6 +51,9 @@ class SparkEngine(Engine):
 
     def table(self, rows: pa.Table) -> DataFrame:  # noqa: D102
         return self.session().createDataFrame(rows)
+
+    def marked(self, frame: DataFrame, links: Sequence[str], name: str) -> DataFrame:  # noqa: D102
+        return spark_links.marked(frame, "link_id", links, name)
 
     def counted(  # noqa: D102
         self, frame: DataFrame, wanted: Mapping[str, Column]

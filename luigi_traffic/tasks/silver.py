@@ -51,7 +51,7 @@ class Silver(DayStage):
         rows = engine.read(catalog.store, bronze.files, bronze.schema)
         good = rows.where("reject_reason IS NULL").drop("reject_reason", "raw_line")
         links = dataset.settings.links
-        marked = quality.with_kept(good, links)
+        marked = engine.marked(good, links, quality.KEPT) if links else good
         counted, read = engine.counted(marked, quality.input_aggregates(links))
         kept = counted.where(quality.KEPT).drop(quality.KEPT) if links else counted
         frame = schemas.canonical_silver(dataset.silver(kept), dataset)
@@ -153,7 +153,7 @@ def _coverage(
         return None
     dataset = given.dataset
     written = engine.read(store, files, schema)
-    found = coverage(written, expected, dataset.settings.links, dataset.interval)
+    found = coverage(engine, written, expected, dataset.settings.links, dataset.interval)
     found.judge(dataset.settings.min_coverage, _coverage_key(given))
     return found
 

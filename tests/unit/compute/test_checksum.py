@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luigi_traffic.compute import checksum, row_hash
+from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.errors import DataError
+from luigi_traffic.lake.attempt import Attempt
+from luigi_traffic.lake.local import LocalStore
+from luigi_traffic.settings.keys import Settings
 
 _DOUBLES = [-0.0, 0.0, float("nan"), float("inf"), float("-inf"), 5e-324, 2.2e-308, 1.7e308]
 _TEXTS = ["", " ", "강남대로", "\U0001f697", "\0", "\r\n", "x" * 31, "x" * 32, "가" * 400]
@@ -36,6 +45,12 @@ ORDER = ["link_id", "timestamp", "speed", "n", "total", "small", "day", "seen", 
 def table(rows: list[tuple[Any, ...]]) -> pa.Table:
     columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), SCHEMA, strict=True)]
     return pa.table(columns, SCHEMA)
+
+
+def encoded(rows: pa.Table) -> pa.Table:
+    """The same rows with all texts dictionary-encoded, as a file may have them."""
+    kinds = [pa.dictionary(pa.int32(), f.type) if f.type == pa.string() else f.type for f in SCHEMA]
+    return rows.cast(pa.schema(list(zip(SCHEMA.names, kinds, strict=True))))
 
 
 def ours(rows: pa.Table, batch: int | None = None) -> str:
@@ -72,6 +87,10 @@ def test_the_hash_of_each_row_is_that_of_spark(spark) -> None:
         ours(rows, 7),
         ours(rows.take([*range(len(rows))][::-1])),
     } == {total}
+    assert {ours(encoded(rows)), ours(encoded(rows), 7), ours(encoded(rows).slice(5), 3)} == {
+        total,
+        ours(rows.slice(5)),
+    }
     assert ours(rows.slice(1)) != total
 
 
@@ -92,3 +111,47 @@ def test_a_type_without_a_hash_is_named() -> None:
     rows = pa.table({"link_id": ["a"], "path": [[1, 2]]})
     with pytest.raises(DataError, match=r"the column 'path' is of type list<.* has no checksum"):
         row_hash.checksum(rows.to_batches())
+
+
+@pytest.mark.parametrize("links", [1, 50, 200_000])
+def test_a_partition_of_several_dictionaries(tmp_path: Path, links: int) -> None:
+    """DuckDB writes a dictionary for each 122,880 rows, and none if there are too many links."""
+    rng = np.random.default_rng(links)
+    names = pa.array([f"link {n} 가" for n in range(links)] + [None])
+    count = 300_000
+    link_id = names.take(pa.array(rng.integers(0, links + 1, count)))
+    note = pa.array(["", None, "x" * 40]).take(pa.array(rng.choice(3, count, p=[0.01, 0.98, 0.01])))
+    speed = pa.array(rng.normal(50, 10, count), mask=rng.random(count) < 0.1)
+    rows = pa.table({"note": note, "speed": speed, "link_id": link_id})
+    engine, attempt = DuckDbEngine(Settings()), Attempt("silver/tiny/2012-03-28/0123456789ab/")
+    with engine.in_force():
+        frame = engine.table(rows)
+        written = engine.write(frame, LocalStore(tmp_path), attempt, {})
+        assert written.checksum == engine.checksum(frame)
+    plain = rows.select(["link_id", "speed", "note"]).slice(0, 2000)
+    one_by_one = sum(int(row_hash.checksum([b]), 16) for b in plain.to_batches(max_chunksize=1))
+    assert row_hash.checksum(plain.to_batches()) == checksum.in_hex(one_by_one)
+
+
+def test_columns_of_nulls_and_of_no_row() -> None:
+    nothing = pa.table({"link_id": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
+    nulls = pa.table({"link_id": pa.array([None] * 3, pa.string()), "n": pa.array([None, 1, None])})
+    assert row_hash.checksum(nothing.to_batches()) == "0" * 16
+    one = pa.table({"n": [1]}).to_batches()
+    seeds = checksum.in_hex(int(row_hash.checksum(one), 16) + 2 * checksum.SEED)
+    assert row_hash.checksum(nulls.to_batches()) == seeds
+    assert row_hash.checksum(nulls.slice(1).to_batches()) == checksum.in_hex(
+        int(seeds, 16) - checksum.SEED
+    )
+
+
+def test_a_partition_is_hashed_without_pandas(tmp_path: Path) -> None:
+    """Its import costs more than the checksum of a million rows."""
+    pq.write_table(pa.table({"link_id": ["a", None], "n": [1, None]}), tmp_path / "x.parquet")
+    code = (
+        "import sys, pyarrow.parquet as pq; from luigi_traffic.compute import row_hash\n"
+        "row_hash.checksum(pq.ParquetFile(sys.argv[1]).iter_batches())\n"
+        "print('pandas' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "x.parquet")]
+    assert subprocess.check_output(words, text=True) == "False\n"

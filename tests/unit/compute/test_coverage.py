@@ -26,7 +26,8 @@ def rows(links: str = "abc", without: set[tuple[str, int]] = frozenset()) -> lis
 
 
 def of(engine, silver: list[tuple], slots=HOURS, links=(), interval=HOUR) -> Coverage:
-    return coverage(engine.table(arrow(silver, SCHEMA)), slots, list(links), interval)
+    frame = engine.table(arrow(silver, SCHEMA))
+    return coverage(engine, frame, slots, list(links), interval)
 
 
 def test_a_day_of_three_links_and_a_missing_hour(engine) -> None:

@@ -102,9 +102,8 @@ def silver_counts(
     """Silver `rows`, said to be made of good bronze rows of these links."""
     source = engine.table(arrow([(link,) for link in good], "link_id string"))
     # The real stage writes one plan; here both counts are of a plan of their own.
-    counted, read = engine.counted(
-        quality.with_kept(source, links), quality.input_aggregates(links)
-    )
+    marked = engine.marked(source, links, quality.KEPT) if links else source
+    counted, read = engine.counted(marked, quality.input_aggregates(links))
     write(counted, {})
     wanted = quality.silver_aggregates(["speed"], DAY, STEP, checks)
     written = write(engine.table(arrow(rows, SILVER)), wanted)
@@ -174,7 +173,7 @@ def one_plan(engine, store, write) -> Callable[..., quality.SilverCounts]:
         schema = engine.schema(before)
         files = write(before, {}).files if rows else []
         good = engine.read(store, files, schema).where("reject_reason IS NULL")
-        marked = quality.with_kept(good, links)
+        marked = engine.marked(good, links, quality.KEPT) if links else good
         counted, read = engine.counted(marked, quality.input_aggregates(links))
         kept = counted.where(quality.KEPT).drop(quality.KEPT) if links else counted
         start = F.interval_start("timestamp", STEP).alias("timestamp")
