@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luigi_traffic.compute import checksum, row_hash
@@ -26,7 +27,6 @@ from luigi_traffic.errors import SettingsError, StoreError
 from luigi_traffic.warehouse.load import load_batches
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import Column, DataFrame
 
     from luigi_traffic.lake.attempt import Attempt
@@ -64,6 +64,10 @@ class DuckDbEngine(Engine):
             ) from e
         except duckdb.IOException as e:
             raise StoreError(f"DuckDB cannot read or write a file: {e}") from e
+
+    def before_fork(self) -> None:
+        """Import the rest; this module has imported DuckDB and SQLFrame, a second and more."""
+        pa.scalar(0)  # with the first value, pyarrow imports pandas, if it is there
 
     def session(self) -> Session:  # noqa: D102
         return session(self._settings.compute, self._settings.home)
