@@ -66,6 +66,10 @@ class DuckDbEngine(Engine):
         except duckdb.IOException as e:
             raise StoreError(f"DuckDB cannot read or write a file: {e}") from e
 
+    def before_fork(self) -> None:
+        """Import the rest; this module has imported DuckDB and SQLFrame, a second and more."""
+        pa.scalar(0)  # with the first value, pyarrow imports pandas, if it is there
+
     def session(self) -> Session:  # noqa: D102
         return session(self._settings.compute, self._settings.home)
 

@@ -10,12 +10,22 @@ from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
+from sqlframe.base import util
 from sqlframe.base.column import Column
 from sqlframe.duckdb import DuckDBDataFrame
-from sqlglot import exp
+from sqlglot import Dialect, exp
 
 #: Where in its text the parser found a name: a fifth of a plan, and of use to error messages alone.
 _PLACES = ("line", "col", "start", "end")
+
+
+def dialect_name(dialect: Dialect) -> str:
+    """The name of a dialect, which SQLFrame asks for with each column. Its own function imports all
+    thirty dialects of sqlglot for it, and goes through them each time."""
+    return type(dialect).__name__.lower()
+
+
+util.dialect_to_string = dialect_name
 
 
 class Frame(DuckDBDataFrame):

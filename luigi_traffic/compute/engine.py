@@ -118,6 +118,9 @@ class Engine(ABC):
         Rows may have been sent twice: the caller compares counts and builds a primary key.
         """
 
+    def before_fork(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do once what each of Luigi's forked workers would do again, but start nothing."""
+
 
 def engine_of(settings: Settings) -> Engine:
     """The engine that the settings choose."""

@@ -6,6 +6,7 @@ import logging
 import time
 from abc import abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -122,6 +123,16 @@ class DayStage(Stage):
     dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
 
     stage: ClassVar[str]
+    #: Whether it needs an engine.
+    computes: ClassVar[bool] = False
+
+    @property
+    def worker_timeout(self) -> None:  # type: ignore[override]
+        """As for each stage. With more than one worker Luigi forks a process for the task now."""
+        if self.computes and self.project.settings.engine == "duckdb":
+            with suppress(ModuleNotFoundError):  # the stage itself says which extra is missing
+                self.engine.before_fork()
+        return super().worker_timeout
 
     @property
     def chain(self) -> DayChain:

@@ -30,6 +30,7 @@ class Bronze(DayStage):
     """Parse the raw partition of one day."""
 
     stage = "bronze"
+    computes = True
 
     def requires(self) -> IngestRaw:
         """The raw partition."""

@@ -18,6 +18,7 @@ class Gold(DayStage):
     """Load one day of silver, with its neighbour features, as a partition of gold."""
 
     stage = "gold"
+    computes = True
 
     def requires(self) -> Silver:
         """The silver partition."""

@@ -28,6 +28,7 @@ class Silver(DayStage):
     """Clean the bronze partition of one day."""
 
     stage = "silver"
+    computes = True
 
     def requires(self) -> Bronze:
         """The bronze partition."""

@@ -46,6 +46,8 @@ class _Process:
     pid: int = field(default_factory=os.getpid)
     guard: threading.Lock = field(default_factory=threading.Lock)
     connection: Connection | None = None
+    #: A session that held a lock, for the next one. The server ends it after a lease without use.
+    lock_session: Connection | None = None
     busy: bool = False
     migrated: bool = False
 
@@ -147,19 +149,38 @@ class Warehouse:
         server cannot be reached, as `connect`.
         """
         try:
-            with lease.hold(self._open, name, on_wait, patience_s) as held:
+            with lease.hold(
+                self._lock_session, self._keep_lock_session, name, on_wait, patience_s
+            ) as held:
                 yield held
         except psycopg2.Error as error:
             self._raise_translated(error)
             raise
 
     def close(self) -> None:
-        """Close this process's cached connection; the next use opens another."""
+        """Close this process's cached connections; the next use opens others."""
         here = self._here()
         with here.guard:
+            if here.lock_session is not None:
+                here.lock_session.close()
+                here.lock_session = None
             if here.connection is not None and not here.busy:
                 here.connection.close()
                 here.connection = None
+
+    def _lock_session(self) -> Connection:
+        here = self._here()
+        with here.guard:
+            kept, here.lock_session = here.lock_session, None
+        return kept or self._open()
+
+    def _keep_lock_session(self, conn: Connection) -> None:
+        here = self._here()
+        with here.guard:
+            if here.lock_session is None:
+                here.lock_session = conn
+                return
+        conn.close()
 
     def _here(self) -> _Process:
         if self._process.pid != os.getpid():

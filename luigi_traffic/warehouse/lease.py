@@ -2,6 +2,7 @@
 
 The server frees the locks of a process that died. One that is stopped keeps its connection, and
 would keep its locks for ever: so it has to speak up now and then, or the server ends its session.
+A session serves one lock after the other: to open one takes the server longer than a small lock.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ _JOIN_S = 5.0
 @contextmanager
 def hold(
     connect: Callable[[], Connection],
+    keep: Callable[[Connection], None],
     name: str,
     on_wait: Callable[[], None] | None,
     patience_s: float | None,
 ) -> Iterator[bool]:
     """Hold the advisory lock `name` on a connection of its own; True if we have it.
 
-    Waits as `Warehouse.lock` says. Raises what `connect` raises.
+    `connect` gives a connection that nobody uses, maybe one that `keep` has got: that is one whose
+    lock was freed. Waits as `Warehouse.lock` says. Raises what `connect` raises.
     """
     conn = connect()
     began = time.monotonic()
@@ -67,7 +70,7 @@ def hold(
         conn.close()
         raise
     if held:
-        with _signs_of_life(conn, name):
+        with _signs_of_life(conn, keep, name):
             yield True
     else:
         conn.close()
@@ -103,25 +106,30 @@ def _holders(conn: Connection, name: str) -> str:
 
 
 @contextmanager
-def _signs_of_life(conn: Connection, name: str) -> Iterator[None]:
+def _signs_of_life(
+    conn: Connection, keep: Callable[[Connection], None], name: str
+) -> Iterator[None]:
     """Give them, from a thread, while the block runs: the lock `name` is held on `conn`.
 
     A lock that is lost on the way is reported and no error: it saves work, and what makes the
     result right is the commit.
     """
-    done = threading.Event()
+    done, freed = threading.Event(), threading.Event()
 
     def speak() -> None:
-        while not done.wait(limits_of(conn).lease_s / _SIGNS):
-            try:
-                with conn.cursor() as cursor:
+        try:
+            with conn.cursor() as cursor:
+                while not done.wait(limits_of(conn).lease_s / _SIGNS):
                     cursor.execute("SELECT 1")
-            except psycopg2.Error as error:
-                log.warning(
-                    "The lock %s was lost: %s. Another runner may do the same work now; one of "
-                    "the two will commit it.", name, " ".join(str(error).split()),
-                )  # fmt: skip
-                return
+                # Here, because psycopg2 has no limit for a server that hangs.
+                cursor.execute("SELECT pg_advisory_unlock(%s)", (locks.key(name),))
+                if cursor.fetchone() == (True,):
+                    freed.set()
+        except psycopg2.Error as error:
+            log.warning(
+                "The lock %s was lost: %s. Another runner may do the same work now; one of "
+                "the two will commit it.", name, " ".join(str(error).split()),
+            )  # fmt: skip
 
     thread = threading.Thread(target=speak, name=f"lock {name}", daemon=True)
     thread.start()
@@ -130,5 +138,7 @@ def _signs_of_life(conn: Connection, name: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join(_JOIN_S)
-        if not thread.is_alive():  # else it waits for a server that hangs; closing would, too
+        if freed.is_set():
+            keep(conn)
+        elif not thread.is_alive():  # else it waits for a server that hangs; closing would, too
             conn.close()

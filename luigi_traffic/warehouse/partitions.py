@@ -271,9 +271,10 @@ class PartitionedTable:
         if not existing:
             return None
         missing = []
-        for column in self.columns:
+        types = [column.type for column in self.columns]
+        known = self._each(conn, "format_type(to_regtype(%s), NULL)", types)
+        for column, wanted in zip(self.columns, known, strict=True):
             found = existing.get(column.name)
-            wanted = self._one(conn, "format_type(to_regtype(%s), NULL)", column.type)
             if found is None:
                 missing.append(column)
             elif found != wanted:
@@ -312,11 +313,8 @@ class PartitionedTable:
     def _literals(self, conn: Connection, bounds: Bounds) -> tuple[str, str]:
         """The bounds as the server prints them for the column's type, quoted."""
         kind = next(c.type for c in self.columns if c.name == self.by)
-        low, high = (
-            literal(str(self._one(conn, f"(%s::{kind})::text", value)))
-            for value in (bounds.low, bounds.high)
-        )
-        return low, high
+        low, high = self._each(conn, f"(%s::{kind})::text", [bounds.low, bounds.high])
+        return literal(low), literal(high)
 
     def _condition(self, conn: Connection, bounds: Bounds) -> str:
         by, (low, high) = quote(self.by), self._literals(conn, bounds)
@@ -344,7 +342,8 @@ class PartitionedTable:
             return [f"{quote(schema)}.{quote(name)}" for schema, name in cursor.fetchall()]
 
     @staticmethod
-    def _one(conn: Connection, expression: str, value: Any) -> Any:
+    def _each(conn: Connection, expression: str, values: list[str]) -> list[Any]:
+        """What the server makes of each value, in one statement."""
         with conn.cursor() as cursor:
-            cursor.execute(f"SELECT {expression}", (value,))
-            return (cursor.fetchone() or (None,))[0]
+            cursor.execute(f"SELECT {', '.join([expression] * len(values))}", values)
+            return list(cursor.fetchone() or ())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, datetime
 from itertools import count
@@ -139,3 +141,24 @@ def _plan(
         names = frame.columns
         rows = engine.session().arrow(text).read_all().to_pylist()
     return f"{names} {text}", sorted(map(repr, rows))
+
+
+def test_dialects_that_nothing_uses_are_not_imported() -> None:
+    """SQLFrame imports all of sqlglot's for the first column, and goes through them for each."""
+    plan = """
+import sys
+from pathlib import Path
+from luigi_traffic.compute.duckdb_engine import DuckDbEngine
+from luigi_traffic.settings.keys import Settings
+from sqlframe.duckdb import functions as F
+
+rows = DuckDbEngine(Settings()).session().query("SELECT 1 AS n")
+print(rows.select(F.abs("n").alias("more")).text)
+print(*(name for name in sys.modules if name.startswith("sqlglot.dialects.")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", plan], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "more" in done.stdout
+    assert "sqlglot.dialects.duckdb" in done.stdout
+    assert "sqlglot.dialects.snowflake" not in done.stdout

@@ -263,6 +263,8 @@ def test_the_lock_is_exclusive_and_says_that_it_waits(
 
 def test_the_lock_dies_with_its_process(warehouse: Warehouse) -> None:
     def hold(ready) -> None:
+        with warehouse.lock("the day before"):
+            pass
         with warehouse.lock("day"):
             ready.set()
             time.sleep(60)
@@ -291,6 +293,8 @@ def test_a_stopped_process_loses_its_lock(leased: Warehouse) -> None:
     """Its connection is as it was: without a lease the next one waited for ever."""
 
     def hold(ready, lost) -> None:
+        with leased.lock("the day before"):
+            pass
         with leased.lock("day"):
             ready.set()
             lost.wait(60)

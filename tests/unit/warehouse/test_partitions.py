@@ -94,6 +94,39 @@ def test_days_stand_side_by_side_and_are_replaced_as_a_whole(warehouse: Warehous
         assert list(ledger.current_ids(conn, "gold", "its").values()) == ["c", "b"]
 
 
+def test_the_statements_of_a_commit_do_not_grow_with_the_columns(warehouse: Warehouse) -> None:
+    """Each is a round trip to the server."""
+    assert statements(warehouse, TABLE) == statements(
+        warehouse,
+        replace(
+            TABLE,
+            name="wide",
+            columns=(*TABLE.columns, *(Column(f"v{n}", "real") for n in range(20))),
+        ),
+    )
+
+
+def statements(warehouse: Warehouse, table: PartitionedTable) -> int:
+    """Of a commit without rows to a table that is there."""
+    sent = []
+
+    class Counted(psycopg2.extensions.cursor):
+        def execute(self, *words) -> None:
+            sent.append(words)
+            super().execute(*words)
+
+    with warehouse.connect() as conn:
+        table.ensure(conn)
+    with warehouse.connect() as conn:
+        conn.cursor_factory = Counted
+        table.ensure(conn)
+        staged = table.stage(conn, "20120328")
+        won = table.commit(conn, staged, Bounds.day(DAY), row(table.name, 0))
+        conn.cursor_factory = None
+    assert won
+    return len(sent)
+
+
 def test_an_empty_day_replaces_too(warehouse: Warehouse) -> None:
     assert commit(warehouse, batch([1]), "a")
     assert commit(warehouse, batch([]), "b")
