@@ -16,6 +16,7 @@ from luigi_traffic.api import grammar
 from luigi_traffic.api.scope import LinkCell, Outside
 
 Positions = npt.NDArray[np.int64]
+Marks = npt.NDArray[np.bool_]
 
 _LF, _QUOTE = b"\n"[0], b'"'
 _MOST_BITS = 20
@@ -43,8 +44,10 @@ class LineScope:
         ends = np.cumsum([len(link.encode()) for link in links])
         starts = ends - [len(link.encode()) for link in links]
         # A short list has a table that stays in the processor's cache.
-        bits = min(len(links).bit_length() + 8, _MOST_BITS)
+        bits = min(len(links).bit_length() + 11, _MOST_BITS)
         self._hit = np.zeros(1 << bits, bool)
+        nothing = np.empty((0, 0), bool)
+        self._like: tuple[tuple[int, bytes], Marks, Marks] = (0, b""), nothing, nothing
         self._hit[self._hashes("".join(links).encode(), starts, ends)] = True
 
     def kept(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
@@ -96,12 +99,17 @@ class LineScope:
         """Which lines do not have their delimiters where the first has them, up to the one after
         the link. `heads`: the first bytes of each line."""
         marks = heads == self._delimiter[0]
-        looked_at = np.zeros(marks.shape[1], np.uint8)
-        looked_at[: stop + 1] = 1
-        words = marks.view("<u8")
-        other = (words ^ words[0]) & looked_at.view("<u8")
+        key = (stop, marks[0].tobytes())
+        if self._like[0] != key or len(self._like[1]) < len(marks):
+            looked_at = np.arange(marks.shape[1]) <= stop
+            # Whole rows of it: numpy would take them one by one otherwise.
+            size = (len(marks) + _FEW, 1)
+            self._like = key, np.tile(marks[0], size), np.tile(looked_at, size)
+        _, first, looked_at = self._like
+        marks ^= first[: len(marks)]
+        marks &= looked_at[: len(marks)]
         # Lines are alike most of the time: of all at once that is known fast.
-        return np.flatnonzero(other.any(axis=1)) if other.any() else _NONE
+        return np.flatnonzero(marks.any(axis=1)) if marks.any() else _NONE
 
     def _by_cells(self, text: bytes) -> tuple[pa.LargeStringArray, Outside]:
         marks, first, last = _marks(text, self._delimiter[0])
