@@ -25,7 +25,7 @@ _LAKE = [*_ENGINES, "compute/schemas.py", "compute/quality.py", "compute/lines.p
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
     "raw": [
-        "tasks/raw.py", "ingest/*.py", "text/*.py", "api/builtin_sources.py", "api/many_days.py",
+        "tasks/raw.py", "ingest/*.py", "api/builtin_sources.py", "api/many_days.py",
     ],
     "announce": ["tasks/announce.py", "targets/stage_input.py", "events/announcement.py"],
     "bronze": ["tasks/bronze.py", "tasks/raw_day.py", "targets/stage_input.py", *_LAKE],

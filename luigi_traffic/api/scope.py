@@ -66,3 +66,7 @@ class Scope:
     def outside(self) -> Outside:
         """What was left out when the lines were read last; nothing if they never were."""
         return self._counted()
+
+
+#: The scope of a day, of its header and its first data line; None: it has none.
+ScopeOf = Callable[[str | None, str], Scope | None]

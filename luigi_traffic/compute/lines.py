@@ -16,8 +16,8 @@ from isal import igzip
 
 from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.api.scope import Outside
-from luigi_traffic.text.archived_lines import archived_lines
-from luigi_traffic.text.line_scope import LineScope, line_ends
+from luigi_traffic.ingest.archived_lines import archived_lines
+from luigi_traffic.ingest.line_scope import LineScope, line_ends
 
 #: What is made of a block of this size fits the processor's cache, and the system need not map
 #: memory anew for each one: 8 MB took twice as long.

@@ -1,1 +1,1 @@
-"""From a source's byte streams to a raw partition: download, safe unzip, line-aligned pieces."""
+"""From a source's byte streams to a raw partition: download, safe unzip, lines."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from luigi_traffic.api.scope import ScopeOf
 from luigi_traffic.api.source import Stream
+from luigi_traffic.ingest.data_lines import DataLines
 from luigi_traffic.ingest.pieces import PieceWriter
-from luigi_traffic.ingest.scoped_lines import ScopedLines, ScopeOf
+from luigi_traffic.ingest.scoped_lines import ScopedLines
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.store import ObjectStore, Sealed
-from luigi_traffic.text.data_lines import DataLines
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tenacity import (
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.source import Stream
 from luigi_traffic.errors import SourceError, TrafficError, TransientError
+from luigi_traffic.ingest.data_lines import DataLines
 from luigi_traffic.ingest.day_writer import DayWriter, Keep
 from luigi_traffic.ingest.stream_text import (
     Counted,
@@ -32,7 +33,6 @@ from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.store import Sealed
 from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.text.data_lines import DataLines
 
 logger = logging.getLogger("luigi_traffic")
 _LINES = Keep()

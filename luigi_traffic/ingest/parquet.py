@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.archive import Limits
+from luigi_traffic.ingest.archive import Limits
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.api.scope import Outside, Scope
+from luigi_traffic.api.scope import Outside, Scope, ScopeOf
 from luigi_traffic.ingest.pieces import PieceWriter
-from luigi_traffic.text.line_scope import LineScope
 
-#: The scope of a day, of its header and its first data line; None: it has none.
-ScopeOf = Callable[[str | None, str], Scope | None]
+if TYPE_CHECKING:
+    from luigi_traffic.ingest.line_scope import LineScope
 
 
 class ScopedLines:
@@ -27,8 +25,7 @@ class ScopedLines:
         """Take a block of lines."""
         if self._scope_of is not None:
             self._scope, self._scope_of = self._scope_of(header, first_line), None
-            if self._scope is not None:
-                self._found = LineScope(self._scope.links, self._scope.cell)
+            self._found = _finder(self._scope) if self._scope else None
         if self._found is None:
             return
         lines, outside = self._found.kept(block)
@@ -39,7 +36,7 @@ class ScopedLines:
     @property
     def said(self) -> dict[str, Any] | None:
         """What a manifest says of them; None if the day has no scope."""
-        if self._scope is None:
+        if self._scope is None or self._found is None:
             return None
         return self._scope.described | {
             "keys": self.pieces.keys,
@@ -47,3 +44,12 @@ class ScopedLines:
                 "other_links": self._outside.other_links, "no_link": self._outside.no_link,
             },
         }  # fmt: skip
+
+
+def _finder(scope: Scope) -> LineScope | None:
+    try:
+        from luigi_traffic.ingest.line_scope import LineScope
+    except ModuleNotFoundError:
+        # What it needs comes with the engines: without any, bronze cannot ask for the lines.
+        return None
+    return LineScope(scope.links, scope.cell)

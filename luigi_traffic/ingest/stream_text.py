@@ -12,12 +12,12 @@ from typing import IO
 from luigi_traffic.api.source import Stream
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import SourceError, TransientError
+from luigi_traffic.ingest.archive import Limits, opened_members
 from luigi_traffic.ingest.day_writer import DayWriter
+from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.xlsx import xlsx_lines
 from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.text.archive import Limits, opened_members
-from luigi_traffic.text.gzipped import gunzipped
 
 #: Bytes so far, bytes announced (None: not known), what is being read.
 Progress = Callable[[int, int | None, str], None]

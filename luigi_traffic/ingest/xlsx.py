@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.archive import RATIO_FLOOR, Limits
+from luigi_traffic.ingest.archive import RATIO_FLOOR, Limits
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook

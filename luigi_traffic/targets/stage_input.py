@@ -12,6 +12,7 @@ from typing import Any
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.graph import LinkGraph
+from luigi_traffic.api.scope import ScopeOf
 from luigi_traffic.api.source import Source
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.manifest import Manifest
@@ -24,6 +25,8 @@ class SourceInput:
 
     dataset    with raw's settings alone (`stage_settings`)
     address    hash of where `source` asks for the bytes: provenance, in no id
+    scope_of   how bronze, as it is set now, finds the lines of some links, None if it wants all:
+               those are kept apart as well, which is in no id
     """
 
     day: date
@@ -31,6 +34,7 @@ class SourceInput:
     source: Source
     address: str
     recipe: Recipe
+    scope_of: ScopeOf | None = None
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ from enum import StrEnum
 
 from luigi_traffic.api import clock
 from luigi_traffic.api.dataset import RawDay
-from luigi_traffic.api.scope import Scope
+from luigi_traffic.api.scope import Scope, ScopeOf
 from luigi_traffic.api.settled import refuse_unsettled
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, SourceAbsent, TrafficError
 from luigi_traffic.ingest.day_writer import Keep
 from luigi_traffic.ingest.download import Ingested, ingest
-from luigi_traffic.ingest.scoped_lines import ScopeOf
 from luigi_traffic.lake.entries import Entry
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.recipe import Input
@@ -46,8 +45,9 @@ class IngestRaw(DayStage):
         """The source, and what turns its bytes into text."""
         lineage = self.chain.lineage
         return SourceInput(
-            self.date, lineage.dataset_for("raw"), lineage.source, lineage.address, lineage.raw
-        )
+            self.date, lineage.dataset_for("raw"), lineage.source, lineage.address, lineage.raw,
+            self._scope_of(),
+        )  # fmt: skip
 
     def make(self, given: SourceInput) -> str:  # noqa: D102
         return self._ask(given)[1]
@@ -98,7 +98,7 @@ class IngestRaw(DayStage):
                 self.project.settings.ingest,
                 self.project.home / "tmp",
                 self._progress,
-                Keep(self.engine.reads_archives, self._scope_of()),
+                Keep(self.project.settings.engine == "duckdb", given.scope_of),
             )
         except SourceAbsent as e:
             return Asked.GONE if before else Asked.ABSENT, self._absent(given, e, before)

@@ -14,12 +14,12 @@ from luigi_traffic.api.dataset import RawDay
 from luigi_traffic.api.raw_archive import RawArchive
 from luigi_traffic.api.scope import Outside, Scope
 from luigi_traffic.errors import StoreError
+from luigi_traffic.ingest.archived_lines import archived_lines
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.lake.store import ObjectStore
-from luigi_traffic.text.archived_lines import archived_lines
 
 if TYPE_CHECKING:
     from luigi_traffic.compute.engine import Engine

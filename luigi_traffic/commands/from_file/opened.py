@@ -15,10 +15,10 @@ from luigi_traffic.api.builtin_sources import packing_of
 from luigi_traffic.api.open_file import read_chunks
 from luigi_traffic.api.source import Packing
 from luigi_traffic.errors import SettingsError
+from luigi_traffic.ingest.archive import Limits, opened_members
+from luigi_traffic.ingest.gzipped import gunzipped
 from luigi_traffic.ingest.parquet import parquet_lines
 from luigi_traffic.ingest.xlsx import xlsx_lines
-from luigi_traffic.text.archive import Limits, opened_members
-from luigi_traffic.text.gzipped import gunzipped
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,13 +19,13 @@ from luigi_traffic.api.raw_archive import RawArchive
 from luigi_traffic.api.scope import Outside, Scope
 from luigi_traffic.api.source import Packing, Source, Stream
 from luigi_traffic.errors import SourceError
+from luigi_traffic.ingest.archived_lines import archived_lines
 from luigi_traffic.ingest.day_writer import Keep
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.settings.keys import IngestSettings
 from luigi_traffic.tasks.raw_day import archives_as_text
-from luigi_traffic.text.archived_lines import archived_lines
 
 DAY = date(2012, 3, 28)
 HEADER = "time,link,speed"

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from luigi_traffic.ingest.archive import Limits
 from luigi_traffic.ingest.parquet import parquet_lines
-from luigi_traffic.text.archive import Limits
 
 AT = datetime(2024, 5, 29, 15)  # 00:00 of the next day in Korea
 WALL, INSTANT = "2024-05-29 15:00:00", "2024-05-29 15:00:00.000000Z"

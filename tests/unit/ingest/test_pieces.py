@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luigi_traffic.errors import DataError, StoreError
+from luigi_traffic.ingest.data_lines import DataLines
 from luigi_traffic.ingest.pieces import PieceWriter
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.text.data_lines import DataLines
 
 ATTEMPT = Attempt("raw/tiny/2012-03-28/0123456789ab/")
 HEADER = "time,link,speed"

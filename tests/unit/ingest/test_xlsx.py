@@ -13,8 +13,8 @@ from openpyxl.styles import numbers
 
 from luigi_traffic.errors import SourceError
 from luigi_traffic.ingest import xlsx
+from luigi_traffic.ingest.archive import Limits
 from luigi_traffic.ingest.xlsx import xlsx_lines
-from luigi_traffic.text.archive import Limits
 
 LIMITS = Limits(1 << 30, 200.0)
 

@@ -113,6 +113,8 @@ OWN = {"tell", "commit", "next_generation", "label", "project", "engine", "_made
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
 STORES = {"store", "catalog", "warehouse", "events"}
+#: Limits, and a folder for scratch.
+MORE = {"raw": {"settings", "home"}, "bronze": {"home"}}
 MAKERS = {"make", "_made", "_notes", "_ask", "_manifest", "_absent", "_expected", "_coverage",
           "_links", "_link_cell"}  # fmt: skip
 
@@ -135,4 +137,4 @@ def test_the_work_of_a_stage_reads_what_it_is_given_alone(stage: str) -> None:
             owner = ast.unparse(node.value)
             assert owner != "self" or node.attr in allowed, node.lineno
             if owner == "self.project":
-                assert node.attr in (STORES | {"settings", "home"} if stage == "raw" else STORES)
+                assert node.attr in STORES | MORE.get(stage, set()), node.lineno

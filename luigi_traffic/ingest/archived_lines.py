@@ -7,9 +7,9 @@ from pathlib import Path
 
 from luigi_traffic.api.open_file import read_chunks
 from luigi_traffic.api.raw_archive import RawArchive
-from luigi_traffic.text.archive import Limits, opened_members
-from luigi_traffic.text.data_lines import DataLines
-from luigi_traffic.text.gzipped import gunzipped
+from luigi_traffic.ingest.archive import Limits, opened_members
+from luigi_traffic.ingest.data_lines import DataLines
+from luigi_traffic.ingest.gzipped import gunzipped
 
 #: It was measured when it came, and is the very file that was committed.
 _LIMITS = Limits(1 << 62, float(1 << 62))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from luigi_traffic.api.inflate import begins_gzip, gzip_member, texts
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.archive import RATIO_FLOOR, Limits
+from luigi_traffic.ingest.archive import RATIO_FLOOR, Limits
 
 
 def gunzipped(packed: Iterable[bytes], name: str, limits: Limits) -> Iterator[bytes]:

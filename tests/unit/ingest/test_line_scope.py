@@ -15,7 +15,7 @@ import pytest
 from luigi_traffic import LinkCell, RawDay
 from luigi_traffic import functions as F
 from luigi_traffic.api.scope import Outside, Scope
-from luigi_traffic.text.line_scope import LineScope
+from luigi_traffic.ingest.line_scope import LineScope
 
 pytestmark = pytest.mark.spark
 

@@ -13,7 +13,7 @@ from typing import IO
 
 from luigi_traffic.api.inflate import CHUNK_BYTES
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.deflated import METHODS, inflated
+from luigi_traffic.ingest.deflated import METHODS, inflated
 
 #: Below this many bytes no ratio is suspicious: a small file of zeros is no bomb.
 RATIO_FLOOR = 16 << 20

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.text.line_scope import count_lines
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 20
@@ -38,7 +39,7 @@ class DataLines:
                 continue
             if self.lines == 0:
                 self.first_line = _first_line(block)
-            self.lines += count_lines(block)
+            self.lines += _count_lines(block)
             yield block
 
     def _without_header(self, name: str, block: bytes) -> bytes:
@@ -108,3 +109,21 @@ def _checked(name: str, block: bytes, offset: int) -> bytes:
             "CP949 with: iconv -f CP949 -t UTF-8"
         ) from e
     return block
+
+
+def _count_lines(text: bytes) -> int:
+    numpy = _numpy()
+    if numpy is None:
+        return text.count(b"\n")
+    # In a sixth of the time.
+    return int(numpy.count_nonzero(numpy.frombuffer(text, numpy.uint8) == ord("\n")))
+
+
+@cache
+def _numpy() -> Any:
+    """numpy, if it is there: it comes with the engines, and raw needs none."""
+    try:
+        import numpy
+    except ModuleNotFoundError:
+        return None
+    return numpy

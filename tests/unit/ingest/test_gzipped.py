@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.archive import Limits
-from luigi_traffic.text.gzipped import gunzipped
+from luigi_traffic.ingest.archive import Limits
+from luigi_traffic.ingest.gzipped import gunzipped
 
 LIMITS = Limits(max_bytes=64 << 20, max_ratio=200.0)
 TEXT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(50_000))

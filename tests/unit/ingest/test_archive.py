@@ -13,7 +13,7 @@ import inflate64
 import pytest
 
 from luigi_traffic.errors import SourceError
-from luigi_traffic.text.archive import Limits, opened_members
+from luigi_traffic.ingest.archive import Limits, opened_members
 
 LIMITS = Limits(max_bytes=64 << 20, max_ratio=200.0)
 TEXT = b"a,b\n1,2\n" * 100

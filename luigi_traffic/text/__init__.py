@@ -1,1 +1,0 @@
-"""What is inside the files of a source: their text, its lines, and the lines of some links."""
