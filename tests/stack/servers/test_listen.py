@@ -155,7 +155,8 @@ def test_a_week_twice_and_shuffled_to_two_listeners_is_worked_once(
     together = "".join(outputs)
     assert together.count(": run 1 of 3") == len(WEEK)
     assert together.count("1 IngestRaw(") == len(WEEK)
-    assert together.count("was handled before (done): dropped") == len(WEEK)
+    # Kafka may deliver a message again when the second listener joins.
+    assert together.count("was handled before (done): dropped") >= len(WEEK)
     ids = sorted(event_id("its_sim", day, "p") for day in WEEK)
     assert listeners.decisions() == [(one, "done", 1) for one in ids]
     assert [m["day"] for m in home.manifests("raw")] == WEEK
