@@ -44,6 +44,11 @@ class Outside:
         return self.other_links + self.no_link
 
 
+#: Another one for each change of which lines a scope has: those that raw kept apart before are then
+#: not read any more.
+_VERSION = "1"
+
+
 class Scope:
     """The links that bronze keeps. `functions.lines` leaves out the lines of all others."""
 
@@ -56,7 +61,8 @@ class Scope:
     def described(self) -> dict[str, Any]:
         """What tells it from other scopes, for a manifest."""
         links = hashlib.sha256("\n".join(self.links).encode()).hexdigest()
-        return {"links": links, "cell": [self.cell.number, self.cell.delimiter]}
+        cell = [self.cell.number, self.cell.delimiter]
+        return {"links": links, "cell": cell, "version": _VERSION}
 
     def count(self, counted: Callable[[], Outside]) -> None:
         """How an engine counts what it leaves out; asked once the lines have been read."""

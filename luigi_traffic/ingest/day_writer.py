@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -55,11 +55,9 @@ class DayWriter:
         key = self._attempt.key(f"archive-{len(self.archives):05d}.{stream.packing}")
         return key if self._store.local_path(key) is not None else None
 
-    @contextmanager
-    def archive(self, key: str) -> Iterator[IO[bytes]]:
+    def archive(self, key: str) -> AbstractContextManager[IO[bytes]]:
         """The file of such a key."""
-        with self._store.writer(key) as file:
-            yield file
+        return self._store.writer(key)
 
     def local(self, key: str) -> Path:
         """Where it is once it is written."""

@@ -51,7 +51,7 @@ def day_of_scope(
     If raw kept the lines of this very scope apart, they are read, and the day is not searched.
     """
     scoped = _scoped(raw)
-    if not scoped or {name: scoped[name] for name in scope.described} != scope.described:
+    if {name: scoped.get(name) for name in scope.described} != scope.described:
         return replace(day, scope=scope)
     outside = Outside(**scoped["outside"])
     scope.count(lambda: outside)

@@ -18,14 +18,16 @@ import luigi_traffic as lt
 from luigi_traffic.api.raw_archive import RawArchive
 from luigi_traffic.api.scope import Outside, Scope
 from luigi_traffic.api.source import Packing, Source, Stream
+from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.errors import SourceError
 from luigi_traffic.ingest.archived_lines import archived_lines
 from luigi_traffic.ingest.day_writer import Keep
 from luigi_traffic.ingest.download import Ingested, ingest
 from luigi_traffic.lake.catalog import Catalog
 from luigi_traffic.lake.local import LocalStore
-from luigi_traffic.settings.keys import IngestSettings
-from luigi_traffic.tasks.raw_day import archives_as_text
+from luigi_traffic.lake.manifest import Manifest
+from luigi_traffic.settings.keys import IngestSettings, Settings
+from luigi_traffic.tasks.raw_day import archives_as_text, day_of_scope
 
 DAY = date(2012, 3, 28)
 HEADER = "time,link,speed"
@@ -210,6 +212,22 @@ def test_lines_of_a_scope_are_kept_apart(
     whole = [gzip.decompress(Path(path).read_bytes()) for path in day.paths]
     whole += [block for archive in day.archives for block in archived_lines(archive, HEADER)]
     assert b"".join(whole).replace(b"\r", b"").decode() == WHOLE
+
+
+def test_other_lines_than_those_that_raw_kept_apart_are_looked_for(tmp_path: Path) -> None:
+    engine = DuckDbEngine(Settings())
+    store, scope = LocalStore(tmp_path), Scope(["l5", "l3"], lt.LinkCell(1))
+    apart = {"keys": ["raw/x.gz"], "outside": {"other_links": 4, "no_link": 2}}
+    day = lt.RawDay(DAY, ("whole.gz",), HEADER, ROWS[0], len(ROWS))
+    for change in ({}, {"version": "0"}, {"cell": [2, ","]}, {"links": "others"}, None):
+        said = None if change is None else {**scope.described, **apart, **change}
+        raw = Manifest("raw", "city", "", {}, "", "", [], details={"scoped": said})
+        found = day_of_scope(day, scope, raw, engine, store)
+        kept = change == {}
+        assert found.scope == (None if kept else scope)
+        assert found.paths == ((str(tmp_path / "raw/x.gz"),) if kept else day.paths)
+        if kept:
+            assert scope.outside == Outside(4, 2)
 
 
 def test_a_day_without_a_place_of_links_has_none_apart(store: LocalStore) -> None:
