@@ -9,8 +9,8 @@ PLUGINS := $(wildcard plugins/*)
 # The days the model of `make run` is trained on; DATE empty: yesterday in the dataset's zone.
 DAYS ?= 14
 DATE ?=
-# A short training, so that the job takes minutes on two cores; empty: the model's defaults.
-TRAINING ?= {"epochs": 4, "samples_per_epoch": 20000, "validation_samples": 5000}
+# Training settings that are not the model's defaults, as JSON.
+TRAINING ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without bytecode each command compiles torch and MLflow anew, which is half of its time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,7 +30,7 @@ $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyprojec
 	@touch $@
 
 run: setup  ## the main job, end to end, on simulated traffic
-	luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model convlstm \
+	luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model stid \
 	  --window-days $(DAYS) $(if $(DATE),--date $(DATE)) --training '$(or $(TRAINING),{})' \
 	  --local-scheduler
 	@luigi-traffic status --dataset its_sim

@@ -10,7 +10,10 @@ import psutil
 
 
 class Cpu(threading.Thread):
-    """CPU seconds and peak memory of all processes that have a home in their environment."""
+    """CPU seconds and peak memory of all processes that have a home in their environment.
+
+    Those that they started count as well: a server of PostgreSQL writes its title over both.
+    """
 
     def __init__(self, home: Path) -> None:
         super().__init__(daemon=True)
@@ -28,15 +31,21 @@ class Cpu(threading.Thread):
             self.peak = max(self.peak, now)
 
     def _processes(self) -> Iterator[tuple[psutil.Process, int]]:
+        mine: set[int] = set()
         for process in psutil.process_iter():
             try:
-                mine = process.environ().get("LUIGI_TRAFFIC_HOME") == self._home
-                if mine or any(self._home in word for word in process.cmdline()):
+                if process.ppid() in mine or self._is_of_home(process):
+                    mine.add(process.pid)
                     # What PostgreSQL shares is counted once a process otherwise.
                     found = process.memory_info()
                     yield process, found.rss - found.shared
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
+
+    def _is_of_home(self, process: psutil.Process) -> bool:
+        return process.environ().get("LUIGI_TRAFFIC_HOME") == self._home or any(
+            self._home in word for word in process.cmdline()
+        )
 
     def stop(self) -> float:
         """The CPU seconds."""

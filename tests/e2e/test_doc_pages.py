@@ -23,8 +23,7 @@ DOCS = REPOSITORY / "docs"
 TUTORIALS = [DOCS / "write-a-dataset.md", DOCS / "write-a-model.md"]
 README = REPOSITORY / "README.md"
 TINY = (
-    '{"epochs": 1, "samples_per_epoch": 500, "validation_samples": 200, "evaluation_windows": 20,'
-    ' "hidden": [4, 8], "head": 8}'
+    '{"epochs": 1, "samples_per_epoch": 500, "validation_samples": 200, "evaluation_windows": 20}'
 )
 
 
@@ -115,7 +114,7 @@ def test_the_quick_start(reader) -> None:
     (reader.folder / "conf").symlink_to(REPOSITORY / "conf")
     # `make run`, with fewer days and a shorter training.
     run = (
-        "luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model convlstm "
+        "luigi --module luigi_traffic.run FullPipeline --dataset its_sim --model stid "
         f"--window-days 2 --training {shlex.quote(TINY)}"
     )
     reader.type(run, README)
@@ -124,7 +123,7 @@ def test_the_quick_start(reader) -> None:
     finally:
         reader.type("luigi-traffic down", README)
     status = printed["luigi-traffic status"]
-    assert "its_sim" in status and "convlstm" in status
+    assert "its_sim" in status and "stid" in status
     assert "sha256" in printed["luigi-traffic lineage"]
     (query,) = [text for line, text in printed.items() if line.startswith("luigi-traffic query")]
     assert "next" in query
