@@ -1,11 +1,11 @@
-"""What years of forecasts cost a question before its first row: two layouts, side by side.
+"""What years of forecasts cost a question before its first row: three ways, side by side.
 
     python benchmarks/forecast_pruning.py [DAYS [MODELS]]
 
-Default: 1095 days of 2 models, 24 rows each, in an embedded server of its own. The layouts are
-"part", a LIST partition a (day, model) as version 1 had it, and "day", a branch a model with a
-RANGE partition a day. Medians of 9: planning in ms, scans in the plan, locks of the transaction.
-In the end version 1's table is migrated: seconds, and the locks of that transaction.
+Default: 1095 days of 2 versions, 24 rows each, in an embedded server of its own. "part" is a LIST
+partition a (day, model) as the first layout had it; "all" the table of today, a range a day with a
+partition a version; "view" what is published of it, one version a day. Medians of 9: planning in
+ms, scans in the plan, locks of the transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
@@ -23,7 +22,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
-from luigi_traffic.warehouse import schema
+from luigi_traffic.warehouse import published, schema
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
@@ -48,7 +47,7 @@ INSERT INTO {table} SELECT '{day}/{model}', '{model}', i,
 FROM generate_series(1, 24) n, LATERAL (SELECT timestamp '{day}' + n * interval '1 hour' AS i) x"""
 LOCKS = (
     "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE l.pid ="
-    " pg_backend_pid() AND c.relnamespace = 'forecast'::regnamespace"
+    " pg_backend_pid() AND c.relnamespace::regnamespace::text LIKE 'forecast%'"
 )
 
 
@@ -78,22 +77,25 @@ def fill_old(conn: Connection, days: list[date], models: list[str]) -> None:
 
 
 def fill_new(conn: Connection, days: list[date], models: list[str]) -> None:
-    """forecast.new by the code of today."""
+    """forecast_versions.new by the code of today; the first version is published."""
     table = forecast_table("new")
-    table.ensure(conn)
+    published.ensure(conn, table)
     conn.commit()
     for day in days:
         for model in models:
             staged = table.stage(conn, f"{day:%Y%m%d}")
             run(conn, ROWS.format(table=staged, day=day, model=model))
-            row = LedgerRow("forecast", "new", f"{day}/{model}", f"{day}", {}, [], 24, "", {})
-            assert table.commit(conn, staged, forecast_bounds(day, model), row)
+            part = f"{day}/{model}"
+            row = LedgerRow("forecast", "new", part, part, {}, [], 24, "", {})
+            assert table.commit(conn, staged, forecast_bounds(day, part), row)
+            if model == models[0]:
+                published.publish(conn, "new", "", day, part)
             conn.commit()
 
 
 def ask(conn: Connection, table: str, condition: str) -> tuple[float, int, int]:
     """Planning in ms (median), scans in the plan, locks."""
-    question = f"SELECT count(*) FROM forecast.{table} WHERE {condition}"
+    question = f"SELECT count(*) FROM {table} WHERE {condition}"
     planning = []
     for _ in range(REPEATS + 1):
         explained = run(conn, f"EXPLAIN (SUMMARY, COSTS off) {question}")
@@ -126,24 +128,16 @@ def main(days: str = "1095", models: str = "2") -> None:
     names = [f"m{n}" for n in range(int(models))]
     with server() as conn:
         schema.migrate(conn)
-        run(conn, "CREATE SCHEMA forecast")
+        run(conn, "CREATE SCHEMA IF NOT EXISTS forecast")
         fill_old(conn, every, names)
         fill_new(conn, every, names)
         print(f"{len(every)} days of {len(names)} models, medians of {REPEATS}")
-        print(f"{'':22} {'planning, ms':>18} {'scans':>13} {'locks':>13}")
-        print(f"{'':22} {'part':>9}{'day':>9} {'part':>7}{'day':>6} {'part':>7}{'day':>6}")
+        tables = {"part": "forecast.old", "all": "forecast_versions.new", "view": "forecast.new"}
+        print(f"{'':22}" + "".join(f"{name + ': ms, scans, locks':>26}" for name in tables))
+        run(conn, "ANALYZE meta.published")
         for name, condition in QUESTIONS.items():
-            before, after = (ask(conn, table, condition) for table in ("old", "new"))
-            print(
-                f"{name:22} {before[0]:9.2f}{after[0]:9.2f} {before[1]:7}{after[1]:6}"
-                f" {before[2]:7}{after[2]:6}"
-            )
-        (script,) = (m.sql for m in schema.known() if m.name == "forecasts_by_day")
-        started = time.monotonic()
-        run(conn, script)
-        ((locks,),) = run(conn, "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
-        conn.commit()
-        print(f"migrated in {time.monotonic() - started:.1f} s, with {locks} locks")
+            asked = (ask(conn, table, condition) for table in tables.values())
+            print(f"{name:22}" + "".join(f"{ms:13.2f}{n:6}{locks:7}" for ms, n, locks in asked))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import connect as connections
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.published import publish
 
 LAST = date(2024, 5, 31)
 DATASET, MODEL = "tiny", "tiny_model"
@@ -53,8 +54,8 @@ def fabricate(count: int) -> None:
     )
     rows.append(
         LedgerRow(
-            "forecast", DATASET, plan.forecast_part, plan.forecast_target().partition_id or "", {},
-            [Input("model", model, model)], 24, "f", {"seconds": 1.0},
+            "forecast", DATASET, f"{LAST}/{MODEL}:1", "forecast", {},
+            [Input("model", model, model), inputs[-1]], 24, "f", {"seconds": 1.0},
         )
     )  # fmt: skip
     values = [
@@ -64,13 +65,14 @@ def fabricate(count: int) -> None:
         for r in rows
     ]  # fmt: skip
     with current().warehouse.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("DELETE FROM meta.ledger")
+        cursor.execute("DELETE FROM meta.ledger; DELETE FROM meta.published")
         psycopg2.extras.execute_values(
             cursor,
             "INSERT INTO meta.ledger (stage, dataset, part, partition_id, recipe_hash, recipe,"
             " inputs, rows, checksum, details) VALUES %s",
             values,
         )
+        publish(connection, DATASET, "", LAST, f"{LAST}/{MODEL}:1")
     forget()
 
 

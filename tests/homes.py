@@ -117,15 +117,15 @@ class Home(ABC):
                     data = self.read(file["key"])
                     assert len(data) == file["size"]
                     assert f"sha256:{hashlib.sha256(data).hexdigest()}" == file["checksum"]
-        for schema in ("gold", "forecast"):
+        for stage, schema in (("gold", "gold"), ("forecast", "forecast_versions")):
             if not self.sql(f"SELECT 1 WHERE to_regclass('{schema}.{dataset}') IS NOT NULL"):
                 continue
-            part = '"timestamp"::date::text' if schema == "gold" else "part"
+            part = '"timestamp"::date::text' if stage == "gold" else "part"
             seen = dict(self.sql(f"SELECT {part}, count(*) FROM {schema}.{dataset} GROUP BY 1"))
             said = dict(
                 self.sql(
                     "SELECT part, rows FROM meta.ledger WHERE superseded_at IS NULL "
-                    f"AND stage = '{schema}' AND dataset = '{dataset}'"
+                    f"AND stage = '{stage}' AND dataset = '{dataset}'"
                 )
             )
             assert seen == said

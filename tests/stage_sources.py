@@ -47,8 +47,7 @@ SOURCES = {
         ),
     ],
     "forecast": [
-        "tasks/forecast.py", "targets/training.py", "training/forecasts.py",
-        "training/forecaster.py",
+        "tasks/forecast.py", "training/forecasts.py", "training/forecaster.py",
     ],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",

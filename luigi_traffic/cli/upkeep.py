@@ -105,7 +105,9 @@ def invalidate(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
     part: Annotated[
         str,
-        typer.Argument(help="A day; for a forecast, day/model; for a model, its partition id"),
+        typer.Argument(
+            help="A day; for a forecast, day/model:version; for a model, its partition id"
+        ),
     ],
     reason: Annotated[
         str, typer.Option(help="Reason, which is kept with the mark")
@@ -118,7 +120,7 @@ def invalidate(
 
     \b
     luigi-traffic invalidate raw its 2024-05-31
-    luigi-traffic invalidate forecast its 2024-05-31/stid
+    luigi-traffic invalidate forecast its 2024-05-31/stid:7
     """
     from luigi_traffic.commands import invalidate
     from luigi_traffic.commands.output import show

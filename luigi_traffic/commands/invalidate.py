@@ -26,8 +26,8 @@ TABLES = ("gold", "forecast", "model")
 def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:
     """Mark what is committed of a part; what was made of it is left as it is.
 
-    part    a day ("2024-05-31"), of a forecast a day and a model ("2024-05-31/stid"), of a model
-            its partition id
+    part    a day ("2024-05-31"); a day and a version ("2024-05-31/stid:7") of a forecast; a
+            model's partition id
     reason  kept beside the mark
 
     The files and rows stay: of a lake partition for `lineage`, of gold until the day is replaced.

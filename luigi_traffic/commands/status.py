@@ -17,6 +17,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.project import Project
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.published import of_gold
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class _DatasetStatus:
     """One dataset, from one listing and one ledger query a stage."""
 
     def __init__(self, project: Project, dataset: str) -> None:
-        from luigi_traffic.warehouse import ledger
+        from luigi_traffic.warehouse import ledger, published
 
         self.project = project
         self.dataset = dataset
@@ -86,6 +87,7 @@ class _DatasetStatus:
             self.gold = ledger.current(connection, "gold", dataset)
             self.forecasts = ledger.current(connection, "forecast", dataset)
             self.models = ledger.current(connection, "model", dataset)
+            self.published = published.parts(connection, dataset)
 
     def rows(self, wanted: Range) -> list[Row]:
         days = self._days(wanted)
@@ -214,19 +216,16 @@ class _DatasetStatus:
         return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted)
 
     def _forecasts(self, day: date) -> Iterable[Row]:
-        """One row a model that has forecast that day, or one that says that none has."""
+        """One row a version that has forecast that day, or one that says that none has."""
         parts_of_day = [p for p in self.forecasts if p.partition("/")[0] == day.isoformat()]
         for part in parts_of_day:
             live = self.forecasts[part]
-            of = next((i.id for i in live.inputs if i.stage == "model"), "")
-            model = self.models.get(of)
-            why = (
-                Trained(self.project, model).forecast_stale(day)
-                if model
-                else f"its model {of} is not known"
-            )
+            gold = {one.part: one.id for one in live.inputs if one.stage == "gold"}
+            why = None if of_gold(self.project, self.dataset, gold) else "its gold has changed"
+            shown = part in self.published
             yield self._row(
-                "forecast", day, STALE if why else DONE, why is None, reason=why,
+                "forecast", day, STALE if why else DONE, why is None,
+                reason=why or (None if shown else "not published"),
                 **_figures(live), model=part.partition("/")[2],
             )  # fmt: skip
         if not parts_of_day:

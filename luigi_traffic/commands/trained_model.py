@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.project import Project
 from luigi_traffic.targets.training import TrainingPlan
-from luigi_traffic.targets.warehouse import LedgerPartition
 from luigi_traffic.warehouse.ledger import LedgerRow
 
 
@@ -31,8 +29,21 @@ class Trained:
 
     def stale(self) -> str | None:
         """Why `Train` would train anew, None where it would not."""
-        end = self.window[1] if self.window else self.last_day
-        return self._open(TrainingPlan.model_target, end)
+        if self.window is None:
+            return "it was made by an earlier version of luigi_traffic"
+        plan = TrainingPlan(
+            self.project,
+            self.row.dataset,
+            model=self.row.recipe["model"],
+            date=self.window[1],
+            window_days=(self.window[1] - self.window[0]).days + 1,
+            training=self.row.recipe["config"] | {"target": self.target},
+        )
+        try:
+            complete = plan.model_target().exists()
+        except TrafficError as e:  # its plugin is gone, or its settings are not valid any more
+            return str(e).splitlines()[0]
+        return None if complete else "the gold of its window, or its model plugin, has changed"
 
     @property
     def target(self) -> str:
@@ -47,24 +58,3 @@ class Trained:
             return None
         first, last = (date.fromisoformat(day) for day in self.row.recipe["window"])
         return first, last
-
-    def forecast_stale(self, day: date) -> str | None:
-        """Why `Forecast` would forecast that day anew with it, None where it would not."""
-        return self._open(TrainingPlan.forecast_target, day)
-
-    def _open(self, target: Callable[[TrainingPlan], LedgerPartition], end: date) -> str | None:
-        if self.window is None:
-            return "it was made by an earlier version of luigi_traffic"
-        plan = TrainingPlan(
-            self.project,
-            self.row.dataset,
-            model=self.row.recipe["model"],
-            date=end,
-            window_days=(self.window[1] - self.window[0]).days + 1,
-            training=self.row.recipe["config"] | {"target": self.target},
-        )
-        try:
-            complete = target(plan).exists()
-        except TrafficError as e:  # its plugin is gone, or its settings are not valid any more
-            return str(e).splitlines()[0]
-        return None if complete else "the gold of its window, or its model plugin, has changed"

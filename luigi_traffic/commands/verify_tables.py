@@ -12,8 +12,9 @@ from luigi_traffic.warehouse.sql_names import quote
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
-#: What names the part of a row, by the stage, which is the schema.
+#: What names the part of a row, and the schema, by the stage.
 _PART = {"gold": '"timestamp"::date::text', "forecast": "part"}
+_SCHEMA = {"gold": "gold", "forecast": "forecast_versions"}
 
 
 def table_damage(
@@ -39,12 +40,16 @@ def table_damage(
     return damage
 
 
+def _table(stage: str, dataset: str) -> str:
+    return f"{quote(_SCHEMA[stage])}.{quote(dataset)}"
+
+
 def _columns(connection: Any, stage: str, dataset: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s)"
             " AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-            (f"{quote(stage)}.{quote(dataset)}",),
+            (_table(stage, dataset),),
         )
         return [name for (name,) in cursor.fetchall()]
 
@@ -52,7 +57,7 @@ def _columns(connection: Any, stage: str, dataset: str) -> list[str]:
 def _counts(connection: Any, stage: str, dataset: str) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_PART[stage]}, count(*) FROM {quote(stage)}.{quote(dataset)} GROUP BY 1"  # noqa: S608
+            f"SELECT {_PART[stage]}, count(*) FROM {_table(stage, dataset)} GROUP BY 1"  # noqa: S608
         )
         return dict(cursor.fetchall())
 
@@ -75,7 +80,7 @@ def _altered(
             with connection.cursor() as cursor:
                 cursor.execute(
                     f"SELECT {_PART[stage]}, count(*), sum({row_hash(f'ROW({names})', kind)}),"  # noqa: S608
-                    f" bool_and({empty}) FROM {quote(stage)}.{quote(dataset)}"
+                    f" bool_and({empty}) FROM {_table(stage, dataset)}"
                     f" WHERE {_PART[stage]} = ANY(%s) GROUP BY 1",
                     (parts,),
                 )

@@ -8,11 +8,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.model import ModelConfig, takes_context
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.project import Project
 from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain, Lineage, lineage
+from luigi_traffic.targets.published import PublishedForecast
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.warehouse import LedgerPartition
 
@@ -49,12 +51,6 @@ class TrainingPlan:
         """The measure that is forecast. Raises `SettingsError`."""
         dataset = self.lineage.dataset
         return dataset.measure_to_forecast(self.config.target, f"models.{self.model}.target")
-
-    @property
-    def series_name(self) -> str:
-        """The model, for forecasts of another target than the dataset's with its name."""
-        usual = self.target == self.lineage.dataset.target
-        return self.model if usual else f"{self.model}:{self.target}"
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -128,19 +124,17 @@ class TrainingPlan:
             self.project, "model", self.dataset, partition_id or "", partition_id
         )
 
-    @property
-    def forecast_part(self) -> str:
-        """The partition of `forecast.<dataset>` that the model makes of the window's last day."""
-        return f"{self.date.isoformat()}/{self.series_name}"
+    def forecast_target(self) -> PublishedForecast:
+        """The forecast of the window's last day, by the champion that there is after the training.
 
-    @property
-    def forecast_recipe(self) -> Recipe:
-        """The model is an input; nothing else matters."""
-        terms = {"core": STAGE_VERSIONS["forecast"], "model": self.model}
-        return Recipe("forecast", self.dataset, terms)
+        While the model's id cannot be known, that of a model which is not there.
+        """
+        return PublishedForecast(
+            self.project, self.dataset, other_target(self.lineage.dataset, self.target), self.date,
+            self.partition_id() or "",
+        )  # fmt: skip
 
-    def forecast_target(self) -> LedgerPartition:
-        """The part of `forecast.<dataset>`."""
-        model = self.partition_id()
-        wanted = self.forecast_recipe.partition_id([model]) if model else None
-        return LedgerPartition(self.project, "forecast", self.dataset, self.forecast_part, wanted)
+
+def other_target(dataset: Dataset, target: str) -> str:
+    """The measure that is forecast, empty for the dataset's own."""
+    return "" if target == dataset.target else target

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import luigi
 
 from luigi_traffic.project import Project
 from luigi_traffic.targets.chain import DayChain
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.published import Published
 
 
 class LedgerView:
@@ -17,6 +21,8 @@ class LedgerView:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._known: dict[tuple[str, str], dict[str, str | None]] = {}
+        self._published: dict[tuple[str, str], dict[str, Published]] = {}
+        self._trained: dict[str, dict[str, datetime]] = {}
 
     def holds(self, stage: str, dataset: str, part: str, partition_id: str) -> bool:
         """Whether that id is the live one of its part."""
@@ -27,15 +33,56 @@ class LedgerView:
             known[part] = self._read_part(stage, dataset, part)
         return known.get(part) == partition_id
 
+    def published(
+        self, dataset: str, target: str, day: date, training: str | None
+    ) -> Published | None:
+        """The day's published forecast; with `training`, if it came after that model's."""
+        planning = self._project.catalog.planning
+        key = dataset, target
+        if key not in self._published or dataset not in self._trained:
+            self._published[key] = self._read_published(*key)
+            self._trained[dataset] = self._read_trained(dataset)
+        found = self._after(key, day, training)
+        if found is None and not planning:
+            self._published[key].pop(day.isoformat(), None)
+            self._published[key].update(self._read_published(*key, day))
+            if training is not None and training not in self._trained[dataset]:
+                self._trained[dataset] = self._read_trained(dataset)
+            found = self._after(key, day, training)
+        return found
+
+    def _after(self, key: tuple[str, str], day: date, training: str | None) -> Published | None:
+        found = self._published[key].get(day.isoformat())
+        if found is None or training is None:
+            return found
+        trained = self._trained[key[0]].get(training)
+        return found if trained is not None and trained <= found.published_at else None
+
     def forget(self) -> None:
         """Read anew at the next question."""
         self._known.clear()
+        self._published.clear()
+        self._trained.clear()
 
     def _read(self, stage: str, dataset: str) -> dict[str, str | None]:
         from luigi_traffic.warehouse import ledger
 
         with self._project.warehouse.connect() as connection:
             return dict(ledger.current_ids(connection, stage, dataset))
+
+    def _read_published(
+        self, dataset: str, target: str, day: date | None = None
+    ) -> dict[str, Published]:
+        from luigi_traffic.warehouse.published import published
+
+        with self._project.warehouse.connect() as connection:
+            return published(connection, dataset, target, day)
+
+    def _read_trained(self, dataset: str) -> dict[str, datetime]:
+        from luigi_traffic.warehouse import ledger
+
+        with self._project.warehouse.connect() as connection:
+            return ledger.commit_times(connection, "model", dataset)
 
     def _read_part(self, stage: str, dataset: str, part: str) -> str | None:
         from luigi_traffic.warehouse import ledger
@@ -70,7 +117,7 @@ class GoldPartition(luigi.Target):
 
 
 class LedgerPartition(luigi.Target):
-    """A forecast or a registered model: a part and the id that is called for."""
+    """A registered model: a part and the id that is called for."""
 
     def __init__(
         self, project: Project, stage: str, dataset: str, part: str, partition_id: str | None

@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from datetime import date as Date
 from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+import luigi
+
+from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DamageError, SourceAbsent
-from luigi_traffic.recipe import Input
-from luigi_traffic.targets.warehouse import LedgerPartition
+from luigi_traffic.errors import DamageError, DataError, SourceAbsent
+from luigi_traffic.recipe import Input, Recipe
+from luigi_traffic.targets.published import PublishedForecast
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
+from luigi_traffic.targets.training import other_target
+from luigi_traffic.targets.warehouse import GoldPartition
+from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.train import ModelStage, Train
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from luigi_traffic.training.bundle import Bundle
+    from luigi_traffic.training.forecasts import ForecastRows
+    from luigi_traffic.training.registry import Registered
+    from luigi_traffic.warehouse.ledger import LedgerRow
+    from luigi_traffic.warehouse.partitions import PartitionedTable
 
 
 class Forecast(ModelStage):
-    """Forecast the last day of the window with the model trained on it."""
+    """Forecast a day with the champion and publish it; with a model named, train that one before.
 
-    def requires(self) -> Train:
-        """The registered model."""
+    Without a model nothing is trained. A day whose forecast is published keeps it, though another
+    model has become champion since, unless its gold has changed.
+    """
+
+    model = luigi.Parameter(
+        default="",
+        positional=False,
+        description="Model plugin to train before; empty: none is trained, the champion forecasts",
+    )
+    window_days = luigi.IntParameter(
+        default=0, positional=False, description="Number of days of gold to train that model on"
+    )
+    target = luigi.Parameter(
+        default="",
+        positional=False,
+        description="Measure to forecast if no model is named; empty: the dataset's own",
+    )
+
+    def requires(self) -> Train | list[Gold]:
+        """The training, or gold of the day and the day before."""
+        if not self.model:
+            return [Gold(day, dataset=self.dataset) for day in self._days]
         return Train(
             self.date,
             dataset=self.dataset,
@@ -27,81 +67,159 @@ class Forecast(ModelStage):
 
     @property
     def label(self) -> str:  # noqa: D102
-        return f"forecast {self.dataset} {self.date} by {self.model}"
+        return f"forecast {self.dataset} {self.date}"
 
-    def output(self) -> LedgerPartition:
-        """The part of `forecast.<dataset>`."""
-        return self.plan.forecast_target()
+    @property
+    def lock_name(self) -> str:
+        """One for all trainings of the day: the forecast is the champion's."""
+        return f"forecast/{self.dataset}/{self._target}/{self.date}"
+
+    def output(self) -> PublishedForecast:
+        """The day's forecast in the view `forecast.<dataset>`."""
+        if self.model:
+            return self.plan.forecast_target()
+        return PublishedForecast(self.project, self.dataset, self._target, self.date, None)
+
+    def complete(self) -> bool:
+        """Published, and what it requires is complete: a model that is named is trained."""
+        needed = luigi.task.flatten(self.requires())
+        return super().complete() and all(task.complete() for task in needed)
+
+    @cached_property
+    def _plugin(self) -> Dataset:
+        return self.project.plugins.dataset(self.dataset)
+
+    @cached_property
+    def _target(self) -> str:
+        """Empty for the dataset's own target."""
+        if self.model:
+            return other_target(self._plugin, self.plan.target)
+        return other_target(self._plugin, self._plugin.measure_to_forecast(self.target, "--target"))
+
+    @property
+    def _days(self) -> list[Date]:
+        """What a window before the day's first intervals needs, and the day."""
+        return [self.date - timedelta(days=1), self.date]
 
     def work(self) -> str:  # noqa: D102
-        from luigi_traffic.training.forecasts import ForecastRows
-        from luigi_traffic.training.registry import ModelLost, bundle_folder
-        from luigi_traffic.warehouse import ledger
+        from luigi_traffic.training.forecaster import Forecaster
+        from luigi_traffic.training.forecasts import ForecastRows, days
+        from luigi_traffic.training.registry import PARTITION_ID
+        from luigi_traffic.warehouse import ledger, published
+        from luigi_traffic.warehouse.tables import forecast_part, forecast_table
+
+        version = self._champion()
+        self.tell(f"forecasting with version {version.version} of {version.name}")
+        forecaster = Forecaster(self._bundle(version))
+        gold = self._gold(days(forecaster, self._plugin.interval, self.date))
+        model, made_of = version.tags["model"], version.tags[PARTITION_ID]
+        series = f"{model}:{self._target}" if self._target else model
+        part = forecast_part(self.date, series, version.version)
+        recipe = Recipe(
+            "forecast", self.dataset, {"core": STAGE_VERSIONS["forecast"], "model": model}
+        )
+        row = ledger.LedgerRow(
+            stage="forecast",
+            dataset=self.dataset,
+            part=part,
+            partition_id=recipe.partition_id([made_of, *(f"{d}:{i}" for d, i in gold.items())]),
+            recipe=recipe.as_dict(),
+            inputs=[
+                Input("model", made_of, made_of),
+                *(Input("gold", day, found) for day, found in gold.items()),
+            ],
+            rows=0,
+            checksum="",
+            details={},
+        )
+        with self.project.warehouse.connect() as connection:
+            there = ledger.current_id(connection, "forecast", self.dataset, part)
+            if there == row.partition_id:
+                published.publish(connection, self.dataset, self._target, self.date, part)
+                return f"version {version.version} of {model} had made it: published"
+        rows = ForecastRows.make(
+            forecaster, self.project.warehouse, self._plugin, gold, self.date,
+            part=part, model=series, version=int(version.version),
+        )  # fmt: skip
+        self._commit(rows, row, forecast_table(self.dataset, forecaster.bundle.target))
+        return f"{rows.count:,} rows by version {version.version}, {model}"
+
+    def _commit(self, rows: ForecastRows, row: LedgerRow, table: PartitionedTable) -> None:
+        """Stage the rows; then attach and publish them in one transaction."""
+        from luigi_traffic.warehouse import published
         from luigi_traffic.warehouse.binary import copy_in
         from luigi_traffic.warehouse.commit import staging
-        from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
+        from luigi_traffic.warehouse.tables import forecast_bounds
 
-        started = time.monotonic()
-        plan, warehouse = self.plan, self.project.warehouse
-        ids = plan.gold_ids() or {}
-        if self.date.isoformat() not in ids:
-            raise SourceAbsent(
-                f"{self.dataset} has no data on {self.date}, so no forecast is made from it"
-            )
-        trained = plan.partition_id() or ""
+        started, warehouse = time.monotonic(), self.project.warehouse
         with warehouse.connect() as connection:
-            model_row = ledger.find(connection, trained)
-        if model_row is None:
-            raise RuntimeError(f"{self.label}: the ledger has no row of model {trained}")
-        self.tell("forecasting")
-        try:
-            folder = bundle_folder(
-                self.project.settings.tracking_uri,
-                model_row.details,
-                self.project.home / "models" / trained,
-            )
-        except ModelLost as e:
-            with warehouse.connect() as connection:
-                ledger.void(connection, "model", self.dataset, trained, str(e), trained)
-            raise DamageError(
-                f"{self.label}: {e}. The model now counts as missing: run again, and it is "
-                "trained again."
-            ) from None
-        rows = ForecastRows.make(
-            warehouse=warehouse,
-            dataset=plan.lineage.dataset,
-            day=self.date,
-            gold_ids=ids,
-            folder=folder,
-            digest=model_row.details["digest"],
-            get_model=self.project.plugins.model,
-            part=plan.forecast_part,
-            model=plan.series_name,
-        )
-        table = forecast_table(self.dataset, plan.target)
-        yesterday, today = ((self.date - timedelta(days=n)).isoformat() for n in (1, 0))
+            published.ensure(connection, table)
         with staging(warehouse, table, f"{self.date:%Y%m%d}") as attempt:
             with warehouse.connect() as connection:
                 for batch in rows.batches():
                     copy_in(connection, attempt.name, table.columns, batch)
-            row = ledger.LedgerRow(
-                stage="forecast",
-                dataset=self.dataset,
-                part=plan.forecast_part,
-                partition_id=plan.forecast_recipe.partition_id([trained]),
-                recipe=plan.forecast_recipe.as_dict(),
-                inputs=[
-                    Input("model", trained, trained),
-                    *(Input("gold", day, ids[day]) for day in (yesterday, today) if day in ids),
-                ],
-                rows=rows.count,
-                checksum=attempt.checksum(),
+            row = replace(
+                row, rows=rows.count, checksum=attempt.checksum(),
                 details={"seconds": round(time.monotonic() - started, 3)},
-            )
+            )  # fmt: skip
             crash_point(CrashPoint.FORECAST_STAGED)
-            bounds = forecast_bounds(self.date, plan.series_name)
-            won = attempt.commit(
-                bounds, row, before_commit=lambda: crash_point(CrashPoint.FORECAST_ATTACHED)
-            )
+
+            def publish(connection: Connection) -> None:
+                published.publish(connection, self.dataset, self._target, self.date, row.part)
+                crash_point(CrashPoint.FORECAST_ATTACHED)
+
+            if not attempt.commit(forecast_bounds(self.date, row.part), row, publish):
+                with warehouse.connect() as connection:  # another runner has committed it
+                    published.publish(connection, self.dataset, self._target, self.date, row.part)
         crash_point(CrashPoint.FORECAST_COMMITTED)
-        return f"{rows.count:,} rows" if won else "another runner committed it first"
+
+    def _champion(self) -> Registered:
+        """The version that carries the alias now, whoever gave it."""
+        from luigi_traffic.training.registry import CHAMPION, champion, registered_name
+
+        name = registered_name(self.dataset, self._target)
+        found = champion(self.project.settings.tracking_uri, name)
+        if found is None:
+            raise DataError(
+                f"{self.label}: no version of {name} in MLflow carries the alias {CHAMPION!r}, so "
+                "there is nothing to forecast with. Train a model (name one with --model), or give "
+                "a version the alias in MLflow."
+            )
+        return found
+
+    def _bundle(self, version: Registered) -> Bundle:
+        """What was trained, from this home or from MLflow. Raises `DamageError` if it is lost."""
+        from luigi_traffic.training import champion
+        from luigi_traffic.training.bundle import Bundle
+        from luigi_traffic.training.registry import DIGEST, PARTITION_ID, ModelLost, bundle_folder
+        from luigi_traffic.warehouse import ledger
+
+        made_of, digest = version.tags[PARTITION_ID], version.tags[DIGEST]
+        wanted = {"name": version.name, "version": version.version, "digest": digest}
+        local = self.project.home / "models" / made_of
+        try:
+            folder = bundle_folder(self.project.settings.tracking_uri, wanted, local)
+        except ModelLost as e:
+            with self.project.warehouse.connect() as connection:
+                ledger.void(connection, "model", self.dataset, made_of, str(e), made_of)
+            lost = champion.lost_holder(version, e)
+            raise DamageError(
+                f"{self.label}: {lost.warning}. The model now counts as missing: the run that "
+                "trained it trains it again."
+            ) from None
+        return Bundle.load(folder, self.project.plugins.model, expected=digest)
+
+    def _gold(self, days: list[Date]) -> dict[str, str]:
+        """Day → id of the gold that there is of these days."""
+        if self.model:
+            ids = self.plan.gold_ids() or {}
+        else:
+            known = [GoldPartition(self.project, self.dataset, day) for day in days]
+            found = {p.chain.day: p.chain.id("gold") for p in known if p.exists()}
+            ids = {day.isoformat(): i for day, i in found.items() if i is not None}
+        wanted = {d: ids[d] for d in map(Date.isoformat, days) if d in ids}
+        if self.date.isoformat() not in wanted:
+            raise SourceAbsent(
+                f"{self.dataset} has no data on {self.date}, so no forecast is made from it"
+            )
+        return wanted

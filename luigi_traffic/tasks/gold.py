@@ -66,7 +66,7 @@ class Gold(DayStage):
             won = attempt.commit(
                 Bounds.day(given.day),
                 row,
-                before_commit=lambda: crash_point(CrashPoint.GOLD_ATTACHED),
+                before_commit=lambda _: crash_point(CrashPoint.GOLD_ATTACHED),
             )
         crash_point(CrashPoint.GOLD_COMMITTED)
         return f"{silver.rows_out:,} rows" if won else "another runner committed it first"

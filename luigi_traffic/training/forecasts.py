@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from luigi_traffic.api.dataset import Dataset
-from luigi_traffic.api.model import Model, gold_columns
-from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.api.model import gold_columns
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.series import Series
@@ -21,8 +19,11 @@ from luigi_traffic.training.series import Series
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
-#: Stored values are rounded, so that a reader sees what a forecast can mean.
-_DECIMALS = 3
+
+def days(forecaster: Forecaster, interval: timedelta, day: date) -> list[date]:
+    """The days, up to `day`, that the windows issued on it reach into, oldest first."""
+    before = -(-forecaster.input_steps * interval // timedelta(days=1))
+    return [day - timedelta(days=n) for n in range(before, -1, -1)]
 
 
 @dataclass(frozen=True)
@@ -34,34 +35,30 @@ class ForecastRows:
     first_row: int
     part: str
     model: str
+    version: int
 
     @classmethod
     def make(
         cls,
-        *,
+        forecaster: Forecaster,
         warehouse: Warehouse,
         dataset: Dataset,
-        day: date,
         gold_ids: Mapping[str, str],
-        folder: Path,
-        digest: str,
-        get_model: Callable[[str], Model],
-        part: str,
-        model: str,
+        day: date,
+        **names: Any,
     ) -> ForecastRows:
-        """Load the bundle and the day's gold, and as much of the days before as a window needs."""
-        forecaster = Forecaster(Bundle.load(folder, get_model, expected=digest))
-        history = forecaster.input_steps * dataset.interval
-        start = day - timedelta(days=-(-history // timedelta(days=1)))
+        """Read the gold that windows issued on a day need: of the `days` that `gold_ids` has.
+
+        `names` are part, model and version, which are written into each row (see `forecast_table`).
+        """
+        first = days(forecaster, dataset.interval, day)[0]
         target = forecaster.bundle.target
         columns = list(dict.fromkeys([target, *gold_columns(forecaster.bundle.shape.channels)]))
-        needed = {d: i for d, i in gold_ids.items() if start.isoformat() <= d <= day.isoformat()}
         series = read_gold(
-            warehouse, dataset.name, needed, columns, start, day + timedelta(days=1),
+            warehouse, dataset.name, gold_ids, columns, first, day + timedelta(days=1),
             dataset.interval, target,
         )  # fmt: skip
-        first_row = (day - start) // dataset.interval
-        return cls(forecaster, series, first_row, part, model)
+        return cls(forecaster, series, (day - first) // dataset.interval, **names)
 
     @property
     def windows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -82,6 +79,8 @@ class ForecastRows:
         interval = np.timedelta64(self.series.interval // timedelta(microseconds=1), "us")
         target = self.forecaster.bundle.target
         end_of_day = self.series.timestamps[-1] + interval
+        first = self.windows[0] if len(self.windows) else 0
+        observed = self.forecaster.observed(self.series, self.windows).astype(np.int16)
         for windows, forecast in self.forecaster.stream(self.series, self.windows):
             issued = self.forecaster.issued(self.series, windows)
             shape = forecast.shape  # (windows, steps, links)
@@ -102,6 +101,8 @@ class ForecastRows:
                     "step": pa.array(wide(steps[None, :, None]), pa.int16()),
                     "timestamp": pa.array(wide(ahead[:, :, None]), pa.timestamp("us")),
                     "link_id": names.take(pa.array(link)),
-                    target: pa.array(np.round(forecast.ravel(), _DECIMALS), pa.float32()),
+                    target: pa.array(forecast.ravel(), pa.float32()),
+                    "version": pa.repeat(pa.scalar(self.version, pa.int32()), size),
+                    "observed": pa.array(wide(observed[windows - first, None, :]), pa.int16()),
                 }
             )

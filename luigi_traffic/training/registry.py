@@ -39,9 +39,12 @@ class Registered:
     tags: Mapping[str, str]
 
 
-def registered_name(dataset: str) -> str:
-    """The name under which all models of a dataset are registered: one champion a dataset."""
-    return f"luigi_traffic.{dataset}"
+def registered_name(dataset: str, target: str = "") -> str:
+    """The name under which all models of a dataset's own target, or of another, are registered.
+
+    One champion a dataset and target: errors in different units cannot be compared.
+    """
+    return f"luigi_traffic.{dataset}.{target}" if target else f"luigi_traffic.{dataset}"
 
 
 def find_version(tracking_uri: str, name: str, partition_id: str) -> Registered | None:

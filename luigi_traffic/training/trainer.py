@@ -130,9 +130,8 @@ class Trainer:
 
     @property
     def _name(self) -> str:
-        """One champion a dataset and target: errors in different units cannot be compared."""
-        name = registered_name(self.dataset.name)
-        return name if self.target == self.dataset.target else f"{name}.{self.target}"
+        other = self.target if self.target != self.dataset.target else ""
+        return registered_name(self.dataset.name, other)
 
     def _context(self, series: Series) -> ModelContext:
         return ModelContext(

@@ -20,6 +20,8 @@ from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.partitions import Bounds, PartitionedTable
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
     from luigi_traffic.warehouse.connection import Warehouse
 
 
@@ -40,16 +42,21 @@ class StagedTable:
         return self.content.checksum
 
     def commit(
-        self, bounds: Bounds, row: LedgerRow, before_commit: Callable[[], None] = lambda: None
+        self,
+        bounds: Bounds,
+        row: LedgerRow,
+        before_commit: Callable[[Connection], None] = lambda _: None,
     ) -> bool:
         """Make it the partition of `bounds` and write `row`, in one transaction.
 
-        `before_commit` is called when all is done but the COMMIT. False if another runner had
-        committed that partition id. Raises `DataError` if rows were lost or repeated on the way,
-        are duplicate, or lie outside of `bounds`.
+        `before_commit` is called with the transaction when all is done but the COMMIT. False if
+        another runner had committed that partition id. Raises `DataError` if rows were lost or
+        repeated on the way, are duplicate, or lie outside of `bounds`.
         """
         with self.warehouse.connect() as connection:
-            won = self.table.commit(connection, self.name, bounds, row, before_commit, self.content)
+            won = self.table.commit(
+                connection, self.name, bounds, row, lambda: before_commit(connection), self.content
+            )
             if not won:
                 connection.rollback()
         self.committed = won

@@ -28,8 +28,8 @@ _COLUMNS = (
 class LedgerRow:
     """One committed partition.
 
-    `part` is `2012-03-28` for gold, `2012-03-28/<model>` for forecasts, the partition id
-    for models. `recipe` and `details` must be JSON without NaN. `committed_at` is the server's.
+    `part` is `2012-03-28` for gold, `2012-03-28/<model>:<version>` for forecasts, the partition
+    id for models. `recipe` and `details` must be JSON without NaN. `committed_at` is the server's.
     """
 
     stage: str
@@ -72,6 +72,17 @@ def datasets(conn: Connection) -> list[str]:
     with conn.cursor() as cursor:
         cursor.execute("SELECT DISTINCT dataset FROM meta.ledger ORDER BY 1")
         return [name for (name,) in cursor.fetchall()]
+
+
+def commit_times(conn: Connection, stage: str, dataset: str) -> dict[str, datetime]:
+    """Partition id -> when it was committed, of all live rows of a stage, in one query."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT partition_id, committed_at FROM meta.ledger"
+            " WHERE stage = %s AND dataset = %s AND superseded_at IS NULL",
+            (stage, dataset),
+        )
+        return dict(cursor.fetchall())
 
 
 def current_id(conn: Connection, stage: str, dataset: str, part: str) -> str | None:

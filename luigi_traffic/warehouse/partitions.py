@@ -23,10 +23,11 @@ import psycopg2.errors
 from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.warehouse import branches, ledger, locks
+from luigi_traffic.warehouse import ledger, locks
 from luigi_traffic.warehouse.content import Content
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.patience import LOCK_TIMEOUT_S
+from luigi_traffic.warehouse.ranges import range_table
 from luigi_traffic.warehouse.server_errors import server_message
 from luigi_traffic.warehouse.sql_names import cut_to_fit, literal, quote
 
@@ -60,11 +61,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one partition holds: `by` in [low, high) and, in a table of branches, of one branch."""
+    """What one partition holds: `by` in [low, high) and, in a table with `then_by`, one value."""
 
     low: str
     high: str
-    branch: str | None = None
+    value: str | None = None
 
     @classmethod
     def day(cls, day: date) -> Bounds:
@@ -72,7 +73,7 @@ class Bounds:
         return cls(day.isoformat(), (day + timedelta(days=1)).isoformat())
 
     def __str__(self) -> str:
-        of = f" of {self.branch}" if self.branch is not None else ""
+        of = f" of {self.value}" if self.value is not None else ""
         return f"[{self.low}, {self.high}){of}"
 
 
@@ -80,10 +81,10 @@ class Bounds:
 class PartitionedTable:
     """A table partitioned by ranges of one column; each partition is replaced as a whole.
 
-    branch_by  if set: a text column by whose values the table is partitioned first, see `branches`
-    key        unique in a partition and contains `by`: so it is unique in the table, or in a branch
-    narrow     columns whose least and greatest value each partition records: the planner then
-               reads no partition that a condition on them rules out
+    then_by  if set: a text column by whose values each range is partitioned again, see `ranges`
+    key      unique in a partition and contains `by`: so it is unique in the table, or for a value
+    narrow   columns whose least and greatest value each partition records: the planner then reads
+             no partition that a condition on them rules out
     """
 
     schema: str
@@ -91,7 +92,7 @@ class PartitionedTable:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     by: str
-    branch_by: str | None = None
+    then_by: str | None = None
     narrow: tuple[str, ...] = ()
 
     @property
@@ -115,9 +116,8 @@ class PartitionedTable:
             if missing is None:
                 columns = ", ".join(f"{quote(c.name)} {c.type}" for c in self.columns)
                 cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
-                ranges = f"RANGE ({quote(self.by)})"
-                how = f"LIST ({quote(self.branch_by)})" if self.branch_by else ranges
-                cursor.execute(f"CREATE TABLE {self.qualified} ({columns}) PARTITION BY {how}")
+                by = f"RANGE ({quote(self.by)})"
+                cursor.execute(f"CREATE TABLE {self.qualified} ({columns}) PARTITION BY {by}")
             elif missing:
                 added = ", ".join(f"ADD COLUMN {quote(c.name)} {c.type}" for c in missing)
                 change = f"ALTER TABLE {self.qualified} {added}"
@@ -191,13 +191,13 @@ class PartitionedTable:
         return True
 
     def _parent(self, conn: Connection, bounds: Bounds) -> str:
-        """What the partition is attached to, quoted for SQL: the table or a branch of it."""
-        if (self.branch_by is None) != (bounds.branch is None):
-            wanted = f"of one {self.branch_by}" if self.branch_by else "without branches"
+        """What the partition is attached to, quoted for SQL: the table or a range of it."""
+        if (self.then_by is None) != (bounds.value is None):
+            wanted = f"of one {self.then_by}" if self.then_by else "a whole range"
             raise DataError(f"A partition of {self.qualified} is {wanted}, not {bounds}.")
-        if bounds.branch is None:
+        if bounds.value is None:
             return self.qualified
-        return branches.branch(conn, self, bounds.branch)
+        return range_table(conn, self, self._range(conn, bounds), bounds.low[:10])
 
     def _swap(self, conn: Connection, parent: str, staged: str, bounds: Bounds) -> None:
         values = self._values(conn, bounds)
@@ -286,7 +286,7 @@ class PartitionedTable:
 
     def measure(self, conn: Connection, staged: str) -> Content:
         """Rows, checksum and ends of a filled table, for `commit`, in one scan."""
-        checked = (self.by, *([self.branch_by] if self.branch_by else ()), *self.narrow)
+        checked = (self.by, *([self.then_by] if self.then_by else ()), *self.narrow)
         return Content.measure(conn, staged, checked)
 
     def _expect_rows(self, count: int, rows: int, bounds: Bounds) -> None:
@@ -298,7 +298,7 @@ class PartitionedTable:
     def _expect_inside(
         self, conn: Connection, staged: str, bounds: Bounds, inside: str, content: Content
     ) -> None:
-        types = {c.name: c.type for c in self.columns if c.name in (self.by, self.branch_by)}
+        types = {c.name: c.type for c in self.columns if c.name in (self.by, self.then_by)}
         if content.lies_inside(conn, inside, types):
             return
         with conn.cursor() as cursor:
@@ -319,12 +319,18 @@ class PartitionedTable:
     def _condition(self, conn: Connection, bounds: Bounds) -> str:
         by, (low, high) = quote(self.by), self._literals(conn, bounds)
         condition = f"{by} IS NOT NULL AND {by} >= {low} AND {by} < {high}"
-        if self.branch_by is None or bounds.branch is None:
+        if self.then_by is None or bounds.value is None:
             return condition
-        column = quote(self.branch_by)
-        return f"{condition} AND {column} IS NOT NULL AND {column} = {literal(bounds.branch)}"
+        column = quote(self.then_by)
+        return f"{condition} AND {column} IS NOT NULL AND {column} = {literal(bounds.value)}"
 
     def _values(self, conn: Connection, bounds: Bounds) -> str:
+        """The bound of the partition in what it is attached to, as the server prints it."""
+        if bounds.value is None:
+            return self._range(conn, bounds)
+        return f"FOR VALUES IN ({literal(bounds.value)})"
+
+    def _range(self, conn: Connection, bounds: Bounds) -> str:
         low, high = self._literals(conn, bounds)
         return f"FOR VALUES FROM ({low}) TO ({high})"
 

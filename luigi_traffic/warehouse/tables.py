@@ -25,18 +25,22 @@ def gold_table(dataset: str, columns: Sequence[str]) -> PartitionedTable:
 
 
 def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
-    """`forecast.<dataset>`: a branch is a model, a partition of it a day, see `forecast_bounds`.
+    """`forecast_versions.<dataset>`: all forecasts; a partition is a day and a model's version.
 
-    `target` is the measure that is forecast, and the name of its column. A table that was made
-    for another one gets the column as well; a row has one of them, the others are NULL.
+    Those that are published are in the view `forecast.<dataset>`, see `published`. `target` is the
+    measure that is forecast, and the name of its column. A table that was made for another one gets
+    the column as well; a row has one of them, the others are NULL.
 
-    part       the ledger's name of the partition, such as "2012-03-28/model"
+    part       the ledger's name of the partition, such as "2012-03-28/stid:7" (see `forecast_part`)
+    model      its name, with the target if that is not the dataset's own: "stid", "stid:flow"
     issued_at  end of the last interval that the model has seen
     step       1 … output_steps; `timestamp` is the start of the interval forecast
     kind       "next": issued at the day's end; "rolling": at an interval within the day
+    version    of the registered model; NULL in rows of earlier versions, as is `observed`
+    observed   how many of the model's input intervals had an observed target of the link
     """
     return PartitionedTable(
-        schema="forecast",
+        schema="forecast_versions",
         name=dataset,
         columns=(
             Column("part", "text"),
@@ -47,19 +51,26 @@ def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
             Column("timestamp", "timestamp"),
             Column("link_id", "text"),
             Column(target, "real"),
+            Column("version", "integer"),
+            Column("observed", "smallint"),
         ),
         key=("issued_at", "step", "link_id"),
         by="issued_at",
-        branch_by="model",
-        narrow=("timestamp", "part"),
+        then_by="part",
+        narrow=("timestamp",),
     )
 
 
-def forecast_bounds(day: date, model: str) -> Bounds:
-    """What a model issues on a day: after its midnight, and up to the next with it.
+def forecast_part(day: date, model: str, version: str) -> str:
+    """The ledger's name of a version's forecast of a day."""
+    return f"{day.isoformat()}/{model}:{version}"
+
+
+def forecast_bounds(day: date, part: str) -> Bounds:
+    """What a version issues on a day: after its midnight, and up to the next with it.
 
     The forecast issued at the day's end belongs to the day that it has seen.
     """
     # A timestamp counts microseconds: the first one after midnight.
     low, high = (f"{day + timedelta(days=n)} 00:00:00.000001" for n in (0, 1))
-    return Bounds(low, high, branch=model)
+    return Bounds(low, high, value=part)

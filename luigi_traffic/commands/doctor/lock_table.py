@@ -31,7 +31,7 @@ SELECT coalesce(max(locks), 0) FROM (
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class root ON root.oid = pg_partition_root(c.oid)
-    WHERE n.nspname IN ('gold', 'forecast') AND c.relkind IN ('r', 'p')
+    WHERE n.nspname IN ('gold', 'forecast_versions') AND c.relkind IN ('r', 'p')
     GROUP BY root.relname
 ) AS datasets"""
 

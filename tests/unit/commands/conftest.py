@@ -28,6 +28,7 @@ from luigi_traffic.settings import keys as settings_module
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import ledger
+from luigi_traffic.warehouse.published import publish
 
 #: A plugin with a dataset from the web, a model and a command.
 PLUGIN = TINY.replace(
@@ -146,17 +147,18 @@ class Home:
             "report": str(self.path / "reports" / "tiny.html"),
         }  # fmt: skip
         inputs = [Input("gold", d, i) for d, i in ids.items()]
+        part = f"{last}/tiny_model{':' if target else ''}{target}:{version}"
         model = ledger.LedgerRow(
             "model", "tiny", made, made, plan.recipe.as_dict(), inputs, 200, "d", details
         )
         forecast = ledger.LedgerRow(
-            "forecast", "tiny", plan.forecast_part, plan.forecast_target().partition_id or "",
-            plan.forecast_recipe.as_dict(), [Input("model", made, made), *inputs], 24,
-            "f", {"seconds": 2.5},
+            "forecast", "tiny", part, f"forecast by {made}", {},
+            [Input("model", made, made), *inputs[-2:]], 24, "f", {"seconds": 2.5},
         )  # fmt: skip
         with current().warehouse.connect() as connection:
             assert ledger.write(connection, model)
             assert ledger.write(connection, forecast)
+            publish(connection, "tiny", target, last, part)
         return made
 
 

@@ -29,7 +29,7 @@ def small(empty, monkeypatch) -> Iterator[Connection]:
         empty.commit_day(DAY)
         dsn = EmbeddedServer(empty.path / "postgres").ensure_running()
     with closing(psycopg2.connect(**dsn.kwargs())) as conn:
-        run(conn, "CREATE SCHEMA gold; CREATE SCHEMA forecast")
+        run(conn, "CREATE SCHEMA gold; CREATE SCHEMA forecast_versions")
         parent(conn, "gold.tiny")
         conn.commit()
         yield conn
@@ -64,8 +64,8 @@ def test_enough_then_few_then_too_few(small: Connection) -> None:
     found = lock_table.room(small, "embedded")
     assert found.state == NOTE and "4 such queries at once do not fit" in found.found
     # Forecasts of the same dataset are read with it; another dataset is asked by itself.
-    parent(small, "forecast.tiny")
-    partitions(small, "forecast.tiny", 25)
+    parent(small, "forecast_versions.tiny")
+    partitions(small, "forecast_versions.tiny", 25)
     parent(small, "gold.other")
     partitions(small, "gold.other", 10)
     with pytest.raises(Problem, match=r"takes 112 of 100 locks: the query does not fit") as caught:

@@ -108,7 +108,7 @@ def test_models_of_two_measures_are_told_apart(empty, anew):
         ("speed", "done"), ("flow", "done"),
     ]  # fmt: skip
     assert {r["model"] for r in rows if r.get("stage") == "forecast" and r["complete"]} == {
-        "tiny_model", "tiny_model:flow",
+        "tiny_model:1", "tiny_model:flow:2",
     }  # fmt: skip
     shown = " ".join(empty.command("status", "--dataset", "tiny").stdout.split())
     assert "MAE of flow in" in shown and "MAE of speed in" in shown

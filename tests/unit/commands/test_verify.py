@@ -183,7 +183,7 @@ def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
 def test_a_model_whose_files_are_gone(empty, anew) -> None:
     empty.commit_day(DAY)
     model = empty.commit_model(DAY, 1, "1")
-    stages = [("gold", "2024-05-01"), ("forecast", "2024-05-01/tiny_model"), ("model", model)]
+    stages = [("gold", "2024-05-01"), ("forecast", "2024-05-01/tiny_model:1"), ("model", model)]
     assert found() == stages  # the ledger alone has them
     done = empty.command("verify", "--json")
     assert done.returncode == 1
@@ -207,7 +207,7 @@ def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
         anew()
         assert not LakePartition(current(), stage, "tiny", DAY).exists()
     assert before <= {p for p in lake.rglob("*") if p.is_file()}
-    for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tiny_model"), ("model", model)]:
+    for stage, part in [("gold", str(DAY)), ("forecast", f"{DAY}/tiny_model:1"), ("model", model)]:
         invalidate.invalidate(current(), stage, "tiny", part, "a test")
     with current().warehouse.connect() as connection:
         for stage in ("gold", "forecast", "model"):

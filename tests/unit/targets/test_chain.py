@@ -326,10 +326,10 @@ def test_another_target_is_another_model_with_forecasts_of_its_own(tiny) -> None
     commit_raw()
     assert plan(1).target == plan(1, target="speed").target == "speed"
     assert plan(1, target="speed").partition_id() == plan(1).partition_id()
-    assert plan(1).series_name == "tiny_model"
+    assert plan(1).forecast_target().target == ""
     other = plan(1, target="flow")
     assert other.partition_id() not in {plan(1).partition_id(), None}
-    assert other.series_name == "tiny_model:flow"
+    assert other.forecast_target().target == "flow"
     said = r"models\.tiny_model\.target is 'sped', which tiny does not measure.*mean 'speed'"
     with pytest.raises(SettingsError, match=f"(?s){said}"):
         plan(1, target="sped").partition_id()

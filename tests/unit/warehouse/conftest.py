@@ -13,6 +13,9 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
     """An empty database but for the migrations."""
     warehouse = Warehouse(server.ensure_running)
     with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute("TRUNCATE meta.ledger; DROP SCHEMA IF EXISTS gold, forecast CASCADE")
+        cursor.execute(
+            "TRUNCATE meta.ledger, meta.published;"
+            " DROP SCHEMA IF EXISTS gold, forecast, forecast_versions CASCADE"
+        )
     yield warehouse
     warehouse.close()

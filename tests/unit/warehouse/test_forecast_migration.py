@@ -1,7 +1,8 @@
-"""Forecasts of a database of the version before: taken over as they are, by migration 3."""
+"""Forecasts of a database of an earlier version: taken over as they are, by migrations 3 and 6."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
@@ -11,13 +12,16 @@ from psycopg2.extensions import connection as Connection
 
 from luigi_traffic.errors import TrafficError
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.recipe import Input
 from luigi_traffic.warehouse import ledger, schema
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.published import published
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table
 
 DAY = date(2012, 3, 28)
 TABLE = forecast_table("tiny")
+COLUMNS = "part, model, issued_at, kind, step, timestamp, link_id, speed"
 MODELS = ("a", "o'model\\x", "m" * 63)
 
 
@@ -37,8 +41,10 @@ def old_table(conn: Connection) -> None:
     )
 
 
-def old_part(conn: Connection, day: date, model: str, *, late: int = 0, empty: bool = False) -> str:
-    """A forecast issued at the day's end, or `late` days after; its partition id."""
+def old_part(
+    conn: Connection, day: date, model: str, *, late: int = 0, empty: bool = False, of: str = ""
+) -> str:
+    """A forecast issued at the day's end, or `late` days after, of a model; its partition id."""
     part, name = f"{day}/{model}", f"forecast.tiny_{day:%Y%m%d}_{abs(hash(model)):x}"
     run(conn, f"CREATE TABLE {name} (LIKE forecast.tiny)")
     run(conn, f"ALTER TABLE {name} ADD PRIMARY KEY (part, issued_at, step, link_id)")
@@ -47,7 +53,8 @@ def old_part(conn: Connection, day: date, model: str, *, late: int = 0, empty: b
     if not empty:
         run(conn, f"INSERT INTO {name} VALUES (%s, %s, %s, 'next', 1, %s, 'l', 7)", (part, model, at, at))  # noqa: E501  # fmt: skip
     run(conn, f"ALTER TABLE forecast.tiny ATTACH PARTITION {name} FOR VALUES IN (%s)", (part,))
-    ledger.write(conn, LedgerRow("forecast", "tiny", part, f"id {part}", {}, [], 1, "", {}))
+    inputs = [Input("model", of, of)] if of else []
+    ledger.write(conn, LedgerRow("forecast", "tiny", part, f"id {part}", {}, inputs, 1, "", {}))
     return f"id {part}"
 
 
@@ -56,12 +63,13 @@ def before(warehouse: Warehouse, server: EmbeddedServer) -> Iterator[Connection]
     """A database at migration 2."""
     conn = psycopg2.connect(**server.ensure_running().kwargs())
     run(conn, "DELETE FROM meta.migrations WHERE number >= 3")
-    run(conn, "DROP TABLE meta.consumer_filter; ALTER TABLE meta.ledger DROP COLUMN damage")
+    run(conn, "DROP TABLE meta.consumer_filter, meta.published")
+    run(conn, "ALTER TABLE meta.ledger DROP COLUMN damage")
     old_table(conn)
     conn.commit()
     yield conn
     conn.rollback()
-    run(conn, "DROP SCHEMA forecast CASCADE")
+    run(conn, "DROP SCHEMA IF EXISTS forecast, forecast_versions CASCADE")
     schema.migrate(conn)
     conn.commit()
     conn.close()
@@ -73,7 +81,7 @@ def commit(warehouse: Warehouse, day: date, model: str) -> bool:
         staged = TABLE.stage(conn, "x")
     with warehouse.connect() as conn:
         row = LedgerRow("forecast", "tiny", f"{day}/{model}", "new", {}, [], 0, "", {})
-        return TABLE.commit(conn, staged, forecast_bounds(day, model), row)
+        return TABLE.commit(conn, staged, forecast_bounds(day, f"{day}/{model}"), row)
 
 
 def test_rows_and_ledger_stay_and_new_commits_replace_the_old(
@@ -83,29 +91,53 @@ def test_rows_and_ledger_stay_and_new_commits_replace_the_old(
     ids = {old_part(before, day, model) for day, model in parts}
     old_part(before, DAY + timedelta(days=2), "a", empty=True)
     before.commit()
-    rows = run(before, "SELECT t::text FROM forecast.tiny t ORDER BY 1")
+    rows = run(before, f"SELECT {COLUMNS} FROM forecast.tiny ORDER BY part")
     before.rollback()
 
     warehouse = Warehouse(server.ensure_running)
     warehouse.migrate()
-    assert warehouse.query("SELECT t::text FROM forecast.tiny t ORDER BY 1", None)[1] == rows
+    asked = f"SELECT {COLUMNS} FROM forecast_versions.tiny ORDER BY part"
+    assert warehouse.query(asked, None)[1] == rows
     with warehouse.connect() as conn:
         assert ids < set(ledger.current_ids(conn, "forecast", "tiny").values())
-    plan = "EXPLAIN SELECT * FROM forecast.tiny WHERE issued_at > '2012-03-28 12:00' AND issued_at <= '2012-03-29'"  # noqa: E501  # fmt: skip
-    narrow = "EXPLAIN SELECT * FROM forecast.tiny WHERE timestamp = '2012-03-29' AND model = 'a'"
+    plan = "EXPLAIN SELECT * FROM forecast_versions.tiny WHERE issued_at > '2012-03-28 12:00' AND issued_at <= '2012-03-29'"  # noqa: E501  # fmt: skip
+    narrow = "EXPLAIN SELECT * FROM forecast_versions.tiny WHERE timestamp = '2012-03-29' AND part = '2012-03-28/a'"  # noqa: E501  # fmt: skip
     with warehouse.connect() as conn:
         assert str(run(conn, plan)).count("Scan on tiny_") == len(MODELS)
-        # The empty one is read too: it has no least and greatest value.
-        assert str(run(conn, narrow)).count("Scan on tiny_") == 2
-        left = "SELECT count(*) FROM pg_class WHERE relname LIKE '/%'"
+        read = re.findall(r"Scan (?:using \S+ )?on (tiny_\w+?)(?:_pkey)? ", str(run(conn, narrow)))
+        assert len(set(read)) == 1
+        left = "SELECT count(*) FROM pg_class WHERE relname LIKE '/%' OR relname LIKE 'tiny/a%'"
         assert run(conn, left) == [(0,)]
     # The partition of the old table is found by its bounds, and replaced.
     for model in MODELS:
         assert commit(warehouse, DAY, model)
-    assert warehouse.query("SELECT count(*) FROM forecast.tiny", 1)[1] == [(len(MODELS),)]
-    branches = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'forecast.tiny'::regclass"
-    assert warehouse.query(branches, 1)[1] == [(len(MODELS),)]
+    assert len(warehouse.query(asked, None)[1]) == len(MODELS)
+    ranges = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'forecast_versions.tiny'::regclass"
+    assert warehouse.query(ranges, 1)[1] == [(3,)]
     warehouse.close()
+
+
+def test_of_each_day_the_last_forecast_by_a_champion_is_published(
+    before: Connection, server: EmbeddedServer
+) -> None:
+    """A rejected model had overwritten the rows of its plugin's name: these are not published."""
+    for model, promoted in (("first", True), ("second", True), ("bad", False)):
+        details = {"promoted": promoted}
+        ledger.write(before, LedgerRow("model", "tiny", model, model, {}, [], 1, "", details))
+    old_part(before, DAY, "a", of="first")
+    old_part(before, DAY, "b", of="second")
+    old_part(before, DAY, "c", of="bad")
+    old_part(before, DAY, "a:flow", of="first")
+    old_part(before, DAY + timedelta(days=1), "a", of="bad")
+    before.commit()
+    schema.migrate(before)
+    assert run(before, "SELECT part FROM forecast.tiny ORDER BY part") == [
+        ("2012-03-28/a:flow",), ("2012-03-28/b",),
+    ]  # fmt: skip
+    assert run(before, "SELECT count(*) FROM forecast_versions.tiny") == [(5,)]
+    at = "SELECT bool_and(p.published_at = l.committed_at) FROM meta.published p JOIN meta.ledger l USING (dataset, part)"  # noqa: E501  # fmt: skip
+    assert run(before, at) == [(True,)]
+    assert {len(published(before, "tiny", target)) for target in ("", "flow")} == {1}
 
 
 def test_a_partition_of_other_rows_is_dropped_and_the_ledger_says_so(
@@ -116,7 +148,7 @@ def test_a_partition_of_other_rows_is_dropped_and_the_ledger_says_so(
     before.commit()
     schema.migrate(before)
     assert set(ledger.current_ids(before, "forecast", "tiny").values()) == {good}
-    assert run(before, "SELECT part FROM forecast.tiny") == [("2012-03-28/a",)]
+    assert run(before, "SELECT part FROM forecast_versions.tiny") == [("2012-03-28/a",)]
 
 
 def test_a_partition_that_is_not_ours_stops_it_and_is_named(
@@ -148,5 +180,6 @@ def test_who_could_read_it_still_can(before: Connection) -> None:
     before.commit()
     schema.migrate(before)
     for who in ("pg_monitor", "public"):
-        asked = f"SELECT has_table_privilege('{who}', 'forecast.tiny', 'SELECT')"
-        assert run(before, asked) == [(True,)]
+        for table in ("forecast.tiny", "forecast_versions.tiny"):
+            asked = f"SELECT has_table_privilege('{who}', '{table}', 'SELECT')"
+            assert run(before, asked) == [(True,)]

@@ -17,6 +17,7 @@ import pytest
 from tls_server import PASSWORDS, TlsServer, tls_server
 
 from luigi_traffic.errors import DataError, SettingsError
+from luigi_traffic.warehouse import published
 from luigi_traffic.warehouse.binary import copy_in
 from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
@@ -101,9 +102,8 @@ def test_the_writer_migrates_commits_replaces_and_collects_garbage(
         TABLE.discard(conn, left)
         assert TABLE.orphans(conn) == []
     assert writer.query(COUNT, None)[1] == [(1, 70.0)]
-    owners = (
-        "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN ('gold', 'forecast', 'meta')"
-    )
+    schemas = "('gold', 'forecast_versions', 'meta')"
+    owners = f"SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname IN {schemas}"
     assert writer.query(owners, None)[1] == [("luigi_traffic_owner",)]
     with writer.connect() as conn, conn.cursor() as cursor:
         cursor.execute("SELECT session_user::text, current_user::text")
@@ -132,14 +132,16 @@ def test_the_reader_sees_gold_and_can_change_nothing(
     tls: TlsServer, writer: Warehouse, reader: Warehouse
 ) -> None:
     commit(writer, [50.0, 60.0], "id-1")
-    table = forecast_table("tiny")
+    table, part = forecast_table("tiny"), f"{DAY}/m:1"
     with writer.connect() as conn:
-        table.ensure(conn)
-        row = LedgerRow("forecast", "tiny", f"{DAY}/m", "id-2", {}, [], 0, "", {})
+        published.ensure(conn, table)
+        row = LedgerRow("forecast", "tiny", part, "id-2", {}, [], 0, "", {})
         staged = table.stage(conn, "x")
-        assert table.commit(conn, staged, forecast_bounds(DAY, "m"), row)
+        assert table.commit(conn, staged, forecast_bounds(DAY, part), row)
+        published.publish(conn, "tiny", "", DAY, part)
     assert reader.query(COUNT, 1)[1] == [(2, 110.0)]
-    for every_level in ("forecast.tiny", 'forecast."tiny/m"', staged):
+    versions = "forecast_versions.tiny"
+    for every_level in ("forecast.tiny", versions, f'forecast_versions."tiny/{DAY}"', staged):
         assert reader.query(f"SELECT count(*) FROM {every_level}", 1)[1] == [(0,)]
     assert reader.query("SELECT partition_id FROM meta.ledger ORDER BY seq", 1)[1] == [("id-1",)]
     changes = [

@@ -69,7 +69,7 @@ try:
             "gold", "tiny", day.isoformat(), partition_id, {}, [], 1, attempt.checksum(), {}
         )
         won = attempt.commit(
-            Bounds.day(day), row, before_commit=lambda: crash_point(CrashPoint.GOLD_ATTACHED)
+            Bounds.day(day), row, before_commit=lambda _: crash_point(CrashPoint.GOLD_ATTACHED)
         )
 except TrafficError as error:
     sys.exit(f"{type(error).__name__}: {error}")

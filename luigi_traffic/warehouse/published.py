@@ -1,0 +1,98 @@
+"""Which version's forecast of a day is published: `meta.published` and the view of it.
+
+    forecast_versions.its   the forecasts of all versions, see `tables.forecast_table`
+    forecast.its            of each day those of the version that is published, the day's champion
+
+`publish` belongs into the transaction that commits the forecast: readers of the view see the day of
+the version before until that COMMIT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from psycopg2.extensions import connection as Connection
+
+from luigi_traffic.warehouse import locks
+from luigi_traffic.warehouse.partitions import PartitionedTable
+from luigi_traffic.warehouse.sql_names import literal, quote
+
+
+@dataclass(frozen=True)
+class Published:
+    """A day's published forecast, whose row of the ledger is live."""
+
+    part: str
+    partition_id: str
+    published_at: datetime
+    #: Day → id of the gold that it was made from.
+    gold: dict[str, str]
+
+
+def ensure(conn: Connection, table: PartitionedTable) -> None:
+    """Create the table of forecasts and its view, or add the columns that they lack.
+
+    Use a transaction of its own: others wait for its end.
+    """
+    table.ensure(conn)
+    columns = table.existing_columns(conn)
+    view = PartitionedTable("forecast", table.name, table.columns, table.key, table.by)
+    if list(view.existing_columns(conn)) == list(columns):
+        return
+    locks.lock_transaction(conn, f"table:{view.qualified}")
+    locks.lock_transaction(conn, f"schema:{view.schema}")
+    names = ", ".join(f"f.{quote(name)}" for name in table.existing_columns(conn))
+    made = (
+        f"CREATE OR REPLACE VIEW {view.qualified} AS SELECT {names} FROM {table.qualified} f"  # noqa: S608
+        f" JOIN meta.published p ON p.dataset = {literal(table.name)} AND p.part = f.part"
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(view.schema)}")
+        locks.between_readers(conn, view.qualified, lambda: cursor.execute(made))
+
+
+def publish(conn: Connection, dataset: str, target: str, day: date, part: str) -> None:
+    """Let the view show that part of the day, in the caller's transaction.
+
+    `target` is empty for the dataset's own. Of two that publish the same day the last one stands.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO meta.published (dataset, target, day, part) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (dataset, target, day)"
+            " DO UPDATE SET part = excluded.part, published_at = excluded.published_at",
+            (dataset, target, day, part),
+        )
+
+
+def published(
+    conn: Connection, dataset: str, target: str, day: date | None = None
+) -> dict[str, Published]:
+    """Day → what is published of it, of all days or of one, in one query."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT p.day::text, p.part, l.partition_id, p.published_at, l.inputs"
+            " FROM meta.published p JOIN meta.ledger l ON l.stage = 'forecast'"
+            "  AND l.dataset = p.dataset AND l.part = p.part AND l.superseded_at IS NULL"
+            " WHERE p.dataset = %(dataset)s AND p.target = %(target)s"
+            "  AND (%(day)s::date IS NULL OR p.day = %(day)s)",
+            {"dataset": dataset, "target": target, "day": day},
+        )
+        found = cursor.fetchall()
+    return {
+        of: Published(part, partition_id, at, gold_of(inputs))
+        for of, part, partition_id, at, inputs in found
+    }
+
+
+def parts(conn: Connection, dataset: str) -> set[str]:
+    """All parts of a dataset that are published."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT part FROM meta.published WHERE dataset = %s", (dataset,))
+        return {part for (part,) in cursor.fetchall()}
+
+
+def gold_of(inputs: list[dict[str, str]]) -> dict[str, str]:
+    """Day → id of gold among the inputs of a ledger row, as JSON has them."""
+    return {one["part"]: one["id"] for one in inputs if one["stage"] == "gold"}

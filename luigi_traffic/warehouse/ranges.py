@@ -1,0 +1,64 @@
+"""The upper level of a table that is partitioned twice: a range for each day, then a value each.
+
+    forecast_versions.its                 RANGE (issued_at)
+      forecast_versions."its/2012-03-28"  a range: LIST (part)
+        forecast_versions.its_20120328_…  a partition
+
+A question by time opens the ranges that it asks for, and the partitions in them, however many other
+days and values there are. No dataset can have the name of a range: names of datasets have no slash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from psycopg2.extensions import connection as Connection
+
+from luigi_traffic.api.columns import MAX_NAME
+from luigi_traffic.warehouse import locks
+from luigi_traffic.warehouse.sql_names import cut_to_fit, quote
+
+if TYPE_CHECKING:
+    from luigi_traffic.warehouse.partitions import PartitionedTable
+
+
+def range_table(conn: Connection, table: PartitionedTable, bound: str, label: str) -> str:
+    """The range with that bound (`FOR VALUES FROM …`, as the server prints it), quoted for SQL.
+
+    If there is none, it is made in the caller's transaction, and `label` becomes part of its name.
+    Others who want the same new range wait for the end of that transaction; readers do not.
+    """
+    found = _find(conn, table, bound)
+    if found is None:
+        locks.lock_transaction(conn, f"range:{table.qualified}/{bound}")
+        found = _find(conn, table, bound)
+    return found or _make(conn, table, bound, label)
+
+
+def _find(conn: Connection, table: PartitionedTable, bound: str) -> str | None:
+    """By its bound, whatever its name is."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT n.nspname, c.relname FROM pg_inherits i"
+            " JOIN pg_class c ON c.oid = i.inhrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
+            (table.qualified, bound),
+        )
+        row = cursor.fetchone()
+    return f"{quote(row[0])}.{quote(row[1])}" if row else None
+
+
+def _make(conn: Connection, table: PartitionedTable, bound: str, label: str) -> str:
+    name = f"{table.name}/{label}"
+    if len(name.encode()) > MAX_NAME:
+        name = cut_to_fit(name, f"/{hashlib.sha256(name.encode()).hexdigest()[:12]}")
+    made = f"{quote(table.schema)}.{quote(name)}"
+    columns = ", ".join(f"{quote(c)} {kind}" for c, kind in table.existing_columns(conn).items())
+    by = f"LIST ({quote(str(table.then_by))})"
+    with conn.cursor() as cursor:
+        # Not CREATE … PARTITION OF: that would lock the table against readers.
+        cursor.execute(f"CREATE TABLE {made} ({columns}) PARTITION BY {by}")
+        cursor.execute(f"ALTER TABLE {table.qualified} ATTACH PARTITION {made} {bound}")
+    return made

@@ -1,0 +1,67 @@
+"""Only the champion forecasts: after a rejection, without a training, under a new alias."""
+
+from __future__ import annotations
+
+from mlflow import MlflowClient
+
+from luigi_traffic.project import current
+
+NAME = "luigi_traffic.its_sim"
+
+
+def train(home, day: str, alpha: float) -> str:
+    code, log = home.run(
+        "FullPipeline", "--dataset", "its_sim", "--model", "ridge", "--date", day,
+        "--window-days", "2", "--training", f'{{"alpha": {alpha}}}',
+    )  # fmt: skip
+    assert code == 0, log
+    return log
+
+
+def forecast(home, day: str) -> str:
+    code, log = home.run("Forecast", "--dataset", "its_sim", "--date", day)
+    assert code == 0, log
+    return log
+
+
+def rows(table: str, columns: str = "*") -> list[tuple]:
+    asked = f"SELECT DISTINCT {columns} FROM {table}.its_sim"
+    return sorted(current().warehouse.query(asked, None)[1])
+
+
+def test_the_champion_alone_forecasts(luigi_here) -> None:
+    luigi_here.set(DATASETS__ITS_SIM__LINKS_COUNT="8")
+    train(luigi_here, "2024-01-10", 1)
+    first = rows("forecast")
+    assert len(first) == 288 * 12 * 8
+
+    # A model that was rejected changes no row, of the view and of the table below it.
+    assert "not champion" in train(luigi_here, "2024-01-10", 1e6)
+    assert rows("forecast") == first == rows("forecast_versions")
+    assert "Did not run any tasks" in train(luigi_here, "2024-01-10", 1e6)
+
+    # A day of its own trains nothing, and its rows say what they were made of.
+    forecast(luigi_here, "2024-01-11")
+    models = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
+    assert current().warehouse.query(models, None)[1] == [(2,)]
+    assert rows("forecast", "part, model, version") == [
+        ("2024-01-10/ridge:1", "ridge", 1), ("2024-01-11/ridge:1", "ridge", 1),
+    ]  # fmt: skip
+    seen = [number for (number,) in rows("forecast", "observed")]
+    assert 0 <= seen[0] < seen[-1] == 9  # the ITS has nine values of twelve
+    assert "Did not run any tasks" in forecast(luigi_here, "2024-01-11")
+
+    # Days that are over keep what was forecast then, whoever becomes champion.
+    client = MlflowClient(current().settings.tracking_uri)
+    client.set_registered_model_alias(NAME, "champion", "2")
+    forecast(luigi_here, "2024-01-12")
+    assert "Did not run any tasks" in forecast(luigi_here, "2024-01-11")
+    assert [part for (part,) in rows("forecast", "part")] == [
+        "2024-01-10/ridge:1", "2024-01-11/ridge:1", "2024-01-12/ridge:2",
+    ]  # fmt: skip
+
+    # Without a champion there is nothing to forecast with.
+    client.delete_registered_model_alias(NAME, "champion")
+    code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
+    assert code != 0
+    assert "no version of luigi_traffic.its_sim in MLflow carries the alias 'champion'" in log
