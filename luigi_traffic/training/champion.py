@@ -121,6 +121,12 @@ def decide_lost(challenger_mae: float, lost: Lost) -> Decision:
     return Decision(promoted, reason, challenger_mae, lost.mae, lost.holds)
 
 
+def decide_again(mae: float, lost: Lost) -> Decision:
+    """The lost champion itself was trained again: it cannot beat its own record."""
+    reason = f"champion, because it is {lost}, which was lost in MLflow, trained again"
+    return Decision(True, reason, mae, lost.mae, lost.holds)
+
+
 @dataclass(frozen=True)
 class Lost:
     """A champion that MLflow has lost, in whole or its files. `mae` is what is recorded of it."""

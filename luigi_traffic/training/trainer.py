@@ -188,7 +188,10 @@ class Trainer:
                     holder.tags.get(registry.DIGEST), Path(scratch),
                 )  # fmt: skip
             except (registry.ModelLost, StoreError) as e:
-                return self._decide_lost(mine, champion.lost_holder(holder, e))
+                lost = champion.lost_holder(holder, e)
+                if holder.tags.get(registry.PARTITION_ID) == self.partition_id:
+                    return champion.decide_again(mine, lost)
+                return self._decide_lost(mine, lost)
             try:
                 comparison = self._compare(forecaster, trained, holder, folder)
             except (PluginError, SettingsError, DataError) as e:

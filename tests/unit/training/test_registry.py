@@ -379,6 +379,9 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
     of_flow = replace(trainer, target="flow")
     assert of_flow._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 99.0))).promoted
+    # The same training once more, as the warning says: its MAE is the recorded one, not smaller.
+    again = replace(trainer, partition_id="h1")
+    assert again._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 1.927))).promoted
     next_one = log(store, bundle, "h2", name)
     assert champion.promote(store, next_one, decision) is promoted
     holder = registry.champion(store, name)
