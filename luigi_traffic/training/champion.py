@@ -80,10 +80,13 @@ def decide(
         left_out = f" ({_percent(share)} of the hold-out is left out: version {version} knows it)"
     reason = (
         f"{'champion' if promoted else 'not champion'}: MAE {ours:.4f} against {theirs:.4f} of "
-        f"version {version} on {days} days{links} that neither was trained on{left_out}. The gain "
-        f"of {comparison.gain:.4f} is at least {least:.4f} with {_percent(settings.confidence)} "
-        f"confidence; more than {needed:.4f} is needed"
+        f"version {version} on {days} days{links} that neither was trained on{left_out}"
     )
+    if comparison.gain > 0:
+        reason += (
+            f". The gain of {comparison.gain:.4f} is at least {least:.4f} with "
+            f"{_percent(settings.confidence)} confidence; more than {needed:.4f} is needed"
+        )
     return Decision(promoted, reason, ours, theirs, version)
 
 
