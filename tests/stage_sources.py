@@ -41,8 +41,8 @@ SOURCES = {
             f"training/{name}.py"
             for name in (
                 "baselines", "batches", "bundle", "context", "evaluate", "fit_epochs", "fit_inputs",
-                "fit_once", "fit_result", "forecaster", "gold", "grid", "metrics", "outputs",
-                "scaler", "series", "trainer", "windows",
+                "fit_once", "fit_result", "fit_span", "forecaster", "gold", "grid", "metrics",
+                "outputs", "scaler", "series", "trainer", "windows",
             )
         ),
     ],

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.reading import Layers, home, validated
+from luigi_traffic.settings.training_keys import PromotionSettings, TrackingSettings
 
 
 class PipelineSettings(Section):
@@ -204,14 +205,6 @@ class ListenSettings(Section):
     )
 
 
-class TrackingSettings(Section):
-    """MLflow."""
-
-    uri: str | None = Field(
-        None, description="Tracking URI of MLflow; empty: SQLite in <home>/mlflow"
-    )
-
-
 class IngestSettings(Section):
     """Limits and retries of the download."""
 
@@ -258,6 +251,7 @@ class Settings(Section):
     events: EventsSettings = EventsSettings()
     listen: ListenSettings = ListenSettings()
     tracking: TrackingSettings = TrackingSettings()
+    promotion: PromotionSettings = PromotionSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

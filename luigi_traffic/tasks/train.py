@@ -83,6 +83,7 @@ class Train(ModelStage):
             first=plan.days[0],
             end=self.date + timedelta(days=1),
             folder=self.project.home,
+            promotion=self.project.settings.promotion,
             get_model=self.project.plugins.model,
             show_run=self._show_run,
         )

@@ -28,6 +28,7 @@ from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, takes_context
 from luigi_traffic.errors import DataError, PluginError
 from luigi_traffic.training.context import context_as_dict, context_from_dict
+from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"
@@ -50,6 +51,8 @@ class Bundle:
     context: ModelContext
     free_flow: NDArray[np.float32]
     """`(N,)`, NaN where unknown, or where no speed is forecast: see `metrics.free_flow`."""
+    fit_span: FitSpan | None = None
+    """None for a model of an earlier version, which does not say."""
 
     @property
     def target(self) -> str:
@@ -103,6 +106,7 @@ class Bundle:
             "dataset": self.dataset,
             **context_as_dict(self.context, with_roads=takes_context(self.model)),
             "free_flow": [None if math.isnan(v) else float(v) for v in self.free_flow],
+            **({"fit_span": self.fit_span.as_dict()} if self.fit_span else {}),
         }
 
     @classmethod
@@ -150,8 +154,8 @@ class Bundle:
         model = get_model(wanted["name"])
         if model.version != wanted["version"]:
             raise PluginError(
-                f"The model in {folder} was trained by {wanted['name']} {wanted['version']}, but "
-                f"version {model.version} is installed. Train it again, or install that version."
+                f"The model was trained by {wanted['name']} {wanted['version']}, but version "
+                f"{model.version} is installed. Train it again, or install that version."
             )
         config = model.Config.model_validate(card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
@@ -173,6 +177,7 @@ class Bundle:
             dataset=card["dataset"],
             context=context,
             free_flow=np.array(free_flow, dtype=np.float32),
+            fit_span=FitSpan.from_dict(card["fit_span"]) if "fit_span" in card else None,
         )
 
 

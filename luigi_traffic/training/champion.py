@@ -1,9 +1,10 @@
 """Champion or not: the decision, its record, and the alias.
 
 The decision is written to the version's tags first and acted on after; a rerun after a
-crash in between finds it and acts. Only a strictly smaller error on the same hold-out
-takes the alias. A champion that MLflow has lost is compared by the error that is recorded of it:
-a loss makes no worse model champion.
+crash in between finds it and acts. A challenger takes the alias only if it is better than the
+champion on enough days that neither was fitted on, by a margin that luck alone seldom gives. A
+champion that cannot be compared stays. One that MLflow has lost is compared by the error that is
+recorded of it: a loss makes no worse model champion.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from luigi_traffic.training.registry import CHAMPION, Registered, champion_of
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from luigi_traffic.settings.training_keys import PromotionSettings
+    from luigi_traffic.training.comparison import Comparison
     from luigi_traffic.warehouse.ledger import LedgerRow
 
 DECISION = "decision"
@@ -26,7 +29,11 @@ DECISION = "decision"
 
 @dataclass(frozen=True)
 class Decision:
-    """Who forecasts from now on, and why. MAE in the dataset's unit."""
+    """Who forecasts from now on, and why. MAE in the dataset's unit, of the targets compared.
+
+    It is read from the tags of versions that earlier versions of this program registered: a new
+    field needs a default.
+    """
 
     promoted: bool
     reason: str
@@ -35,27 +42,71 @@ class Decision:
     champion_version: str | None = None
 
 
-def decide(
-    challenger_mae: float, champion_mae: float | None = None, champion_version: str | None = None
-) -> Decision:
-    """Compare mean MAEs of challenger and champion (see `evaluate.compare`).
+def decide_first(mae: float) -> Decision:
+    """There is no champion yet."""
+    return Decision(True, "champion as the first version", mae)
 
-    No `champion_version`: there is none yet. No `champion_mae` though there is a
-    champion: it could not be scored (its plugin is gone or changed), and gives way.
+
+def decide(
+    mae: float, comparison: Comparison, version: str, settings: PromotionSettings
+) -> Decision:
+    """Against the champion, which is `version`.
+
+    `mae` is the challenger's on its whole hold-out; it is recorded if the two are not compared.
     """
-    if champion_version is None:
-        reason, promoted = "champion as the first version", True
-    elif champion_mae is None:
-        reason = f"champion, because version {champion_version} can no longer be scored"
-        promoted = True
-    else:
-        promoted = challenger_mae < champion_mae
-        outcome, verb = ("champion", "beats") if promoted else ("not champion", "does not beat")
-        reason = (
-            f"{outcome}: {challenger_mae:.4f} {verb} {champion_mae:.4f} of version "
-            f"{champion_version} on the same hold-out"
+    days, share = comparison.days, comparison.seen_share
+    if days < settings.min_days:
+        found = "no day" if not days else "only 1 day" if days == 1 else f"only {days} days"
+        why = "a longer window has a longer hold-out"
+        if share:
+            why = f"it was trained on {_percent(share)} of this hold-out"
+        return Decision(
+            False,
+            f"not champion: {found} of its hold-out can be compared, since models are compared on "
+            f"what neither was trained on, and {settings.min_days} days are needed "
+            f"(promotion.min_days). Version {version} stays champion; {why}",
+            mae,
+            None,
+            version,
         )
-    return Decision(promoted, reason, challenger_mae, champion_mae, champion_version)
+    ours, theirs = comparison.challenger_mae, comparison.champion_mae
+    least, needed = comparison.least_gain(settings.confidence), settings.margin * theirs
+    promoted = least > needed
+    links = ""
+    if comparison.links < comparison.links_total:
+        links = f" and {comparison.links:,} of {comparison.links_total:,} links"
+    left_out = ""
+    if share:
+        left_out = f" ({_percent(share)} of the hold-out is left out: version {version} knows it)"
+    reason = (
+        f"{'champion' if promoted else 'not champion'}: MAE {ours:.4f} against {theirs:.4f} of "
+        f"version {version} on {days} days{links} that neither was trained on{left_out}"
+    )
+    if comparison.gain > 0:
+        reason += (
+            f". The gain of {comparison.gain:.4f} is at least {least:.4f} with "
+            f"{_percent(settings.confidence)} confidence; more than {needed:.4f} is needed"
+        )
+    return Decision(promoted, reason, ours, theirs, version)
+
+
+def keep(mae: float, version: str, error: Exception) -> Decision:
+    """The champion cannot be compared, for example since its plugin is missing: it stays."""
+    cause = str(error).partition("\n")[0].removesuffix(".")
+    reason = (
+        f"not champion: version {version} stays champion, though it cannot be compared: {cause}"
+    )
+    return Decision(False, reason, mae, None, version)
+
+
+def keep_warning(name: str, version: str, error: Exception) -> str:
+    """What a user can do about a champion that cannot be compared."""
+    return (
+        f"version {version} of {name} stays champion, though it cannot be compared with the new "
+        f"model: {error}\nUntil it can, no new model becomes champion. If its plugin is missing or "
+        f"of another version, install the one it was trained with; or give the alias {CHAMPION!r} "
+        "to another version in MLflow, and new models are compared with that one"
+    )
 
 
 def decide_lost(challenger_mae: float, lost: Lost) -> Decision:
@@ -68,9 +119,15 @@ def decide_lost(challenger_mae: float, lost: Lost) -> Decision:
         outcome, verb = ("champion", "beats") if promoted else ("not champion", "does not beat")
         reason = (
             f"{outcome}: {challenger_mae:.4f} {verb} {lost.mae:.4f}, recorded on its own hold-out "
-            f"of {lost}, which is lost in MLflow"
+            f"of {lost}, which is lost in MLflow; that is no fair comparison"
         )
     return Decision(promoted, reason, challenger_mae, lost.mae, lost.holds)
+
+
+def decide_again(mae: float, lost: Lost) -> Decision:
+    """The lost champion itself was trained again: it cannot beat its own record."""
+    reason = f"champion, because it is {lost}, which was lost in MLflow, trained again"
+    return Decision(True, reason, mae, lost.mae, lost.holds)
 
 
 @dataclass(frozen=True)
@@ -118,6 +175,10 @@ def lost_before(rows: Iterable[LedgerRow]) -> Lost | None:
         details["scores"]["model"]["mean"]["mae"],
         f"the ledger knows it, but no version in MLflow carries the alias {CHAMPION!r}",
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def recorded(version: Registered) -> Decision | None:

@@ -86,48 +86,16 @@ def evaluate(
     )
 
 
-def compare(
-    challenger: Forecaster,
-    champion: Forecaster,
-    series: Series,
-    split: Split,
-    most_windows: int | None = None,
-) -> tuple[float, float]:
-    """Mean MAE of (challenger, champion) on the same targets of the same hold-out.
-
-    `split` is the challenger's. The two may differ in input and output steps: both are
-    issued at the same moments, and the steps that both forecast are scored. Links are the
-    challenger's; one that the champion cannot forecast is left out for both.
-    Raises DataError where that leaves nothing to score.
-    """
-    issue_rows = holdout(split, most_windows) + challenger.input_steps
-    issue_rows = issue_rows[issue_rows >= champion.input_steps]
-    steps = min(challenger.output_steps, champion.output_steps)
-    links = [x for x in challenger.links(series) if x in set(champion.links(series))]
-    totals = []
-    for forecaster in (challenger, champion):
-        column = {link: index for index, link in enumerate(forecaster.links(series))}
-        chosen = [column[link] for link in links]
-        errors = Errors(steps)
-        part = series.aligned(links)
-        for piece, forecast in forecaster.stream(series, issue_rows - forecaster.input_steps):
-            actual, mask, _ = _targets(part, piece + forecaster.input_steps, steps)
-            errors.update(forecast[:, :steps, chosen], actual, mask)
-        totals.append(errors.at(slice(0, steps))["mae"])
-    ours, theirs = totals
-    if ours is None or theirs is None:
-        raise DataError(
-            "Challenger and champion have no observed target of the hold-out in common."
-        )
-    return ours, theirs
-
-
 def holdout(split: Split, most_windows: int | None) -> NDArray[np.int64]:
     """Window indices of the hold-out in time order, at most `most_windows`, always the same."""
-    all_of_them = np.arange(split.test.start, split.test.stop, dtype=np.int64)
-    if most_windows is None or most_windows >= len(all_of_them):
-        return all_of_them
-    return np.sort(np.random.default_rng(0).choice(all_of_them, most_windows, replace=False))
+    return drawn(np.arange(split.test.start, split.test.stop, dtype=np.int64), most_windows)
+
+
+def drawn(windows: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
+    """At most `most` of `windows`, in their order, always the same."""
+    if most is None or most >= len(windows):
+        return windows
+    return np.sort(np.random.default_rng(0).choice(windows, most, replace=False))
 
 
 def _targets(

@@ -112,11 +112,23 @@ def bundle_folder(tracking_uri: str, details: Mapping[str, Any], local: Path) ->
     if intact(local, details["digest"]):
         return local
     into = local.with_name(f"{local.name}-registered")
-    found = load_version(tracking_uri, details["name"], details["version"], into)
-    if not intact(found, details["digest"]):
+    return intact_version(
+        tracking_uri, details["name"], details["version"], details["digest"], into
+    )
+
+
+def intact_version(
+    tracking_uri: str, name: str, version: str, digest: str | None, into: Path
+) -> Path:
+    """`load_version`, if its files are those of that digest; None: whatever they are.
+
+    Raises `ModelLost` if they are not, `StoreError` if MLflow does not answer.
+    """
+    found = load_version(tracking_uri, name, version, into)
+    if digest is not None and not intact(found, digest):
         raise ModelLost(
-            f"version {details['version']} of {details['name']} in MLflow is not the one that was "
-            "registered: its files were changed"
+            f"version {version} of {name} in MLflow is not the one that was registered: its files "
+            "were changed"
         )
     return found
 

@@ -23,14 +23,16 @@ from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.model import Model, ModelConfig, gold_columns, resolved
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DataError, PluginError, StoreError
+from luigi_traffic.errors import DataError, PluginError, SettingsError, StoreError
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.comparison import Comparison, compare
 from luigi_traffic.training.context import SPEED
-from luigi_traffic.training.evaluate import Evaluation, compare, evaluate
+from luigi_traffic.training.evaluate import Evaluation, evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit, Progress
+from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.metrics import free_flow
@@ -40,9 +42,13 @@ from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger
 
 if TYPE_CHECKING:
+    from luigi_traffic.settings.training_keys import PromotionSettings
     from luigi_traffic.warehouse.connection import Warehouse
 
 logger = logging.getLogger("luigi_traffic")
+
+#: Tag of a version: the days it was trained on, see `FitSpan.of_window`.
+WINDOW = "window"
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class Trainer:
     first: date
     end: date
     folder: Path
+    promotion: PromotionSettings
     get_model: Callable[[str], Model]
     show_run: Callable[[registry.Registered], None]
 
@@ -148,7 +155,8 @@ class Trainer:
         )  # fmt: skip
 
     def _bundle(self, trained: Fit, series: Series) -> Bundle:
-        seen = trained.split.training_rows(self.config.input_steps)
+        t_in, t_out = self.config.input_steps, self.config.output_steps
+        seen = trained.split.training_rows(t_in)
         return Bundle(
             model=self.model,
             config=self.config,
@@ -160,43 +168,55 @@ class Trainer:
             free_flow=free_flow(series.actual[seen])
             if self.target == SPEED
             else np.full(len(series.links), np.nan, dtype=np.float32),
+            fit_span=FitSpan.of(series, trained.split, t_in, t_out),
         )
 
     def _decide(
         self, forecaster: Forecaster, trained: Fit, scores: Evaluation
     ) -> champion.Decision:
-        """Against the champion on the same hold-out; one that cannot be scored gives way."""
-        name = self._name
-        holder = registry.champion(self.tracking_uri, name)
+        """Against the champion, on what neither was fitted on."""
+        holder = registry.champion(self.tracking_uri, self._name)
         mine = cast(float, scores.mae())  # `evaluate` refuses a hold-out with nothing to score
         if holder is None:
             lost = self._lost_before()
-            return self._decide_lost(mine, lost) if lost else champion.decide(mine)
-        try:
-            try:
-                bundle = self._bundle_of(holder)
-            except (DataError, StoreError) as e:
-                return self._decide_lost(mine, champion.lost_holder(holder, e))
-            # Both read the same rows, each the columns it was built for.
-            series = self._series([*forecaster.bundle.shape.channels, *bundle.shape.channels])
-            ours, theirs = compare(
-                forecaster,
-                Forecaster(bundle, self.config.device),
-                series,
-                trained.split,
-                self.config.evaluation_windows,
-            )
-        except (PluginError, DataError) as e:
-            logger.warning("champion %s cannot be scored: %s", holder.version, e)
-            return champion.decide(mine, None, holder.version)
-        return champion.decide(ours, theirs, holder.version)
-
-    def _bundle_of(self, holder: registry.Registered) -> Bundle:
+            return self._decide_lost(mine, lost) if lost else champion.decide_first(mine)
         with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
-            folder = registry.load_version(
-                self.tracking_uri, holder.name, holder.version, Path(scratch)
+            try:
+                folder = registry.intact_version(
+                    self.tracking_uri, holder.name, holder.version,
+                    holder.tags.get(registry.DIGEST), Path(scratch),
+                )  # fmt: skip
+            except (registry.ModelLost, StoreError) as e:
+                lost = champion.lost_holder(holder, e)
+                if holder.tags.get(registry.PARTITION_ID) == self.partition_id:
+                    return champion.decide_again(mine, lost)
+                return self._decide_lost(mine, lost)
+            try:
+                comparison = self._compare(forecaster, trained, holder, folder)
+            except (PluginError, SettingsError, DataError) as e:
+                logger.warning(champion.keep_warning(holder.name, holder.version, e))
+                return champion.keep(mine, holder.version, e)
+        return champion.decide(mine, comparison, holder.version, self.promotion)
+
+    def _compare(
+        self, forecaster: Forecaster, trained: Fit, holder: registry.Registered, folder: Path
+    ) -> Comparison:
+        bundle = Bundle.load(folder, self.get_model)
+        span = bundle.fit_span or FitSpan.of_window(holder.tags.get(WINDOW, ""))
+        if span is None:
+            raise DataError(
+                "neither its files nor its tags in MLflow say which days it was trained on"
             )
-            return Bundle.load(folder, self.get_model, expected=holder.tags.get(registry.DIGEST))
+        # Both read the same rows, each the columns it was built for.
+        series = self._series([*forecaster.bundle.shape.channels, *bundle.shape.channels])
+        return compare(
+            forecaster,
+            Forecaster(bundle, self.config.device),
+            span,
+            series,
+            trained.split,
+            self.config.evaluation_windows,
+        )
 
     def _lost_before(self) -> champion.Lost | None:
         with self.warehouse.connect() as connection:
@@ -249,7 +269,7 @@ class Trainer:
             "dataset": self.dataset.name,
             "model": self.model.name,
             "gold_ids_digest": self._gold_digest,
-            "window": f"{self.first} to {max(self.gold_ids)}",
+            WINDOW: f"{self.first} to {max(self.gold_ids)}",
             "share_of_samples_seen": f"{trained.samples_seen / trained.samples_total:.4f}",
         }
         return mlflow_runs.log_run(

@@ -12,7 +12,7 @@ from training_tiny import AllLinks, PerLink, around, config
 from luigi_traffic.errors import DataError
 from luigi_traffic.training import windows as w
 from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.evaluate import compare, evaluate, holdout
+from luigi_traffic.training.evaluate import evaluate, holdout
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
@@ -132,20 +132,3 @@ def test_an_empty_hold_out_is_an_error(series: Series, tmp_path: Path) -> None:
     values[done.split.test.start :] = np.nan
     with pytest.raises(DataError, match="hold-out windows"):
         evaluate(forecaster, replace(series, values=values), done.split)
-
-
-def test_compare_scores_both_on_the_same_targets(series: Series, tmp_path: Path) -> None:
-    challenger, done = trained(series, tmp_path / "a")
-    same = compare(challenger, challenger, series, done.split)
-    assert same[0] == same[1] == pytest.approx(evaluate(challenger, series, done.split).mae())
-    # Another length of window and horizon: issued at the same moments, common steps scored.
-    champion, _ = trained(series, tmp_path / "b", AllLinks, input_steps=9, output_steps=2)
-    ours, theirs = compare(challenger, champion, series, done.split)
-    issue = np.arange(done.split.test.start, done.split.test.stop) + 6
-    actual = series.actual[issue[:, None] + np.arange(2)]
-    assert ours == pytest.approx(
-        np.nanmean(np.abs(challenger.predict(series, issue - 6)[:, :2] - actual)), rel=1e-5
-    )
-    assert theirs == pytest.approx(
-        np.nanmean(np.abs(champion.predict(series, issue - 9) - actual)), rel=1e-5
-    )

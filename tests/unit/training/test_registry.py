@@ -273,16 +273,6 @@ def test_runs_that_a_crash_left_open_are_closed_and_a_rivals_is_not(
     assert status == {dead: "KILLED", alive: "RUNNING", elsewhere: "RUNNING", other: "RUNNING"}
 
 
-def test_only_a_smaller_error_makes_a_champion() -> None:
-    assert champion.decide(4.0).promoted
-    assert champion.decide(3.9, 4.0, "1").promoted
-    for mine in (4.0, 4.1, float("nan")):
-        assert not champion.decide(mine, 4.0, "1").promoted
-    gone = champion.decide(9.0, None, "1")
-    assert gone.promoted
-    assert "can no longer be scored" in gone.reason
-
-
 def test_promotion_is_recorded_repeatable_and_follows_the_decision(
     store: str, bundle: Path
 ) -> None:
@@ -290,9 +280,9 @@ def test_promotion_is_recorded_repeatable_and_follows_the_decision(
     assert registry.champion(store, name) is None
     one, two, three = (log(store, bundle, f"f{i}", name) for i in range(3))
     assert registry.champion(store, name) is None
-    first = champion.decide(4.0)
+    first = champion.decide_first(4.0)
     assert champion.promote(store, one, first)
-    worse = champion.decide(4.2, 4.0, one.version)
+    worse = champion.Decision(False, "not champion", 4.2, 4.0, one.version)
     assert not champion.promote(store, two, worse)
     holder = registry.champion(store, name)
     assert holder is not None
@@ -302,7 +292,7 @@ def test_promotion_is_recorded_repeatable_and_follows_the_decision(
     assert champion.recorded(found) == worse
     assert champion.recorded(one) is None  # as it was before the decision
 
-    better = champion.decide(3.0, 4.0, one.version)
+    better = champion.Decision(True, "champion", 3.0, 4.0, one.version)
     assert champion.promote(store, three, better)
     assert champion.promote(store, three, better)  # a rerun
     assert not champion.promote(store, one, first)  # too late: the alias has moved on
@@ -350,7 +340,7 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
 ) -> None:
     name = registry.registered_name(f"{lose.__name__}_{promoted}".lower())
     version = log(store, bundle, "h1", name)
-    assert champion.promote(store, version, champion.decide(1.927))
+    assert champion.promote(store, version, champion.decide_first(1.927))
     database = Path(store.removeprefix("sqlite:///"))
     run = database.parent / "artifacts" / name / version.run_id
     lose(store, version, run / "artifacts" / "model" / "artifacts" / "bundle")
@@ -389,6 +379,9 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
     of_flow = replace(trainer, target="flow")
     assert of_flow._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 99.0))).promoted
+    # The same training once more, as the warning says: its MAE is the recorded one, not smaller.
+    again = replace(trainer, partition_id="h1")
+    assert again._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 1.927))).promoted
     next_one = log(store, bundle, "h2", name)
     assert champion.promote(store, next_one, decision) is promoted
     holder = registry.champion(store, name)
@@ -441,7 +434,7 @@ def test_a_rival_that_writes_between_mlflows_read_and_its_insert(
 
     event.listen(Engine, "before_cursor_execute", write_first)
     try:
-        promoted = champion.promote(store, ours, champion.decide(4.0))
+        promoted = champion.promote(store, ours, champion.decide_first(4.0))
     finally:
         event.remove(Engine, "before_cursor_execute", write_first)
     assert writes
@@ -450,7 +443,7 @@ def test_a_rival_that_writes_between_mlflows_read_and_its_insert(
     assert holder.version == theirs.version
     assert promoted == (theirs == ours)
     found = registry.get_version(store, name, ours.version)
-    assert champion.recorded(found) == champion.decide(4.0)
+    assert champion.recorded(found) == champion.decide_first(4.0)
 
 
 def test_a_store_that_does_not_answer_is_a_store_error_without_the_password(

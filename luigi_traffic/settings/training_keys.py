@@ -1,0 +1,41 @@
+"""The keys of what happens to a trained model: where it is registered, when it becomes champion."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from luigi_traffic.settings.engine_keys import Section
+
+
+class TrackingSettings(Section):
+    """MLflow."""
+
+    uri: str | None = Field(
+        None, description="Tracking URI of MLflow; empty: SQLite in <home>/mlflow"
+    )
+
+
+class PromotionSettings(Section):
+    """When a new model becomes champion."""
+
+    # An interval needs two days, see `training/comparison.py`.
+    min_days: int = Field(
+        3,
+        ge=2,
+        description=(
+            "Smallest number of days of the hold-out, new to both models, on which a new model is "
+            "compared with the champion; on fewer, the champion stays"
+        ),
+    )
+    margin: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Share of the champion's MAE by which that of a new model must be smaller",
+    )
+    confidence: float = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Confidence with which the MAE must be smaller by the margin",
+    )
