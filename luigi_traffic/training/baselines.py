@@ -71,9 +71,8 @@ class HistoricalMedian:
 
     Monday to Friday are workdays. A slot takes the values within `AROUND`, across midnight
     too. A mean of each slot of each weekday would rest on one to three values in two or three
-    weeks of training; this rests on about a hundred. Where there is no value: the median of
-    the slot in the other kind of day, then the link's median, then the median of those of all
-    links.
+    weeks of training; this rests on dozens. If there is no value: the median of the slot in
+    the other kind of day, then the link's median, then the median of those of all links.
     """
 
     table: NDArray[np.float32]
@@ -192,7 +191,7 @@ def _by_slot(days: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
 def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """`(n,)`: the median of what was observed of `(n, M)`, NaN if nothing was.
 
-    `np.nanmedian` calls Python for each row; this is a hundred times as fast.
+    `np.nanmedian` takes nine times as long (3,000 rows of 98 values).
     """
     if not values.shape[1]:
         return np.full(len(values), np.nan, dtype=np.float32)
