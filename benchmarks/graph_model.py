@@ -29,10 +29,11 @@ from graph_model import Gcn, GcnConfig
 
 from luigi_traffic import ModelContext
 from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.evaluate import PERSISTENCE, Evaluation, evaluate
+from luigi_traffic.training.evaluate import Evaluation, evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.scores import PERSISTENCE
 from luigi_traffic.training.series import Series
 from luigi_traffic_metr_la import MetrLa
 

@@ -78,9 +78,9 @@ def fabricate(count: int) -> None:
 
 def _details() -> dict[str, Any]:
     scores = {
-        name: {step: {"mae": 1.0, "rmse": 1.0, "mape": 1.0, "f1": 1.0, "count": 1}
+        name: {step: {"mae": 1.0, "rmse": 1.0, "mape": 1.0, "wape": 1.0, "f1": 1.0, "count": 1}
                for step in ("3", "mean")}
-        for name in ("model", "persistence", "historical average")
+        for name in ("model", "persistence", "day before", "historical median")
     }  # fmt: skip
     return {
         "name": f"luigi_traffic.{DATASET}", "version": "1", "run_id": "r", "digest": "d",

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.trained_model import Trained
-
-#: Key of a row → forecaster in the details of a model's ledger row.
-FORECASTERS = {
-    "model": "model",
-    "persistence": "persistence",
-    "historical_average": "historical average",
-}
+from luigi_traffic.training.scores import baseline_wins, in_order, step_horizon, steps_in_order
 
 
 def model_rows(trained: Iterable[Trained]) -> list[Row]:
     """One row a model, the newest last.
 
     `target` is the measure that it forecasts; `mae` is forecaster → horizon ("15 min", …, "mean")
-    → MAE in `unit`; `windows_seen` the share of the training samples that were seen at all.
+    → MAE in `unit`, of the forecasters that it was scored with when it was trained;
+    `baseline_wins` where one of them was better, by any measure; `windows_seen` the share of the
+    training samples that were seen at all.
     """
     newest_last = sorted(trained, key=lambda t: str(t.row.committed_at))
     return [_row(one) for one in newest_last]
@@ -29,7 +26,7 @@ def model_rows(trained: Iterable[Trained]) -> list[Row]:
 def _row(trained: Trained) -> Row:
     row, details = trained.row, trained.row.details
     why = trained.stale()
-    samples = details["samples"]
+    samples, scores, seconds = details["samples"], details["scores"], details["interval_seconds"]
     days = [i.part for i in row.inputs]
     return {
         "kind": "model",
@@ -46,9 +43,9 @@ def _row(trained: Trained) -> Row:
         "days": len(days),
         "unit": details["unit"],
         "mae": {
-            key: _errors(details["scores"][name], details["interval_seconds"])
-            for key, name in FORECASTERS.items()
+            name.replace(" ", "_"): _errors(scores[name], seconds) for name in in_order(scores)
         },
+        "baseline_wins": [asdict(win) for win in baseline_wins(scores, seconds)],
         "windows_seen": samples["seen"] / samples["total"] if samples["total"] else None,
         "windows": samples["total"],
         "epochs": details["epochs"],
@@ -63,12 +60,4 @@ def _row(trained: Trained) -> Row:
 
 
 def _errors(steps: dict[str, dict[str, Any]], interval_seconds: int) -> dict[str, float | None]:
-    numbered = sorted(int(step) for step in steps if step.isdigit())
-    found = {horizon(n * interval_seconds): steps[str(n)]["mae"] for n in numbered}
-    return found | {step: steps[step]["mae"] for step in steps if not step.isdigit()}
-
-
-def horizon(seconds: int) -> str:
-    """A lead time for people: "15 min", "3 h"."""
-    whole_hours = seconds > 3600 and seconds % 3600 == 0
-    return f"{seconds // 3600} h" if whole_hours else f"{seconds / 60:g} min"
+    return {step_horizon(s, interval_seconds): steps[s]["mae"] for s in steps_in_order(steps)}

@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from luigi_traffic.commands import freshness
-from luigi_traffic.commands.models import FORECASTERS
 from luigi_traffic.commands.output import Row, short, table, text
 from luigi_traffic.commands.status import ABSENT, DONE, MISSING, SHOWN, STALE
 from luigi_traffic.commands.warehouse import nothing_yet
 from luigi_traffic.project import Project
+from luigi_traffic.training.scores import MODEL, Win, win_lines, win_title
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,11 +98,15 @@ def _model(row: Row, console: Console) -> None:
     )
     console.print(text(title, "bold"))
     shown = table("", *horizons, right=horizons)
-    for key, name in FORECASTERS.items():
-        errors = row["mae"][key]
+    for key, errors in row["mae"].items():
+        name = row["model"] if key == MODEL else key.replace("_", " ")
         cells = [text("" if errors[h] is None else f"{errors[h]:.3f}") for h in horizons]
-        shown.add_row(text(row["model"] if key == "model" else name), *cells)
+        shown.add_row(text(name), *cells)
     console.print(shown)
+    wins = [Win(**win) for win in row["baseline_wins"]]
+    console.print(text(win_title(wins)))
+    for line in win_lines(wins):
+        console.print(text(f"  {line}"))
     seen = "" if row["windows_seen"] is None else f"{row['windows_seen']:.1%} of "
     epochs = f"{row['epochs']} epoch{'' if row['epochs'] == 1 else 's'}"
     how = f"{epochs} on {row['device']} in {_seconds(row['seconds'])} s"

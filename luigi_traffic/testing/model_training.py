@@ -10,7 +10,7 @@ import torch
 from luigi_traffic.api.model import Model
 from luigi_traffic.errors import DataError
 from luigi_traffic.testing.toy import batch
-from luigi_traffic.training.baselines import Persistence
+from luigi_traffic.training.baselines import Persistence, link_means
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.forecaster import Forecaster
 
@@ -40,7 +40,7 @@ class TrainingChecks:
         series, t_in, t_out = trial.series, done.shape.input_steps, done.shape.output_steps
         windows = np.arange(done.split.test.start, done.split.test.stop)
         actual = series.actual[windows[:, None] + t_in + np.arange(t_out)]
-        mean = np.nanmean(series.actual[done.split.training_rows(t_in)], axis=0)
+        mean = link_means(series.actual[done.split.training_rows(t_in)])
         persistence = Persistence.of(series, t_in, t_out, mean).predict(windows)
         forecast = Forecaster(trial.bundle, "cpu").predict(series, windows)
 

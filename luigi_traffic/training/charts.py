@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _INK = "#010203"
 _FAINT = "#8a909a"
 #: Readable on white and on near-black; told apart without colour by their dashes.
-COLOURS = ("#2f7fd6", "#d9742b", "#8a909a")
-_DASHES = ("-", "--", ":")
+COLOURS = ("#2f7fd6", "#d9742b", "#2f9e6b", "#8a909a")
+_DASHES = ("-", "--", "-.", ":")
 
 
 def learning_curve(history: Sequence[Mapping[str, float]], best: int, unit: str) -> str:
@@ -49,13 +49,11 @@ def lines(
     name: str,
     ticks: Sequence[float] | None = None,
 ) -> str:
-    """One line a forecaster, from 0 upwards; None leaves a gap."""
+    """One line a forecaster, four of them, from 0 upwards; None leaves a gap."""
     figure, (axes,) = _figure(1, 5.2, 2.9)
-    for index, (label, values) in enumerate(series.items()):
+    for (label, values), colour, dash in zip(series.items(), COLOURS, _DASHES, strict=True):
         y = [math.nan if v is None else v for v in values]
-        axes.plot(
-            x, y, color=COLOURS[index % 3], ls=_DASHES[index % 3], marker="o", ms=2.5, label=label
-        )
+        axes.plot(x, y, color=colour, ls=dash, marker="o", ms=2.5, label=label)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_ylim(bottom=0)
@@ -82,7 +80,7 @@ def day(
                 color=COLOURS[1], alpha=0.14, lw=0,
             )  # fmt: skip
         axes.plot(hours, actual, color=_INK, lw=1.1, label="actual")
-        # The last is the baseline, which is grey and dotted in every chart.
+        # The last is the baseline, grey and dotted.
         styles = [*range(len(forecasts) - 1), len(COLOURS) - 1]
         for index, (label, values) in zip(styles, forecasts.items(), strict=True):
             axes.plot(hours, values, color=COLOURS[index], ls=_DASHES[index], lw=1.3, label=label)

@@ -15,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError
-from luigi_traffic.training.baselines import HistoricalAverage, Persistence
+from luigi_traffic.training.baselines import (
+    Baseline,
+    DayBefore,
+    HistoricalMedian,
+    Persistence,
+    link_means,
+)
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import MEAN, Errors
+from luigi_traffic.training.scores import DAY_BEFORE, HISTORICAL_MEDIAN, MODEL, PERSISTENCE
 from luigi_traffic.training.series import DAY_SECONDS, Series
 from luigi_traffic.training.windows import Split
-
-#: Names of the forecasters in an evaluation, in the order of its tables.
-MODEL, PERSISTENCE, HISTORICAL_AVERAGE = "model", "persistence", "historical average"
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Evaluation:
     """Beginning of the first interval that may be scored, ISO, local time; `last_target` too."""
     last_target: str
     scores: dict[str, dict[str, dict[str, float | None]]]
-    """Forecaster → step ("3", …, "mean") → mae, rmse, mape, f1, count."""
+    """Forecaster → step ("3", …, "mean") → mae, rmse, mape, wape, f1, count."""
     by_step: dict[str, list[float | None]]
     """Forecaster → MAE a step."""
     by_hour: dict[str, list[float | None]]
@@ -54,21 +58,27 @@ class Evaluation:
 def evaluate(
     forecaster: Forecaster, series: Series, split: Split, most_windows: int | None = None
 ) -> Evaluation:
-    """Score the model, persistence and the historical average on the split's hold-out.
+    """Score the model and its baselines on the split's hold-out.
 
     Raises DataError where the hold-out holds no observed target.
     """
     t_in, t_out = forecaster.input_steps, forecaster.output_steps
     windows = holdout(split, most_windows)
-    average = HistoricalAverage.of(series, split.training_rows(t_in), t_in, t_out)
-    persistence = Persistence.of(series, t_in, t_out, average.link_mean)
+    seen = split.training_rows(t_in)
+    median = HistoricalMedian.of(series, seen, t_in, t_out)
+    means = link_means(series.actual[seen])
+    baselines: dict[str, Baseline] = {
+        PERSISTENCE: Persistence.of(series, t_in, t_out, means),
+        DAY_BEFORE: DayBefore.of(series, median),
+        HISTORICAL_MEDIAN: median,
+    }
     flow = forecaster.bundle.free_flow
-    errors = {name: Errors(t_out, flow) for name in (MODEL, PERSISTENCE, HISTORICAL_AVERAGE)}
+    errors = {name: Errors(t_out, flow) for name in (MODEL, *baselines)}
     for piece, forecast in forecaster.stream(series, windows):
         actual, mask, hours = _targets(series, piece + t_in, t_out)
         errors[MODEL].update(forecast, actual, mask, hours)
-        errors[PERSISTENCE].update(persistence.predict(piece), actual, mask, hours)
-        errors[HISTORICAL_AVERAGE].update(average.predict(piece), actual, mask, hours)
+        for name, baseline in baselines.items():
+            errors[name].update(baseline.predict(piece), actual, mask, hours)
     if not errors[MODEL].count.sum():
         raise DataError(
             f"None of the {len(windows)} hold-out windows has an observed {series.target} to "

@@ -36,6 +36,7 @@ class Errors:
     count: NDArray[np.int64] = field(init=False)
     absolute: NDArray[np.float64] = field(init=False)
     squared: NDArray[np.float64] = field(init=False)
+    truth: NDArray[np.float64] = field(init=False)
     relative: NDArray[np.float64] = field(init=False)
     relative_count: NDArray[np.int64] = field(init=False)
     hits: NDArray[np.int64] = field(init=False)
@@ -47,7 +48,7 @@ class Errors:
     def __post_init__(self) -> None:
         for name in ("count", "relative_count", "hits", "false_alarms", "misses"):
             setattr(self, name, np.zeros(self.steps, dtype=np.int64))
-        for name in ("absolute", "squared", "relative"):
+        for name in ("absolute", "squared", "truth", "relative"):
             setattr(self, name, np.zeros(self.steps, dtype=np.float64))
         self.hour_absolute = np.zeros(24, dtype=np.float64)
         self.hour_count = np.zeros(24, dtype=np.int64)
@@ -62,7 +63,7 @@ class Errors:
         """Add forecasts `(W, t_out, N)`; `mask` is True where `actual` was observed.
 
         `hours` `(W, t_out)` is the hour of day of each target. A target of 0 counts for
-        all errors but the relative one, which it has none of.
+        all errors but the relative one (MAPE), which it has none of.
         """
         truth = np.where(mask, actual, 0).astype(np.float64)
         error = np.where(mask, forecast - truth, 0.0)
@@ -71,6 +72,7 @@ class Errors:
         self.count += mask.sum(axis=over)
         self.absolute += size.sum(axis=over)
         self.squared += (error**2).sum(axis=over)
+        self.truth += np.abs(truth).sum(axis=over)
         ratio = mask & (truth != 0)
         self.relative += np.divide(size, np.abs(truth), out=np.zeros_like(size), where=ratio).sum(
             axis=over
@@ -90,9 +92,11 @@ class Errors:
             )
 
     def at(self, steps: slice) -> dict[str, float | None]:
-        """MAE, RMSE (dataset's unit), MAPE (percent), F1 and count of a range of steps.
+        """MAE, RMSE (dataset's unit), MAPE, WAPE (percent), F1 and count of a range of steps.
 
-        None where there was nothing to score.
+        MAPE is the mean of the errors' shares of their targets, so that small targets weigh most;
+        WAPE is the sum of the errors as a share of the sum of the targets. None if there was
+        nothing to score.
         """
         count = int(self.count[steps].sum())
         hits = int(self.hits[steps].sum())
@@ -101,6 +105,7 @@ class Errors:
             "mae": _ratio(self.absolute[steps].sum(), count),
             "rmse": _root(_ratio(self.squared[steps].sum(), count)),
             "mape": _ratio(100 * self.relative[steps].sum(), int(self.relative_count[steps].sum())),
+            "wape": _ratio(100 * self.absolute[steps].sum(), self.truth[steps].sum()),
             "f1": _ratio(2.0 * hits, 2 * hits + wrong),
             "count": count,
         }
@@ -134,8 +139,8 @@ def free_flow(speed: NDArray[np.float32]) -> NDArray[np.float32]:
     return out
 
 
-def _ratio(total: float, count: int) -> float | None:
-    return float(total) / count if count else None
+def _ratio(total: float, count: float) -> float | None:
+    return float(total) / float(count) if count else None
 
 
 def _root(value: float | None) -> float | None:

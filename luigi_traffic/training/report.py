@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,33 @@ from numpy.typing import NDArray
 
 from luigi_traffic.training import charts
 from luigi_traffic.training.baselines import Persistence
-from luigi_traffic.training.evaluate import MODEL, Evaluation
+from luigi_traffic.training.evaluate import Evaluation
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import CONGESTED_SHARE, MEAN, reported
+from luigi_traffic.training.scores import (
+    HIGHER_IS_BETTER,
+    MEASURES,
+    MODEL,
+    baseline_wins,
+    horizon,
+    shown,
+    step_horizon,
+    win_lines,
+    win_title,
+)
 from luigi_traffic.training.series import Series
 
 #: Links drawn against their actual values.
 DRAWN_LINKS = 4
-_MEASURES = (
-    ("mae", "MAE, {unit}", True),
-    ("rmse", "RMSE, {unit}", True),
-    ("mape", "MAPE, %", True),
-    ("f1", "F1 of congestion", False),
-)
+#: Key of a measure → what stands behind its name in a table.
+_UNITS = {
+    "mae": ", {unit}",
+    "rmse": ", {unit}",
+    "mape": ", %",
+    "wape": ", %",
+    "f1": " of congestion",
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +71,9 @@ def write_report(
     from markupsafe import Markup
 
     bundle = forecaster.bundle
-    unit, interval = bundle.unit, series.interval
-    minutes = interval.total_seconds() / 60
-    steps = np.arange(1, forecaster.output_steps + 1) * minutes
+    unit, seconds = bundle.unit, int(series.interval.total_seconds())
+    wins = baseline_wins(evaluation.scores, seconds)
+    steps = np.arange(1, forecaster.output_steps + 1) * seconds / 60
     title = f"{bundle.model.name} on {bundle.dataset}"
     drawings = {
         "learning": charts.learning_curve(fit.history, fit.best_epoch, unit),
@@ -90,9 +102,11 @@ def write_report(
         target=bundle.target,
         facts=_facts(origin, fit, evaluation, forecaster, series),
         decision=origin.decision[:1].upper() + origin.decision[1:],
-        columns=[*(_ahead(step * interval) for step in reported(forecaster.output_steps)), "mean"],
+        columns=[step_horizon(step, seconds) for step in evaluation.scores[MODEL]],
         tables=_tables(evaluation, unit),
         verdict=_verdict(evaluation, unit),
+        wins_title=win_title(wins),
+        wins=win_lines(wins),
         drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - ours
         date=date,
         links=chosen,
@@ -125,7 +139,8 @@ def _facts(
         ("Model", f"{bundle.model.name} {bundle.model.version}, {numbers:,} parameters"),
         (
             "Dataset",
-            f"{bundle.dataset}: {len(series.links):,} links every {_ahead(series.interval)}",
+            f"{bundle.dataset}: {len(series.links):,} links every "
+            f"{horizon(series.interval.total_seconds())}",
         ),
         ("Target", f"{bundle.target}, {bundle.unit}" if bundle.unit else bundle.target),
         ("Days", span + (f"; {len(origin.absent_days)} absent" if origin.absent_days else "")),
@@ -156,30 +171,25 @@ def _facts(
 
 def _tables(evaluation: Evaluation, unit: str) -> list[dict[str, Any]]:
     out = []
-    for key, label, lower_is_better in _MEASURES:
-        if all(
-            step[key] is None for scores in evaluation.scores.values() for step in scores.values()
-        ):
-            continue  # congestion, if no speed is forecast
+    for key, name in MEASURES.items():
         rows = {
-            name: [scores[step][key] for step in scores]
-            for name, scores in evaluation.scores.items()
+            forecaster: [values[key] for values in steps.values()]
+            for forecaster, steps in evaluation.scores.items()
         }
+        if all(value is None for values in rows.values() for value in values):
+            continue  # congestion, if no speed is forecast
         best = []
         for column in zip(*rows.values(), strict=True):
             known = [v for v in column if v is not None]
-            best.append((min if lower_is_better else max)(known) if known else None)
+            best.append((max if key in HIGHER_IS_BETTER else min)(known) if known else None)
         cells = {
-            name: [
-                (
-                    "–" if v is None else f"{v:.3f}" if key != "mape" else f"{v:.2f}",
-                    v == b and v is not None,
-                )
+            forecaster: [
+                ("–" if v is None else shown(key, v), v == b and v is not None)
                 for v, b in zip(values, best, strict=True)
             ]
-            for name, values in rows.items()
+            for forecaster, values in rows.items()
         }
-        out.append({"label": label.format(unit=unit), "rows": cells})
+        out.append({"label": name + _UNITS[key].format(unit=unit), "rows": cells})
     return out
 
 
@@ -240,22 +250,17 @@ def _days_drawn(
     unseen = np.full(len(series.links), np.nan, dtype=np.float32)
     persistence = Persistence.of(series, t_in, t_out, unseen).predict(rows - t_in - t_out + 1)
     hours = series.slot_of_day[rows] * 24 / per_day
+    seconds = series.interval.total_seconds()
     panels = []
     for link in links:
         at, own = names.index(link), series.links.index(link)
         trained = forecaster.bundle.links.index(link) if link in forecaster.bundle.links else None
         flow = forecaster.bundle.free_flow[trained] if trained is not None else np.nan
         lines = {
-            f"model, {_ahead(step * series.interval)} ahead": forecasts[step][:, step - 1, at]
+            f"model, {horizon(step * seconds)} ahead": forecasts[step][:, step - 1, at]
             for step in ahead
         }
-        last = _ahead(t_out * series.interval)
-        lines[f"persistence, {last} ahead"] = persistence[:, -1, own]
+        lines[f"persistence, {horizon(t_out * seconds)} ahead"] = persistence[:, -1, own]
         limit = float(CONGESTED_SHARE * flow)
         panels.append((f"link {link}", hours, series.actual[rows, own], lines, limit))
     return links, str(candidates[best]), panels
-
-
-def _ahead(span: timedelta) -> str:
-    seconds = span.total_seconds()
-    return f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h"

@@ -31,7 +31,7 @@ class Split:
     def training_rows(self, t_in: int) -> slice:
         """Rows of the series that are an input of some training window.
 
-        All that is fitted outside the network (scaler, historical average, free-flow
+        All that is fitted outside the network (scaler, historical median, free-flow
         speed) sees these rows and no other.
         """
         return slice(self.train.start, self.train.stop + t_in - 1)

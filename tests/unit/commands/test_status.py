@@ -19,12 +19,20 @@ from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.raw import IngestRaw
 from luigi_traffic.tasks.silver import Silver
+from luigi_traffic.training.scores import NO_WIN
 
 FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
 TASKS: dict[str, Any] = {
     "raw": IngestRaw, "announce": AnnounceRaw, "bronze": Bronze, "silver": Silver, "gold": Gold,
 }  # fmt: skip
 DAYS = status.Range()
+#: As earlier versions wrote them.
+OLD_SCORES = {
+    name: {step: {"mae": mae, "rmse": rmse, "mape": mae, "f1": 0.5, "count": 9}
+           for step in ("3", "6", "12", "mean")}
+    for name, mae, rmse in (("model", 3.25, 8.18), ("persistence", 4.5, 9.5),
+                            ("historical average", 5.75, 7.93))
+}  # fmt: skip
 
 
 def states(rows: list[dict[str, Any]], day: date) -> dict[str, str]:
@@ -94,9 +102,30 @@ def test_model(filled):
     assert model["state"] == "done" and model["version"] == "1"
     assert model["mae"]["model"] == {"15 min": 3.25, "30 min": 3.25, "60 min": 3.25, "mean": 3.25}
     assert model["mae"]["persistence"]["60 min"] == 4.5
-    assert model["mae"]["historical_average"]["mean"] == 5.75
+    assert model["mae"]["historical_median"]["mean"] == 5.75
+    assert list(model["mae"]) == ["model", "persistence", "day_before", "historical_median"]
+    assert model["baseline_wins"] == []
     assert model["windows_seen"] == 0.25
     assert model["report"].endswith("tiny.html")
+
+
+def test_a_model_of_an_earlier_version_has_its_own_baselines(empty):
+    empty.commit_day(LAST)
+    empty.commit_model(LAST, 1, "1", scores=OLD_SCORES)
+    rows = status.rows(current(), "tiny", DAYS)
+    (model,) = [r for r in rows if r["kind"] == "model"]
+    assert list(model["mae"]) == ["model", "persistence", "historical_average"]
+    assert model["baseline_wins"][0] == {
+        "horizon": "15 min", "measure": "rmse", "baseline": "historical average",
+        "value": 7.93, "model": 8.18,
+    }  # fmt: skip
+    console = Console(width=80, record=True, file=StringIO())
+    status_page.draw(current(), rows, console)
+    page = console.export_text()
+    assert "historical average" in page and "5.750" in page
+    assert "A baseline is better than the model at:" in page
+    for horizon in ("15 min", "30 min", "60 min", "mean"):
+        assert f"  {horizon}: RMSE (historical average 7.930, model 8.180)\n" in page
 
 
 def test_models_of_two_measures_are_told_apart(empty, anew):
@@ -209,6 +238,7 @@ def test_page_loses_nothing_on_a_narrow_terminal(filled, width):
     page = console.export_text()
     for word in ("2024-05-02", "–", "persistence", "4.500", "25.0%", "luigi-traffic up"):
         assert word in page
+    assert NO_WIN in " ".join(page.split())
     assert page.count("done") == 11  # five stages of two days, one forecast
     assert str(filled.path / "reports" / "tiny.html") in page  # whole, on one line
     assert all(name in page for name in status.SHOWN) or width < 80

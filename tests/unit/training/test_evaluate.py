@@ -51,7 +51,7 @@ def test_scores_equal_a_plain_computation(series: Series, tmp_path: Path, model:
     )
     counts = {scores["mean"]["count"] for scores in got.scores.values()}
     assert counts == {int(mask.sum())}
-    assert list(got.scores) == ["model", "persistence", "historical average"]
+    assert list(got.scores) == ["model", "persistence", "day before", "historical median"]
     assert list(got.scores["model"]) == ["3", "mean"]
     assert got.windows == got.windows_total == len(test)
     assert got.last_target == str(series.timestamps[-1].astype("datetime64[s]"))

@@ -10,13 +10,14 @@ from luigi_traffic.training.metrics import Errors, free_flow, reported
 
 
 def naive(forecast, actual, mask, limits, steps):
-    size, square, ratio, hits, wrong = [], [], [], 0, 0
+    size, square, ratio, truth, hits, wrong = [], [], [], [], 0, 0
     for w, s, n in np.ndindex(actual.shape):
         if s not in steps or not mask[w, s, n]:
             continue
         error = float(forecast[w, s, n]) - float(actual[w, s, n])
         size.append(abs(error))
         square.append(error**2)
+        truth.append(abs(float(actual[w, s, n])))
         if actual[w, s, n] != 0:
             ratio.append(abs(error) / abs(float(actual[w, s, n])))
         slow, said = actual[w, s, n] < limits[n], forecast[w, s, n] < limits[n]
@@ -27,6 +28,7 @@ def naive(forecast, actual, mask, limits, steps):
         "mae": mean(size),
         "rmse": mean(square) ** 0.5 if square else None,
         "mape": 100 * mean(ratio) if ratio else None,
+        "wape": 100 * sum(size) / sum(truth) if sum(truth) else None,
         "f1": 2 * hits / (2 * hits + wrong) if hits + wrong else None,
         "count": len(size),
     }
@@ -43,8 +45,21 @@ def test_by_hand() -> None:
     assert mean["mae"] == 6
     assert mean["rmse"] == pytest.approx(((100 + 25 + 9) / 3) ** 0.5)
     assert mean["mape"] == pytest.approx(100 * (10 / 50 + 5 / 20) / 2)  # a target of 0 has none
+    assert mean["wape"] == pytest.approx(100 * (10 + 5 + 3) / 70)
     assert mean["f1"] == 1.0
     assert errors.by_hour()[7:10] == [10, 4, None]
+
+
+def test_wape_is_not_ruled_by_small_targets() -> None:
+    actual = np.array([50.0, 1.0]).reshape(2, 1, 1)
+    errors = Errors(1)
+    errors.update(actual + 1, actual, np.ones_like(actual, dtype=bool))
+    score = errors.at(slice(0, 1))
+    assert score["mape"] == pytest.approx(100 * (1 / 50 + 1) / 2)
+    assert score["wape"] == pytest.approx(100 * 2 / 51)
+    zero = Errors(1)
+    zero.update(actual, np.zeros_like(actual), np.ones_like(actual, dtype=bool))
+    assert zero.at(slice(0, 1))["wape"] is None  # no sum to share
 
 
 def test_f1_counts_misses_and_false_alarms() -> None:

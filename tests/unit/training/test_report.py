@@ -14,6 +14,7 @@ from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.report import Origin, _days_drawn, write_report
+from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
 
 ORIGIN = Origin(
@@ -56,20 +57,45 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     share = done.samples_seen / done.samples_total
     assert f"{done.samples_seen:,} of {done.samples_total:,} training" in html
     assert f"({share:.1%})" in html
-    for name in ("model", "persistence", "historical average"):
+    for name in ("model", "persistence", "day before", "historical median"):
         assert f"{scores.scores[name]['3']['mae']:.3f}" in html
         assert f"{scores.scores[name]['mean']['rmse']:.3f}" in html
+        assert f"<td>{scores.scores[name]['mean']['wape']:.2f}</td>" in html.replace(
+            ' class="best"', ""
+        )
     heads = re.findall(r'<th scope="col">(.*?)</th>', html)
     assert heads == ["90 min", "mean"]  # step 3 of half hours
     assert html.count("<svg") == 4  # curve, by step, by hour, forecast against actual
     for line in ("actual", "model, 90 min ahead", "model, 2 h ahead", "persistence, 2 h ahead"):
         assert line in html
+    wins = win_lines(baseline_wins(scores.scores, 1800))
+    assert wins, "two epochs on a hundred samples beat nothing"
+    assert all(f"<li>{line}</li>" in html for line in wins)
+    assert html.index("A baseline is better than the model at:") < html.index("<table")
     assert "<script" not in html
     # Self-contained: no file or host is asked for anything.
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import""", html)
 
     again = write_report(tmp_path / "again.html", ORIGIN, done, scores, forecaster, series)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_report_says_so_if_no_baseline_is_better(series: Series, tmp_path: Path) -> None:
+    settings = config(epochs=1)
+    done = fit(PerLink(), settings, series, checkpoint_dir=tmp_path)
+    flow = np.full(5, np.nan, np.float32)
+    bundle = Bundle(
+        PerLink(), settings, done.shape, done.scaler, done.network, "road", around(series), flow
+    )
+    forecaster = Forecaster(bundle, "cpu")
+    scores = evaluate(forecaster, series, done.split)
+    best = {step: {**values, "mae": 0.1, "rmse": 0.1, "mape": 0.1, "wape": 0.1}
+            for step, values in scores.scores["model"].items()}  # fmt: skip
+    scores = replace(scores, scores={**scores.scores, "model": best})
+    path = write_report(tmp_path / "report.html", ORIGIN, done, scores, forecaster, series)
+    html = path.read_text(encoding="utf-8")
+    assert f"<p>{NO_WIN}</p>" in html
+    assert "<li>" not in html
 
 
 def test_a_hold_out_too_patchy_to_draw_still_gives_a_report(series: Series, tmp_path: Path) -> None:
