@@ -22,6 +22,18 @@ _ENGINES = [
     "api/duckdb_functions.py", "api/duckdb_macros.sql", "api/grammar.py",
 ]  # fmt: skip
 _LAKE = [*_ENGINES, "compute/schemas.py", "compute/quality.py", "compute/lines.py"]
+#: From gold to the numbers of a network, in a training and in a forecast.
+_NETWORK = [
+    *(f"api/{name}.py" for name in ("context", "graph", "links", "model")),
+    *(
+        f"training/{name}.py"
+        for name in (
+            "batches", "bundle", "context", "forecaster", "gold", "grid", "outputs", "scaler",
+            "series",
+        )
+    ),
+    "warehouse/binary_decode.py", "warehouse/binary_format.py",
+]  # fmt: skip
 #: What makes the output of a stage. Messages, locks and commits are elsewhere.
 SOURCES = {
     "raw": [
@@ -36,18 +48,18 @@ SOURCES = {
         "spark/load.py", "warehouse/binary_encode.py", "warehouse/tables.py", *_ENGINES,
     ],
     "model": [
-        "api/losses.py",
+        "tasks/train.py", "api/losses.py", *_NETWORK,
         *(
             f"training/{name}.py"
             for name in (
-                "baselines", "batches", "bundle", "context", "evaluate", "fit_epochs", "fit_inputs",
-                "fit_once", "fit_result", "fit_span", "forecaster", "gold", "grid", "metrics",
-                "outputs", "scaler", "series", "trainer", "windows",
+                "baselines", "checkpoint", "evaluate", "fit_epochs", "fit_inputs", "fit_once",
+                "fit_result", "fit_span", "metrics", "trainer", "windows",
             )
         ),
     ],
     "forecast": [
-        "tasks/forecast.py", "training/forecasts.py", "training/forecaster.py",
+        "tasks/forecast.py", "training/forecasts.py", *_NETWORK,
+        "warehouse/binary_encode.py", "warehouse/tables.py",
     ],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar, cast
 
 from luigi_traffic.errors import PluginError, TrafficError, missing_extra
@@ -26,6 +27,15 @@ class Found:
 
     def __str__(self) -> str:
         return f"plugin {self.name} ({self.distribution})"
+
+    @property
+    def requirement(self) -> str | None:
+        """What pip calls it, `distribution==version`; None if it is no installed distribution."""
+        try:
+            version(self.distribution)
+        except PackageNotFoundError:  # a file in a folder
+            return None
+        return f"{self.distribution}=={self.version}"
 
 
 def guarded(origin: Found, what: str, function: Callable[[], T], seconds: float) -> T:

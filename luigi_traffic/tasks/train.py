@@ -75,6 +75,7 @@ class Train(ModelStage):
             link_table=known.link_table,
             target=plan.target,
             model=self.project.plugins.model(self.model),
+            plugin=self.project.plugins.provider[self.model],
             config=plan.config,
             recipe=plan.recipe,
             partition_id=partition_id,

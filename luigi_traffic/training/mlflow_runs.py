@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 import tempfile
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.training.bundle import CARD, WEIGHTS, digest
+from luigi_traffic.training.bundle import digest
+from luigi_traffic.training.mlflow_model import save_model
 from luigi_traffic.training.mlflow_store import quoted, store
-from luigi_traffic.training.registry import BUNDLE, DIGEST, PARTITION_ID, Registered, registered
+from luigi_traffic.training.registry import DIGEST, PARTITION_ID, Registered, registered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +45,7 @@ def log_run(
     partition_id: str,
     columns: Sequence[str],
     target: str = "speed",
+    requirement: str | None = None,
     params: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
     metrics: Mapping[str, float | None],
@@ -54,10 +54,11 @@ def log_run(
 ) -> Registered:
     """Log a training and register its bundle as a new version.
 
-    `columns` of gold go in, `target` comes out. `history` is one dict an epoch with its number
-    under "epoch"; `metrics` are final figures (None is left out); `tags` go to the run and to the
-    version; `files` (report, evaluation) become artifacts of the run. Call `find_version` first.
-    Runs of the same partition that a crash left open are closed as KILLED.
+    `columns` of gold go in, `target` comes out; `requirement` is pip's name of the plugin, see
+    `save_model`. `history` is one dict an epoch with its number under "epoch"; `metrics` are final
+    figures (None is left out); `tags` go to the run and to the version; `files` (report,
+    evaluation) become artifacts of the run. Call `find_version` first. Runs of the same partition
+    that a crash left open are closed as KILLED.
     """
     with store(tracking_uri) as client:
         experiment_id = _experiment(client, tracking_uri, experiment)
@@ -73,7 +74,7 @@ def log_run(
         for file in files:
             client.log_artifact(run_id, str(file))
         with tempfile.TemporaryDirectory(prefix="luigi-traffic-") as scratch:
-            _save_pyfunc(Path(scratch) / "model", bundle, columns, target)
+            save_model(Path(scratch) / "model", bundle, columns, target, requirement)
             client.log_artifacts(run_id, str(Path(scratch) / "model"), "model")
         client.set_terminated(run_id, "FINISHED")
         _ensure_registered(client, registered_name)
@@ -152,36 +153,6 @@ def _log_figures(
         client.log_batch(run_id, params=settings[begin : begin + _BATCH["params"]])
     for begin in range(0, len(figures), _BATCH["metrics"]):
         client.log_batch(run_id, metrics=figures[begin : begin + _BATCH["metrics"]])
-
-
-def _save_pyfunc(folder: Path, bundle: Path, columns: Sequence[str], target: str) -> None:
-    """The bundle as an MLflow model (models-from-code), for `mlflow models serve` and others."""
-    from importlib.metadata import version
-
-    import mlflow
-    from mlflow.models.signature import ModelSignature
-    from mlflow.types.schema import ColSpec, DataType, Schema
-
-    key = [ColSpec(DataType.datetime, "timestamp"), ColSpec(DataType.string, "link_id")]
-    signature = ModelSignature(
-        Schema([*key, *(ColSpec(DataType.double, c) for c in columns)]),
-        Schema([*key, ColSpec(DataType.long, "step"), ColSpec(DataType.double, target)]),
-    )
-    # MLflow names its copy of a folder as the folder is named.
-    named = folder.parent / BUNDLE
-    named.mkdir()
-    for part in (CARD, WEIGHTS):  # and nothing that a crash left beside them
-        shutil.copyfile(bundle / part, named / part)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # no input example: the signature is given
-        mlflow.pyfunc.save_model(
-            str(folder),
-            python_model=str(Path(__file__).with_name("pyfunc.py")),
-            artifacts={BUNDLE: str(named)},
-            signature=signature,
-            # Given, since inferring them starts the model in a subprocess.
-            pip_requirements=[f"{p}=={version(p)}" for p in ("mlflow", "torch", "numpy", "pandas")],
-        )
 
 
 def _ensure_registered(client: MlflowClient, name: str) -> None:

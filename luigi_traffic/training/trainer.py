@@ -24,6 +24,7 @@ from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.model import Model, ModelConfig, gold_columns, resolved
 from luigi_traffic.crashpoints import CrashPoint, crash_point
 from luigi_traffic.errors import DataError, PluginError, SettingsError, StoreError
+from luigi_traffic.plugins.isolation import Found
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.bundle import Bundle
@@ -55,7 +56,8 @@ WINDOW = "window"
 class Trainer:
     """One training. `gold_ids` is day → partition id; `absent` the days left out → reason.
 
-    `target` is one of the dataset's measures. `graph` and `link_table` are the dataset's.
+    `target` is one of the dataset's measures. `graph` and `link_table` are the dataset's. `plugin`
+    provides the model.
     """
 
     warehouse: Warehouse
@@ -65,6 +67,7 @@ class Trainer:
     link_table: LinkTable | None
     target: str
     model: Model
+    plugin: Found
     config: ModelConfig
     recipe: Recipe
     partition_id: str
@@ -268,6 +271,7 @@ class Trainer:
         tags = {
             "dataset": self.dataset.name,
             "model": self.model.name,
+            "plugin": self.plugin.requirement or f"{self.plugin.name}, {self.plugin.version}",
             "gold_ids_digest": self._gold_digest,
             WINDOW: f"{self.first} to {max(self.gold_ids)}",
             "share_of_samples_seen": f"{trained.samples_seen / trained.samples_total:.4f}",
@@ -280,6 +284,7 @@ class Trainer:
             partition_id=self.partition_id,
             columns=list(dict.fromkeys([self.target, *gold_columns(trained.shape.channels)])),
             target=self.target,
+            requirement=self.plugin.requirement,
             params=params,
             history=trained.history,
             metrics=metrics,

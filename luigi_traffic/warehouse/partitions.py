@@ -27,7 +27,7 @@ from luigi_traffic.warehouse import ledger, locks
 from luigi_traffic.warehouse.content import Content
 from luigi_traffic.warehouse.ledger import LedgerRow
 from luigi_traffic.warehouse.patience import LOCK_TIMEOUT_S
-from luigi_traffic.warehouse.ranges import range_table
+from luigi_traffic.warehouse.ranges import attached, range_table
 from luigi_traffic.warehouse.server_errors import server_message
 from luigi_traffic.warehouse.sql_names import cut_to_fit, literal, quote
 
@@ -202,7 +202,7 @@ class PartitionedTable:
     def _swap(self, conn: Connection, parent: str, staged: str, bounds: Bounds) -> None:
         values = self._values(conn, bounds)
         with conn.cursor() as cursor:
-            for old in self._attached(conn, parent, values):
+            for old in attached(conn, parent, values):  # whatever recipe they are of
                 cursor.execute(f"ALTER TABLE {parent} DETACH PARTITION {old}")
                 cursor.execute(f"DROP TABLE {old}")
             cursor.execute(f"ALTER TABLE {parent} ATTACH PARTITION {staged} {values}")
@@ -333,19 +333,6 @@ class PartitionedTable:
     def _range(self, conn: Connection, bounds: Bounds) -> str:
         low, high = self._literals(conn, bounds)
         return f"FOR VALUES FROM ({low}) TO ({high})"
-
-    @staticmethod
-    def _attached(conn: Connection, parent: str, values: str) -> list[str]:
-        """The partitions with exactly these bounds, quoted: whatever recipe they are of."""
-        with conn.cursor() as cursor:
-            cursor.execute(
-                "SELECT n.nspname, c.relname FROM pg_inherits i"
-                " JOIN pg_class c ON c.oid = i.inhrelid"
-                " JOIN pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
-                (parent, values),
-            )
-            return [f"{quote(schema)}.{quote(name)}" for schema, name in cursor.fetchall()]
 
     @staticmethod
     def _each(conn: Connection, expression: str, values: list[str]) -> list[Any]:

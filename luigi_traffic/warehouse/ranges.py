@@ -29,25 +29,24 @@ def range_table(conn: Connection, table: PartitionedTable, bound: str, label: st
     If there is none, it is made in the caller's transaction, and `label` becomes part of its name.
     Others who want the same new range wait for the end of that transaction; readers do not.
     """
-    found = _find(conn, table, bound)
-    if found is None:
+    found = attached(conn, table.qualified, bound)
+    if not found:
         locks.lock_transaction(conn, f"range:{table.qualified}/{bound}")
-        found = _find(conn, table, bound)
-    return found or _make(conn, table, bound, label)
+        found = attached(conn, table.qualified, bound)
+    return found[0] if found else _make(conn, table, bound, label)
 
 
-def _find(conn: Connection, table: PartitionedTable, bound: str) -> str | None:
-    """By its bound, whatever its name is."""
+def attached(conn: Connection, parent: str, bound: str) -> list[str]:
+    """What is attached to a table with exactly that bound, whatever its name is; quoted for SQL."""
     with conn.cursor() as cursor:
         cursor.execute(
             "SELECT n.nspname, c.relname FROM pg_inherits i"
             " JOIN pg_class c ON c.oid = i.inhrelid"
             " JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE i.inhparent = to_regclass(%s) AND pg_get_expr(c.relpartbound, c.oid) = %s",
-            (table.qualified, bound),
+            (parent, bound),
         )
-        row = cursor.fetchone()
-    return f"{quote(row[0])}.{quote(row[1])}" if row else None
+        return [f"{quote(schema)}.{quote(name)}" for schema, name in cursor.fetchall()]
 
 
 def _make(conn: Connection, table: PartitionedTable, bound: str, label: str) -> str:

@@ -6,17 +6,22 @@ dataset and the model of the tutorials are real.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import requests
 from doc_blocks import REPOSITORY, SHELL, Block, blocks, lines, pages, write_files
+from model_server import model_server
 
 from luigi_traffic.project import current
+from luigi_traffic.training.registry import champion
 
 DOCS = REPOSITORY / "docs"
 #: In the order of a reader: the second goes on in the folder of the first.
@@ -107,6 +112,32 @@ def test_the_tutorials_make_a_dataset_and_a_model_that_work(reader, capsys) -> N
         "SELECT count(*), count(DISTINCT link_id) FROM forecast.rivertown WHERE kind = 'next'", None
     )[1]
     assert (forecasts, sensors) == (6 * 12, 6)
+    assert_served_as_stored(reader, TUTORIALS[1])
+
+
+def assert_served_as_stored(reader: Reader, page: Path) -> None:
+    """What the page's server answers to the rows that the page sends is what the forecast has."""
+    serve, rows, _ = [
+        line for block in blocks(page) if block.mark and "server" in block.mark[1]
+        for line in lines(block)
+    ]  # fmt: skip
+    reader.type(rows, page)
+    holder = champion(current().settings.tracking_uri, "luigi_traffic.rivertown")
+    assert holder is not None
+    assert holder.tags["plugin"] == "small_gru, in a folder"
+    sent = {"dataframe_records": json.loads((reader.folder / "rows.json").read_text())}
+    assert serve.endswith("--port 5001")
+    command = serve.removesuffix("5001") + "{port}"
+    with model_server(command, reader.folder, os.environ) as address:
+        answer = requests.post(address, json=sent, timeout=60)
+    assert answer.status_code == 200, answer.text
+    stored = current().warehouse.query(
+        "SELECT timestamp, link_id, step, speed FROM forecast.rivertown WHERE kind = 'next'", None
+    )[1]
+    expected = {(time.isoformat(), link, step): speed for time, link, step, speed in stored}
+    got = {(row["timestamp"], row["link_id"], row["step"]): row["speed"]
+           for row in answer.json()["predictions"]}  # fmt: skip
+    assert got == pytest.approx(expected, rel=0, abs=1e-5)
 
 
 @pytest.mark.timeout(600)
@@ -122,6 +153,10 @@ def test_the_quick_start(reader) -> None:
         printed = reader.follow(README)
     finally:
         reader.type("luigi-traffic down", README)
+    (requirements,) = (reader.folder / ".luigi_traffic").rglob("model/requirements.txt")
+    named = requirements.read_text().splitlines()
+    stid = f"luigi-traffic-stid=={version('luigi-traffic-stid')}"
+    assert {f"luigi_traffic=={version('luigi-traffic')}", stid} <= {*named}
     status = printed["luigi-traffic status"]
     assert "its_sim" in status and "stid" in status
     assert "sha256" in printed["luigi-traffic lineage"]

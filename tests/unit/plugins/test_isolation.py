@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 from plugin_sources import HEAD, one, problem
@@ -16,6 +17,14 @@ from luigi_traffic.project import current
 from luigi_traffic.targets.chain import Lineage
 
 ORIGIN = Found("demo", "demo-city", "1.0")
+
+
+def test_pip_knows_an_installed_distribution_and_no_file() -> None:
+    assert (
+        Found("pluggy", "pluggy", version("pluggy")).requirement == f"pluggy=={version('pluggy')}"
+    )
+    assert Found("town", "/somewhere/town.py", "in a folder").requirement is None
+    assert Found("broken", "?", "?").requirement is None
 
 
 def test_what_it_prints_is_not_on_standard_output(capsys) -> None:

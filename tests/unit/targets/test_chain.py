@@ -16,6 +16,7 @@ from luigi_traffic.lake.manifest import Manifest
 from luigi_traffic.project import current
 from luigi_traffic.targets.chain import DayChain, lineage
 from luigi_traffic.targets.lake import LakePartition
+from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, LedgerView, ledger_view
 
@@ -308,6 +309,14 @@ def test_a_model_is_called_for_by_its_days_and_its_configuration(tiny) -> None:
     assert len(others | {known}) == 4
     tiny.set(DATASETS__TINY__LINKS="[a]")
     assert plan().partition_id() not in {known, None}
+
+
+def test_another_version_of_the_training_code_calls_for_another_model(tiny, monkeypatch) -> None:
+    commit_raw()
+    known = plan(1).partition_id()
+    assert plan(1).recipe.terms["core"] == STAGE_VERSIONS["model"]
+    monkeypatch.setitem(STAGE_VERSIONS, "model", "next")
+    assert plan(1).partition_id() not in {known, None}
 
 
 def test_absent_days_are_left_out_of_a_window_up_to_a_limit(tiny) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import stage_sources
@@ -26,6 +27,20 @@ def test_the_version_of_a_stage_was_raised_when_its_output_changed(stage: str) -
 def test_every_stage_has_a_source_that_is_watched() -> None:
     assert set(STAGE_VERSIONS) <= set(SOURCES)
     assert all(list(stage_sources.CORE.glob(p)) for files in SOURCES.values() for p in files)
+
+
+#: They show, store and serve what was made, or say on which device.
+NO_OUTPUT = {
+    "__init__", "champion", "charts", "comparison", "device", "mlflow_model", "mlflow_runs",
+    "mlflow_store", "pyfunc", "registry", "report", "scores", "serving",
+}  # fmt: skip
+
+
+def test_every_module_of_training_is_watched_or_makes_no_output() -> None:
+    here = {path.stem for path in (stage_sources.CORE / "training").glob("*.py")}
+    watched = {Path(p).stem for stage in ("model", "forecast") for p in SOURCES[stage]
+               if p.startswith("training/")}  # fmt: skip
+    assert here - watched == NO_OUTPUT
 
 
 def test_a_comment_is_no_change_and_code_is(tmp_path, monkeypatch) -> None:

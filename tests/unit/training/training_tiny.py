@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from luigi_traffic import (
@@ -17,6 +18,8 @@ from luigi_traffic import (
     ModelContext,
     ModelShape,
 )
+from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 
 START = np.datetime64("2024-01-01T00:00:00", "us")  # a Monday
@@ -103,3 +106,29 @@ def config(**changes: Any) -> ModelConfig:
 
 def get_model(name: str) -> Model:
     return {"tiny": PerLink, "tiny_all": AllLinks}[name]()
+
+
+def untrained(model: Model, series: Series) -> Bundle:
+    """The model as it is before its training, for forecasts of `series`."""
+    settings = config()
+    links = 1 if model.per_link else len(series.links)
+    shape = ModelShape(6, 4, links, model.channels(settings), series.steps_per_day)
+    torch.manual_seed(1)
+    return Bundle(
+        model, settings, shape, Scaler.fit(series, slice(0, 99)),
+        model.build(settings, shape),
+        "road", around(series), np.full(len(series.links), 60, np.float32),
+    )  # fmt: skip
+
+
+def gold_rows(series: Series, begin: int, end: int) -> pd.DataFrame:
+    """Rows `begin` to before `end` of the series as rows of gold: link by link in each interval."""
+    links, count = len(series.links), end - begin
+    columns = {name: series.column(name)[begin:end].ravel().astype(float) for name in COLUMNS}
+    return pd.DataFrame(
+        {
+            "timestamp": np.repeat(series.timestamps[begin:end].astype("datetime64[ns]"), links),
+            "link_id": np.tile(series.links, count),
+            **columns,
+        }
+    )
