@@ -17,15 +17,14 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from graph_model import Gcn, GcnConfig
+from metr_la import metr_la
 
 from luigi_traffic import ModelContext
 from luigi_traffic.training.bundle import Bundle
@@ -35,23 +34,8 @@ from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.scores import PERSISTENCE
 from luigi_traffic.training.series import Series
-from luigi_traffic_metr_la import MetrLa
 
 STEPS = ("3", "6", "12", "mean")
-
-
-def metr_la() -> tuple[Series, ModelContext]:
-    """All 34,272 intervals of 207 sensors, zeros missing, and what the plugin says of them."""
-    dataset = MetrLa(MetrLa.Settings(min_weight=0.1))  # as in the literature
-    with np.load(dataset.folder / "metr-la.npz") as file:
-        values, start = file["values"].astype(np.float32), np.datetime64(str(file["start"]), "us")
-        links = tuple(str(link) for link in file["sensor_ids"])
-    values[values == 0] = np.nan
-    series = Series(start, timedelta(minutes=5), links, ("speed",), values[..., None])
-    context = ModelContext(
-        links, graph=dataset.graph(), unit=dataset.unit, timezone=dataset.timezone
-    )
-    return series, context
 
 
 def trained(series: Series, context: ModelContext, config: GcnConfig) -> tuple[Evaluation, float]:

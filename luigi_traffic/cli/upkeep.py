@@ -129,6 +129,33 @@ def invalidate(
     show([row], as_json, lambda rows, console: invalidate.draw(rows[0], console))
 
 
+@app.command()
+def promote(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
+    version: Annotated[str, typer.Argument(help="Version of its model, as `status` shows it")],
+    target: Annotated[
+        str, typer.Option(help="Measure that it forecasts; empty: the dataset's own")
+    ] = "",
+    reason: Annotated[
+        str, typer.Option(help="Reason, which is kept with the version in MLflow")
+    ] = "no reason given",
+    as_json: Json = False,
+) -> None:
+    """Let a version of a model forecast from now on, also one that did not become champion itself.
+
+    New models are compared with it. Promote the version before to take it back.
+
+    \b
+    luigi-traffic promote its 7
+    luigi-traffic promote its 6 --reason "version 7 is wrong on bridges"
+    """
+    from luigi_traffic.commands import promote
+    from luigi_traffic.commands.output import show
+
+    row = promote.promote(current(), dataset, version, target, reason)
+    show([row], as_json, lambda rows, console: promote.draw(rows[0], console))
+
+
 @warehouse_app.command("dump")
 def warehouse_dump(
     file: Annotated[Path, typer.Argument(help="File to write, which must not exist yet")],

@@ -13,7 +13,7 @@ import luigi
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DamageError, DataError, SourceAbsent
+from luigi_traffic.errors import DamageError, DataError, PluginError, SourceAbsent
 from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.published import PublishedForecast
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -182,8 +182,8 @@ class Forecast(ModelStage):
         if found is None:
             raise DataError(
                 f"{self.label}: no version of {name} in MLflow carries the alias {CHAMPION!r}, so "
-                "there is nothing to forecast with. Train a model (name one with --model), or give "
-                "a version the alias in MLflow."
+                "there is nothing to forecast with. Train a model (name one with --model), or "
+                f"choose a version: luigi-traffic promote {self.dataset} VERSION."
             )
         return found
 
@@ -207,7 +207,14 @@ class Forecast(ModelStage):
                 f"{self.label}: {lost.warning}. The model now counts as missing: the run that "
                 "trained it trains it again."
             ) from None
-        return Bundle.load(folder, self.project.plugins.model, expected=digest)
+        try:
+            return Bundle.load(folder, self.project.plugins.model, expected=digest)
+        except PluginError as e:
+            raise PluginError(
+                f"{self.label}: the champion, version {version.version} of {version.name}, cannot "
+                f"forecast here. {e} Or let another version forecast: luigi-traffic promote "
+                f"{self.dataset} VERSION."
+            ) from None
 
     def _gold(self, days: list[Date]) -> dict[str, str]:
         """Day → id of the gold that there is of these days."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.ledger import LedgerRow
 
 DECISION = "decision"
+#: The share of the links that a champion must know to be compared.
+KNOWN_LINKS = 0.9
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Decision:
 
     promoted: bool
     reason: str
-    challenger_mae: float
+    challenger_mae: float | None
     champion_mae: float | None = None
     champion_version: str | None = None
 
@@ -52,8 +54,15 @@ def decide(
 ) -> Decision:
     """Against the champion, which is `version`.
 
-    `mae` is the challenger's on its whole hold-out; it is recorded if the two are not compared.
+    `mae` is the challenger's on its whole hold-out; it is recorded if the two are not compared. A
+    champion that does not know the links of today gives way: it can forecast few of them, or none.
     """
+    if comparison.links < KNOWN_LINKS * comparison.links_total:
+        reason = (
+            f"champion, because version {version} forecasts only {comparison.links:,} of the "
+            f"{comparison.links_total:,} links"
+        )
+        return Decision(True, reason, mae, None, version)
     days, share = comparison.days, comparison.seen_share
     if days < settings.min_days:
         found = "no day" if not days else "only 1 day" if days == 1 else f"only {days} days"
@@ -104,8 +113,8 @@ def keep_warning(name: str, version: str, error: Exception) -> str:
     return (
         f"version {version} of {name} stays champion, though it cannot be compared with the new "
         f"model: {error}\nUntil it can, no new model becomes champion. If its plugin is missing or "
-        f"of another version, install the one it was trained with; or give the alias {CHAMPION!r} "
-        "to another version in MLflow, and new models are compared with that one"
+        "of another version, install the one it was trained with; or choose another champion "
+        "(luigi-traffic promote), and new models are compared with that one"
     )
 
 
@@ -151,8 +160,8 @@ class Lost:
         return (
             f"the champion of {self.name}, version {self.version}, is lost: {self.what}. Restore "
             "it in MLflow, or let it be trained again (luigi-traffic verify --mark, then the same "
-            f"run), or give the alias {CHAMPION!r} to another version in MLflow. Until then a new "
-            "model becomes champion only if it beats the MAE that is recorded of it"
+            "run), or choose another champion (luigi-traffic promote). Until then a new model "
+            "becomes champion only if it beats the MAE that is recorded of it"
         )
 
 
@@ -205,6 +214,30 @@ def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
                 if error.error_code != "BAD_REQUEST":
                     raise
         return _promote(client, version, decision)
+
+
+def promote_by_hand(tracking_uri: str, version: Registered, reason: str) -> str | None:
+    """Give the alias, and record why; the version that had it before, None if none had.
+
+    Nothing is recorded if it has the alias already.
+    """
+    with store(tracking_uri) as client:
+        now = champion_of(client, version.name)
+        if now is not None and now.version == version.version:
+            return now.version
+        before = None if now is None else now.version
+        known = recorded(version)
+        decision = Decision(
+            True,
+            f"champion, by hand: {reason}",
+            known.challenger_mae if known else None,
+            known.champion_mae if known else None,
+            before,
+        )
+        text = json.dumps(asdict(decision), sort_keys=True)
+        client.set_model_version_tag(version.name, version.version, DECISION, text)
+        client.set_registered_model_alias(version.name, CHAMPION, version.version)
+        return before
 
 
 def _promote(client: MlflowClient, version: Registered, decision: Decision) -> bool:

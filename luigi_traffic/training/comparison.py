@@ -93,12 +93,15 @@ def compare(
     `split` is the challenger's. The two may differ in input and output steps: both are issued at
     the same moments, and the steps that both forecast are compared. Links are the challenger's
     that the champion can forecast. If more than `most_windows` windows have such a target, that
-    many are drawn from them. There may be no target, and then no day.
-    Raises DataError if the two have no link in common, or the hold-out has no observed target of
-    those links.
+    many are drawn from them. There may be no target, and then no day, also if they have no link in
+    common.
+    Raises DataError if the hold-out has no observed target of those links.
     """
     known, total = set(champion.links(series)), challenger.links(series)
     links = [link for link in total if link in known]
+    if not links:
+        none = np.zeros(0)
+        return Comparison(none, none, none.astype(np.int64), 0.0, 0, len(total))
     part = series.aligned(links)
     steps = np.arange(min(challenger.output_steps, champion.output_steps))
     issued = np.arange(split.test.start, split.test.stop, dtype=np.int64) + challenger.input_steps

@@ -70,6 +70,13 @@ def champion(tracking_uri: str, name: str) -> Registered | None:
         return champion_of(client, name)
 
 
+def versions(tracking_uri: str, name: str) -> list[str]:
+    """The numbers of all versions, the newest first; none if there is no such model."""
+    with store(tracking_uri) as client:
+        found = client.search_model_versions(f"name = '{quoted(name)}'")
+        return sorted((str(one.version) for one in found), key=int, reverse=True)
+
+
 def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path:
     """Copy a version's bundle below `into`; returns its folder, for `Bundle.load`.
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from mlflow import MlflowClient
 
+from luigi_traffic.commands.promote import promote
+from luigi_traffic.errors import DataError
 from luigi_traffic.project import current
+from luigi_traffic.training.champion import recorded
+from luigi_traffic.training.registry import get_version
+from luigi_traffic_ridge.model import Ridge
 
 NAME = "luigi_traffic.its_sim"
 
@@ -29,7 +35,7 @@ def rows(table: str, columns: str = "*") -> list[tuple]:
     return sorted(current().warehouse.query(asked, None)[1])
 
 
-def test_the_champion_alone_forecasts(luigi_here) -> None:
+def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     luigi_here.set(DATASETS__ITS_SIM__LINKS_COUNT="8")
     train(luigi_here, "2024-01-10", 1)
     first = rows("forecast")
@@ -52,15 +58,27 @@ def test_the_champion_alone_forecasts(luigi_here) -> None:
     assert "Did not run any tasks" in forecast(luigi_here, "2024-01-11")
 
     # Days that are over keep what was forecast then, whoever becomes champion.
-    client = MlflowClient(current().settings.tracking_uri)
-    client.set_registered_model_alias(NAME, "champion", "2")
+    with pytest.raises(DataError, match=r"no version '3' of luigi_traffic\.its_sim in MLflow"):
+        promote(current(), "its_sim", "3", "", "a test")
+    assert promote(current(), "its_sim", "2", "", "a test")["before"] == "1"
+    decision = recorded(get_version(current().settings.tracking_uri, NAME, "2"))
+    assert decision is not None and decision.reason == "champion, by hand: a test"
     forecast(luigi_here, "2024-01-12")
     assert "Did not run any tasks" in forecast(luigi_here, "2024-01-11")
     assert [part for (part,) in rows("forecast", "part")] == [
         "2024-01-10/ridge:1", "2024-01-11/ridge:1", "2024-01-12/ridge:2",
     ]  # fmt: skip
 
+    # A champion whose plugin is of another version keeps the alias, and says what to do.
+    with monkeypatch.context() as changed:
+        changed.setattr(Ridge, "version", "other")
+        code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
+    assert code != 0
+    assert "the champion, version 2 of luigi_traffic.its_sim, cannot forecast here" in log
+    assert "luigi-traffic promote its_sim VERSION" in log
+
     # Without a champion there is nothing to forecast with.
+    client = MlflowClient(current().settings.tracking_uri)
     client.delete_registered_model_alias(NAME, "champion")
     code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
     assert code != 0

@@ -19,12 +19,12 @@ TARGETS = 1000
 
 
 def errors(
-    challenger: Any, champion: Any, targets: Any = None, seen_share: float = 0.0, links: int = 5
+    challenger: Any, champion: Any, targets: Any = None, seen_share: float = 0.0, links: int = 20
 ) -> Comparison:
     """Of MAEs a day."""
     count = np.full(len(challenger), TARGETS) if targets is None else np.array(targets)
     ours, theirs = np.array(challenger, float), np.array(champion, float)
-    return Comparison(ours * count, theirs * count, count, seen_share, links, 5)
+    return Comparison(ours * count, theirs * count, count, seen_share, links, 20)
 
 
 def decide(comparison: Comparison, **changes: float) -> champion.Decision:
@@ -55,6 +55,14 @@ def test_a_model_that_is_better_by_more_than_the_margin_becomes_champion() -> No
     assert back.reason == (
         "not champion: MAE 4.1000 against 3.8750 of version 7 on 4 days that neither was trained on"
     )
+
+
+@pytest.mark.parametrize(("links", "said"), [(17, "17 of the 20 links"), (0, "only 0 of the 20")])
+def test_a_champion_that_does_not_know_the_links_of_today_gives_way(links: int, said: str) -> None:
+    """It would forecast none of them, or few, for ever."""
+    decision = decide(errors([5.0], [1.0], links=links))
+    assert decision.promoted
+    assert said in decision.reason
 
 
 def test_a_small_gain_on_some_days_is_luck() -> None:
@@ -153,8 +161,8 @@ def test_a_part_of_a_day_is_compared_but_does_not_count_as_a_day() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    reason = decide(errors([3.0] * 3, [4.0] * 3, seen_share=0.5, links=3)).reason
-    assert "on 3 days and 3 of 5 links that neither was trained on" in reason
+    reason = decide(errors([3.0] * 3, [4.0] * 3, seen_share=0.5, links=19)).reason
+    assert "on 3 days and 19 of 20 links that neither was trained on" in reason
     assert "(50 % of the hold-out is left out: version 7 knows it)" in reason
 
 
@@ -168,7 +176,7 @@ def test_a_champion_that_cannot_be_compared_stays() -> None:
     )
     warning = champion.keep_warning("luigi_traffic.road", "1", error)
     assert "plugin x did not load: boom" in warning
-    assert "give the alias 'champion' to another version in MLflow" in warning
+    assert "choose another champion (luigi-traffic promote)" in warning
 
 
 def test_a_decision_of_an_earlier_version_is_read() -> None:
