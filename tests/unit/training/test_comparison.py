@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from training_tiny import AllLinks, PerLink, around, config, get_model, road
 
-from luigi_traffic.errors import DataError, PluginError
+from luigi_traffic.errors import PluginError
 from luigi_traffic.settings.training_keys import PromotionSettings
 from luigi_traffic.training import champion as champions
 from luigi_traffic.training import registry
