@@ -60,7 +60,7 @@ def commit(
             len(speeds) if promised is None else promised, attempt.checksum(), {},
         )  # fmt: skip
         staged()
-        return attempt.commit(Bounds.day(DAY), row, before_commit=attached)
+        return attempt.commit(Bounds.day(DAY), row, before_commit=lambda _: attached())
 
 
 def speeds(warehouse: Warehouse) -> list[float]:

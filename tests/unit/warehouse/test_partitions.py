@@ -225,10 +225,10 @@ def test_gc_spares_the_young_and_other_tables(warehouse: Warehouse) -> None:
     assert orphans(warehouse, timedelta(hours=1)) == []
 
 
-def test_a_branch_whose_value_has_quotes(warehouse: Warehouse) -> None:
-    table = replace(TABLE, name="branches", branch_by="link_id", key=("timestamp",))
+def test_a_value_that_has_quotes(warehouse: Warehouse) -> None:
+    table = replace(TABLE, name="pairs", then_by="link_id", key=("timestamp",))
     link = "o'link\\x"
-    bounds = replace(Bounds.day(DAY), branch=link)
+    bounds = replace(Bounds.day(DAY), value=link)
     for n in (1, 2):
         with warehouse.connect() as conn:
             table.ensure(conn)
@@ -236,7 +236,7 @@ def test_a_branch_whose_value_has_quotes(warehouse: Warehouse) -> None:
             staged = table.stage(conn, "x")
             copy_in(conn, staged, table.columns, batch([n], link=link))
             assert table.commit(conn, staged, bounds, row(str(n), 1))
-    assert warehouse.query("SELECT link_id, speed FROM gold.branches", None)[1] == [(link, 2)]
+    assert warehouse.query("SELECT link_id, speed FROM gold.pairs", None)[1] == [(link, 2)]
     for wrong, other in [(table, Bounds.day(DAY)), (TABLE, bounds)]:
         staged = stage(warehouse, batch([1], link=link))
         with pytest.raises(DataError, match="A partition of"), warehouse.connect() as conn:
