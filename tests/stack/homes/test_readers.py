@@ -28,7 +28,7 @@ def test_psql_as_the_reader_sees_gold_and_can_change_nothing(finished):
     for statement in (
         "DELETE FROM gold.its_sim",
         "INSERT INTO meta.ledger DEFAULT VALUES",
-        "UPDATE forecast.its_sim SET speed = 0",
+        "UPDATE forecast_versions.its_sim SET speed = 0",
         "DROP TABLE gold.its_sim",
         "CREATE TABLE gold.mine (x int)",
         "CREATE SCHEMA mine",
