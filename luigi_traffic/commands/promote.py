@@ -36,6 +36,8 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
         there = did_you_mean(version, known) or f" There are {', '.join(known) or 'none yet'}."
         raise DataError(f"there is no version {version!r} of {name} in MLflow.{there}")
     chosen = registry.get_version(uri, name, version)
+    if registry.DIGEST not in chosen.tags:
+        raise DataError(f"version {version} of {name} was not registered by luigi_traffic")
     with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
         folder = registry.load_version(uri, name, version, Path(scratch))
         Bundle.load(folder, project.plugins.model, expected=chosen.tags[registry.DIGEST])

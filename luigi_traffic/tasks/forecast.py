@@ -175,7 +175,13 @@ class Forecast(ModelStage):
 
     def _champion(self) -> Registered:
         """The version that carries the alias now, whoever gave it."""
-        from luigi_traffic.training.registry import CHAMPION, champion, registered_name
+        from luigi_traffic.training.registry import (
+            CHAMPION,
+            DIGEST,
+            PARTITION_ID,
+            champion,
+            registered_name,
+        )
 
         name = registered_name(self.dataset, self._target)
         found = champion(self.project.settings.tracking_uri, name)
@@ -184,6 +190,12 @@ class Forecast(ModelStage):
                 f"{self.label}: no version of {name} in MLflow carries the alias {CHAMPION!r}, so "
                 "there is nothing to forecast with. Train a model (name one with --model), or "
                 f"choose a version: luigi-traffic promote {self.dataset} VERSION."
+            )
+        if not {"model", DIGEST, PARTITION_ID} <= found.tags.keys():
+            raise DataError(
+                f"{self.label}: version {found.version} of {name}, the champion, was not "
+                "registered by luigi_traffic, so it cannot forecast here. Choose another one: "
+                f"luigi-traffic promote {self.dataset} VERSION."
             )
         return found
 

@@ -77,8 +77,18 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert "the champion, version 2 of luigi_traffic.its_sim, cannot forecast here" in log
     assert "luigi-traffic promote its_sim VERSION" in log
 
-    # Without a champion there is nothing to forecast with.
+    # Without a champion, or with one of somebody else's, there is nothing to forecast with.
     client = MlflowClient(current().settings.tracking_uri)
+    client.create_model_version(NAME, source=client.get_model_version(NAME, "1").source)
+    with pytest.raises(DataError, match=r"version 3 .* was not registered by luigi_traffic"):
+        promote(current(), "its_sim", "3", "", "a test")
+    client.set_registered_model_alias(NAME, "champion", "3")
+    code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
+    assert code != 0
+    assert (
+        "version 3 of luigi_traffic.its_sim, the champion, was not registered by luigi_traffic"
+        in log
+    )
     client.delete_registered_model_alias(NAME, "champion")
     code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
     assert code != 0
