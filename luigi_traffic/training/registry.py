@@ -157,16 +157,17 @@ def registered(client: MlflowClient, version: Any) -> Registered:
     """What MLflow says of a version, and of its run."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        experiment_id = str(client.get_run(version.run_id).info.experiment_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        experiment_id = ""  # deleted, and `mlflow gc` ran: the version is still there
+    experiment_id = ""
+    if version.run_id:  # one that somebody registered by hand may have none
+        try:
+            experiment_id = str(client.get_run(version.run_id).info.experiment_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise  # else deleted, and `mlflow gc` ran: the version is still there
     return Registered(
         version.name,
         str(version.version),
-        version.run_id,
+        version.run_id or "",
         experiment_id,
         dict(version.tags),
     )
