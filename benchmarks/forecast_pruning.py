@@ -89,7 +89,7 @@ def fill_new(conn: Connection, days: list[date], models: list[str]) -> None:
             row = LedgerRow("forecast", "new", part, part, {}, [], 24, "", {})
             assert table.commit(conn, staged, forecast_bounds(day, part), row)
             if model == models[0]:
-                published.publish(conn, "new", "", day, part)
+                published.publish(conn, "new", "", day, part, published.now(conn))
             conn.commit()
 
 

@@ -27,7 +27,7 @@ from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import connect as connections
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ledger import LedgerRow
-from luigi_traffic.warehouse.published import publish
+from luigi_traffic.warehouse.published import now, publish
 
 LAST = date(2024, 5, 31)
 DATASET, MODEL = "tiny", "tiny_model"
@@ -72,7 +72,7 @@ def fabricate(count: int) -> None:
             " inputs, rows, checksum, details) VALUES %s",
             values,
         )
-        publish(connection, DATASET, "", LAST, f"{LAST}/{MODEL}:1")
+        publish(connection, DATASET, "", LAST, f"{LAST}/{MODEL}:1", now(connection))
     forget()
 
 

@@ -16,9 +16,8 @@ class PublishedForecast(luigi.Target):
     """A day's forecast by the champion.
 
     target    the measure, empty for the dataset's own
-    training  id of a model: the forecast must have been published after it was trained, so by the
-              champion that there was after it. None: any champion's forecast will do, so that a
-              day that is over keeps what was forecast then.
+    training  id of a model: who is champion must have been looked up after it was trained. None:
+              any champion's forecast will do, so that a day that is over keeps what was said then.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class LedgerView:
     def published(
         self, dataset: str, target: str, day: date, training: str | None
     ) -> Published | None:
-        """The day's published forecast; with `training`, if it came after that model's."""
+        """The day's published forecast; with `training`, if the champion was looked up after it."""
         planning = self._project.catalog.planning
         key = dataset, target
         if key not in self._published or dataset not in self._trained:
@@ -56,7 +56,7 @@ class LedgerView:
         if found is None or training is None:
             return found
         trained = self._trained[key[0]].get(training)
-        return found if trained is not None and trained <= found.published_at else None
+        return found if trained is not None and trained <= found.champion_at else None
 
     def forget(self) -> None:
         """Read anew at the next question."""

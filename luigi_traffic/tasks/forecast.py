@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date as Date
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,8 @@ class Forecast(ModelStage):
         from luigi_traffic.warehouse import ledger, published
         from luigi_traffic.warehouse.tables import forecast_part, forecast_table
 
+        with self.project.warehouse.connect() as connection:
+            champion_at = published.now(connection)
         version = self._champion()
         self.tell(f"forecasting with version {version.version} of {version.name}")
         forecaster = Forecaster(self._bundle(version))
@@ -135,16 +137,24 @@ class Forecast(ModelStage):
         with self.project.warehouse.connect() as connection:
             there = ledger.current_id(connection, "forecast", self.dataset, part)
             if there == row.partition_id:
-                published.publish(connection, self.dataset, self._target, self.date, part)
+                self._publish(connection, part, champion_at)
                 return f"version {version.version} of {model} had made it: published"
         rows = ForecastRows.make(
             forecaster, self.project.warehouse, self._plugin, gold, self.date,
             part=part, model=series, version=int(version.version),
         )  # fmt: skip
-        self._commit(rows, row, forecast_table(self.dataset, forecaster.bundle.target))
+        table = forecast_table(self.dataset, forecaster.bundle.target)
+        self._commit(rows, row, table, champion_at)
         return f"{rows.count:,} rows by version {version.version}, {model}"
 
-    def _commit(self, rows: ForecastRows, row: LedgerRow, table: PartitionedTable) -> None:
+    def _publish(self, connection: Connection, part: str, champion_at: datetime) -> None:
+        from luigi_traffic.warehouse import published
+
+        published.publish(connection, self.dataset, self._target, self.date, part, champion_at)
+
+    def _commit(
+        self, rows: ForecastRows, row: LedgerRow, table: PartitionedTable, champion_at: datetime
+    ) -> None:
         """Stage the rows; then attach and publish them in one transaction."""
         from luigi_traffic.warehouse import published
         from luigi_traffic.warehouse.binary import copy_in
@@ -165,12 +175,12 @@ class Forecast(ModelStage):
             crash_point(CrashPoint.FORECAST_STAGED)
 
             def publish(connection: Connection) -> None:
-                published.publish(connection, self.dataset, self._target, self.date, row.part)
+                self._publish(connection, row.part, champion_at)
                 crash_point(CrashPoint.FORECAST_ATTACHED)
 
             if not attempt.commit(forecast_bounds(self.date, row.part), row, publish):
                 with warehouse.connect() as connection:  # another runner has committed it
-                    published.publish(connection, self.dataset, self._target, self.date, row.part)
+                    self._publish(connection, row.part, champion_at)
         crash_point(CrashPoint.FORECAST_COMMITTED)
 
     def _champion(self) -> Registered:

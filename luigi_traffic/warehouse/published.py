@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import cast
 
 from psycopg2.extensions import connection as Connection
 
@@ -25,7 +26,8 @@ class Published:
 
     part: str
     partition_id: str
-    published_at: datetime
+    #: When it was looked up who the champion is.
+    champion_at: datetime
     #: Day → id of the gold that it was made from.
     gold: dict[str, str]
 
@@ -52,17 +54,28 @@ def ensure(conn: Connection, table: PartitionedTable) -> None:
         locks.between_readers(conn, view.qualified, lambda: cursor.execute(made))
 
 
-def publish(conn: Connection, dataset: str, target: str, day: date, part: str) -> None:
+def now(conn: Connection) -> datetime:
+    """The server's time, by which the ledger says when a model was trained."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (found,) = cursor.fetchone() or (None,)
+    return cast("datetime", found)
+
+
+def publish(
+    conn: Connection, dataset: str, target: str, day: date, part: str, champion_at: datetime
+) -> None:
     """Let the view show that part of the day, in the caller's transaction.
 
-    `target` is empty for the dataset's own. Of two that publish the same day the last one stands.
+    `target` is empty for the dataset's own; `champion_at` is `now` before it was looked up who the
+    champion is. Of two that publish the same day the last one stands.
     """
     with conn.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO meta.published (dataset, target, day, part) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (dataset, target, day)"
-            " DO UPDATE SET part = excluded.part, published_at = excluded.published_at",
-            (dataset, target, day, part),
+            "INSERT INTO meta.published (dataset, target, day, part, champion_at)"
+            " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (dataset, target, day)"
+            " DO UPDATE SET part = excluded.part, champion_at = excluded.champion_at",
+            (dataset, target, day, part, champion_at),
         )
 
 
@@ -72,7 +85,7 @@ def published(
     """Day → what is published of it, of all days or of one, in one query."""
     with conn.cursor() as cursor:
         cursor.execute(
-            "SELECT p.day::text, p.part, l.partition_id, p.published_at, l.inputs"
+            "SELECT p.day::text, p.part, l.partition_id, p.champion_at, l.inputs"
             " FROM meta.published p JOIN meta.ledger l ON l.stage = 'forecast'"
             "  AND l.dataset = p.dataset AND l.part = p.part AND l.superseded_at IS NULL"
             " WHERE p.dataset = %(dataset)s AND p.target = %(target)s"

@@ -31,8 +31,8 @@ def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
     measure that is forecast, and the name of its column. A table that was made for another one gets
     the column as well; a row has one of them, the others are NULL.
 
-    part       the ledger's name of the partition, such as "2012-03-28/stid:7" (see `forecast_part`)
-    model      its name, with the target if that is not the dataset's own: "stid", "stid:flow"
+    part       the ledger's name of the partition, "2012-03-28/<model>:7" (see `forecast_part`)
+    model      its name, with the target if that is not the dataset's own, such as "<model>:flow"
     issued_at  end of the last interval that the model has seen
     step       1 … output_steps; `timestamp` is the start of the interval forecast
     kind       "next": issued at the day's end; "rolling": at an interval within the day

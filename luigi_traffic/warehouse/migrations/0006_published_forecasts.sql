@@ -10,7 +10,9 @@ CREATE TABLE meta.published (
     target text NOT NULL,
     day date NOT NULL,
     part text NOT NULL,
-    published_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When it was looked up who the champion is: a model that was trained later may be the champion
+    -- of today, though the part was published after that.
+    champion_at timestamptz NOT NULL,
     PRIMARY KEY (dataset, target, day)
 );
 
@@ -158,7 +160,7 @@ END
 $migration$;
 
 -- Of each day the last forecast by a model that had become champion.
-INSERT INTO meta.published (dataset, target, day, part, published_at)
+INSERT INTO meta.published (dataset, target, day, part, champion_at)
 SELECT DISTINCT ON (1, 2, 3) f.dataset, coalesce(substring(f.part FROM '^[^:]*:(.*)$'), ''),
     left(f.part, 10)::date, f.part, f.committed_at
 FROM meta.ledger f

@@ -28,7 +28,7 @@ from luigi_traffic.settings import keys as settings_module
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.warehouse import ledger
-from luigi_traffic.warehouse.published import publish
+from luigi_traffic.warehouse.published import now, publish
 
 #: A plugin with a dataset from the web, a model and a command.
 PLUGIN = TINY.replace(
@@ -162,7 +162,7 @@ class Home:
         with current().warehouse.connect() as connection:
             assert ledger.write(connection, model)
             assert ledger.write(connection, forecast)
-            publish(connection, "tiny", target, last, part)
+            publish(connection, "tiny", target, last, part, now(connection))
         return made
 
 

@@ -13,6 +13,7 @@ from luigi_traffic.commands import status, status_page
 from luigi_traffic.errors import PluginError, SettingsError
 from luigi_traffic.lake.local import LocalStore
 from luigi_traffic.project import current
+from luigi_traffic.targets.published import PublishedForecast
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.forecast import Forecast
@@ -20,6 +21,7 @@ from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.raw import IngestRaw
 from luigi_traffic.tasks.silver import Silver
 from luigi_traffic.training.scores import NO_WIN
+from luigi_traffic.warehouse import published
 
 FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
 TASKS: dict[str, Any] = {
@@ -126,6 +128,27 @@ def test_a_model_of_an_earlier_version_has_its_own_baselines(empty):
     assert "A baseline is better than the model at:" in page
     for horizon in ("15 min", "30 min", "60 min", "mean"):
         assert f"  {horizon}: RMSE (historical average 7.930, model 8.180)\n" in page
+
+
+def test_a_champion_that_was_looked_up_before_a_training_does_not_count_after_it(empty, anew):
+    """A run that looks, and publishes after another one has trained a model, might hide it."""
+    empty.commit_day(LAST)
+    with current().warehouse.connect() as connection:
+        before = published.now(connection)
+    empty.commit_model(LAST, 1, "1")
+
+    def of_the_run() -> bool:
+        training = {"epochs": 3}
+        return Forecast(
+            LAST, dataset="tiny", model="tiny_model", window_days=1, training=training
+        ).complete()
+
+    assert of_the_run()
+    with current().warehouse.connect() as connection:
+        published.publish(connection, "tiny", "", LAST, f"{LAST}/tiny_model:1", before)
+    anew()
+    assert not of_the_run()
+    assert PublishedForecast(current(), "tiny", "", LAST, None).exists()
 
 
 def test_models_of_two_measures_are_told_apart(empty, anew):

@@ -135,7 +135,7 @@ def test_of_each_day_the_last_forecast_by_a_champion_is_published(
         ("2012-03-28/a:flow",), ("2012-03-28/b",),
     ]  # fmt: skip
     assert run(before, "SELECT count(*) FROM forecast_versions.tiny") == [(5,)]
-    at = "SELECT bool_and(p.published_at = l.committed_at) FROM meta.published p JOIN meta.ledger l USING (dataset, part)"  # noqa: E501  # fmt: skip
+    at = "SELECT bool_and(p.champion_at = l.committed_at) FROM meta.published p JOIN meta.ledger l USING (dataset, part)"  # noqa: E501  # fmt: skip
     assert run(before, at) == [(True,)]
     assert {len(published(before, "tiny", target)) for target in ("", "flow")} == {1}
 

@@ -52,7 +52,8 @@ def commit(
 
     def publish(conn: Connection) -> None:
         if shown:
-            published.publish(conn, "tiny", "" if target == "speed" else target, day, part)
+            other = "" if target == "speed" else target
+            published.publish(conn, "tiny", other, day, part, published.now(conn))
         published_then()
 
     with staging(warehouse, table, f"{day:%Y%m%d}") as attempt:
@@ -85,7 +86,7 @@ def test_another_champion_takes_the_day_and_no_other_day(warehouse: Warehouse) -
     assert seen(warehouse) == [("2012-03-28/m:1", 50.0), ("2012-03-29/m:2", 60.0)]
     # Back again, as after a rollback of the alias: the rows are there.
     with warehouse.connect() as conn:
-        published.publish(conn, "tiny", "", TOMORROW, "2012-03-29/m:1")
+        published.publish(conn, "tiny", "", TOMORROW, "2012-03-29/m:1", published.now(conn))
     assert seen(warehouse)[1] == ("2012-03-29/m:1", 50.0)
 
 

@@ -138,7 +138,7 @@ def test_the_reader_sees_gold_and_can_change_nothing(
         row = LedgerRow("forecast", "tiny", part, "id-2", {}, [], 0, "", {})
         staged = table.stage(conn, "x")
         assert table.commit(conn, staged, forecast_bounds(DAY, part), row)
-        published.publish(conn, "tiny", "", DAY, part)
+        published.publish(conn, "tiny", "", DAY, part, published.now(conn))
     assert reader.query(COUNT, 1)[1] == [(2, 110.0)]
     versions = "forecast_versions.tiny"
     for every_level in ("forecast.tiny", versions, f'forecast_versions."tiny/{DAY}"', staged):
