@@ -52,8 +52,8 @@ SOURCES = {
         *(
             f"training/{name}.py"
             for name in (
-                "baselines", "checkpoint", "evaluate", "fit_epochs", "fit_inputs", "fit_once",
-                "fit_result", "fit_span", "metrics", "trainer", "windows",
+                "baselines", "checkpoint", "descent", "evaluate", "fit_epochs", "fit_inputs",
+                "fit_once", "fit_result", "fit_span", "metrics", "refit", "trainer", "windows",
             )
         ),
     ],

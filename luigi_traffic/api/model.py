@@ -97,6 +97,13 @@ class ModelConfig(BaseModel):
         ge=1,
         description="Number of epochs without a better validation error before training stops",
     )
+    refit: bool = Field(
+        True,
+        description=(
+            "Train once more on all windows, for as many epochs as were best: that network "
+            "forecasts, and the one that was scored without the hold-out is kept for comparisons"
+        ),
+    )
     seed: int = Field(
         0, description="Random seed of the first weights and of the samples drawn per epoch"
     )

@@ -92,8 +92,13 @@ class Train(ModelStage):
 
     def _progress(self, at: Progress) -> None:
         best = f", best validation MAE {at.best_validation_mae:.3f}" if at.best_epoch else ""
-        done = f"epoch {at.epoch} of {at.epochs}, {at.share:.0%} of all"
-        self.tell(f"{done}, loss {at.loss:.3f}{best}", 100 * at.share)
+        share, config = at.share, self.plan.config
+        if config.refit:  # the epochs on all windows are longer: of 1 to `train_share`
+            first = config.train_share / (1 + config.train_share)
+            share = first + (1 - first) * share if at.refit else first * share
+        part = " on all windows" if at.refit else ""
+        done = f"epoch {at.epoch} of {at.epochs}{part}, {share:.0%} of all"
+        self.tell(f"{done}, loss {at.loss:.3f}{best}", 100 * share)
 
     def _show_run(self, registered: Registered) -> None:
         """Link the MLflow run in luigid."""

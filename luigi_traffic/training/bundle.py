@@ -1,8 +1,9 @@
-"""A trained model as two files: `network.pt` (weights) and `model.json` (all else).
+"""A trained model as files: weights in `network.pt` and `scored.pt`, all else in `model.json`.
 
-`model.json` names the SHA-256 of `network.pt`, and a bundle's `digest` is the SHA-256 of
-`model.json`: one number stands for the whole. Weights are loaded with `weights_only`, so
-a bundle cannot run code.
+`network.pt` forecasts. If it was trained on all windows, `scored.pt` holds the weights that were
+scored on a hold-out before (see `refit`). `model.json` names the SHA-256 of both, and a bundle's
+`digest` is the SHA-256 of `model.json`: one number stands for the whole. Weights are loaded with
+`weights_only`, so a bundle cannot run code.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import os
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"
+SCORED_WEIGHTS = "scored.pt"
 CARD = "model.json"
 FORMAT = 2
 #: Formats that are read: 1 has `speed_unit`, no target, and no roads.
@@ -53,6 +55,8 @@ class Bundle:
     """`(N,)`, NaN where unknown, or where no speed is forecast: see `metrics.free_flow`."""
     fit_span: FitSpan | None = None
     """None for a model of an earlier version, which does not say."""
+    scored: Bundle | None = None
+    """The same model before it was trained on all windows; None if it was not."""
 
     @property
     def target(self) -> str:
@@ -74,26 +78,32 @@ class Bundle:
         """The links of the training, in the order of the network."""
         return self.context.links
 
+    @property
+    def comparable(self) -> Bundle:
+        """The one that a hold-out can judge: `scored` if there is one."""
+        return self.scored or self
+
     def save(self, folder: Path) -> str:
-        """Write both files into `folder`; returns the digest. Equal weights give equal bytes."""
+        """Write the files into `folder`; returns the digest. Equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
-        torch.save(state, buffer)
-        weights = buffer.getvalue()
-        card = json.dumps(self._card(hashlib.sha256(weights).hexdigest()), indent=2, sort_keys=True)
-        for name, content in ((WEIGHTS, weights), (CARD, card.encode() + b"\n")):
+        files = {WEIGHTS: _dumped(self.network)}
+        if self.scored is not None:
+            files[SCORED_WEIGHTS] = _dumped(self.scored.network)
+        card = self._card(files[WEIGHTS])
+        if self.scored is not None:
+            card["scored"] = self.scored._fitted(SCORED_WEIGHTS, files[SCORED_WEIGHTS])
+        files[CARD] = json.dumps(card, indent=2, sort_keys=True).encode() + b"\n"
+        for name, content in files.items():
             # By process and renamed: a rival that trains the same partition saves here too.
             temporary = folder / f"{name}.{os.getpid()}.tmp"
             temporary.write_bytes(content)
             temporary.replace(folder / name)
         return digest(folder)
 
-    def _card(self, sha256: str) -> dict[str, Any]:
+    def _card(self, weights: bytes) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "architecture": {"name": self.model.name, "version": self.model.version},
-            "weights": {"file": WEIGHTS, "sha256": sha256},
             "config": self.config.model_dump(mode="json"),
             "shape": {
                 "input_steps": self.shape.input_steps,
@@ -102,9 +112,16 @@ class Bundle:
                 "channels": list(self.shape.channels),
                 "steps_per_day": self.shape.steps_per_day,
             },
-            "scaler": self.scaler.as_dict(),
             "dataset": self.dataset,
             **context_as_dict(self.context, with_roads=takes_context(self.model)),
+            **self._fitted(WEIGHTS, weights),
+        }
+
+    def _fitted(self, file: str, weights: bytes) -> dict[str, Any]:
+        """The part of a card that a training decides; the inverse of `_with`."""
+        return {
+            "weights": {"file": file, "sha256": hashlib.sha256(weights).hexdigest()},
+            "scaler": self.scaler.as_dict(),
             "free_flow": [None if math.isnan(v) else float(v) for v in self.free_flow],
             **({"fit_span": self.fit_span.as_dict()} if self.fit_span else {}),
         }
@@ -127,28 +144,28 @@ class Bundle:
             )
         try:
             card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-            weights = (folder / WEIGHTS).read_bytes()
+            files = {name: (folder / name).read_bytes() for name in weight_files(card)}
         except (OSError, ValueError) as error:
             raise DataError(f"The model in {folder} cannot be read: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{folder / CARD} is not a model card: {error!r}") from error
         try:
-            return cls._of(card, weights, folder, get_model)
+            return cls._of(card, files, folder, get_model)
         except (KeyError, TypeError, ValidationError) as error:
             raise DataError(f"{folder / CARD} is not a model card: {error!r}") from error
 
     @classmethod
     def _of(
-        cls, card: dict[str, Any], weights: bytes, folder: Path, get_model: Callable[[str], Model]
+        cls,
+        card: dict[str, Any],
+        files: dict[str, bytes],
+        folder: Path,
+        get_model: Callable[[str], Model],
     ) -> Bundle:
         if card["format"] not in KNOWN_FORMATS:
             raise DataError(
                 f"{folder / CARD} has format {card['format']}; expected one of "
                 f"{', '.join(map(str, KNOWN_FORMATS))}."
-            )
-        found = hashlib.sha256(weights).hexdigest()
-        if found != card["weights"]["sha256"]:
-            raise DataError(
-                f"{folder / WEIGHTS} was changed after it was saved: its SHA-256 is {found}, but "
-                f"{CARD} says {card['weights']['sha256']}."
             )
         wanted = card["architecture"]
         model = get_model(wanted["name"])
@@ -157,28 +174,71 @@ class Bundle:
                 f"The model was trained by {wanted['name']} {wanted['version']}, but version "
                 f"{model.version} is installed. Train it again, or install that version."
             )
-        config = model.Config.model_validate(card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
+        config = model.Config.model_validate(card["config"])
         context = context_from_dict(card)
-        network = build_network(model, config, shape, context)
-        try:
-            state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
-            network.load_state_dict(state)
-        except (RuntimeError, pickle.UnpicklingError) as error:
-            raise DataError(f"{folder / WEIGHTS} does not fit the network: {error}") from error
-        network.eval()
-        free_flow = [math.nan if v is None else v for v in card["free_flow"]]
-        return cls(
-            model=model,
-            config=config,
-            shape=shape,
-            scaler=Scaler.from_dict(card["scaler"]),
-            network=network,
-            dataset=card["dataset"],
-            context=context,
-            free_flow=np.array(free_flow, dtype=np.float32),
-            fit_span=FitSpan.from_dict(card["fit_span"]) if "fit_span" in card else None,
+
+        def bundle(fitted: dict[str, Any]) -> Bundle:
+            path = folder / fitted["weights"]["file"]
+            network = build_network(model, config, shape, context)
+            _load(network, files[path.name], fitted["weights"]["sha256"], path)
+            free_flow = [math.nan if v is None else v for v in fitted["free_flow"]]
+            return cls(
+                model=model,
+                config=config,
+                shape=shape,
+                scaler=Scaler.from_dict(fitted["scaler"]),
+                network=network,
+                dataset=card["dataset"],
+                context=context,
+                free_flow=np.array(free_flow, dtype=np.float32),
+                fit_span=FitSpan.from_dict(fitted["fit_span"]) if "fit_span" in fitted else None,
+            )
+
+        return replace(bundle(card), scored=bundle(card["scored"]) if "scored" in card else None)
+
+
+def weight_files(card: dict[str, Any]) -> dict[str, str]:
+    """Name → SHA-256 of the files of weights that a model card names.
+
+    Raises KeyError for a name that is none of ours: no file elsewhere is read.
+    """
+    fitted = [card, *([card["scored"]] if "scored" in card else [])]
+    found = {one["weights"]["file"]: one["weights"]["sha256"] for one in fitted}
+    for name in found:
+        if name not in (WEIGHTS, SCORED_WEIGHTS):
+            raise KeyError(name)
+    return found
+
+
+def file_names(folder: Path) -> list[str]:
+    """The files of the bundle in `folder`, and nothing that a crash left beside them."""
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    return sorted([CARD, *weight_files(card)])
+
+
+def _dumped(network: torch.nn.Module) -> bytes:
+    buffer = io.BytesIO()
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _load(network: torch.nn.Module, weights: bytes, sha256: str, path: Path) -> None:
+    """Set the network's weights, in eval mode. Raises DataError if they are others or unfit."""
+    found = hashlib.sha256(weights).hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"{path} was changed after it was saved: its SHA-256 is {found}, but "
+            f"{CARD} says {sha256}."
         )
+    try:
+        network.load_state_dict(
+            torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+        )
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path} does not fit the network: {error}") from error
+    network.eval()
 
 
 def intact(folder: Path, expected: str) -> bool:
@@ -187,10 +247,12 @@ def intact(folder: Path, expected: str) -> bool:
         if digest(folder) != expected:
             return False
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        weights = (folder / WEIGHTS).read_bytes()
+        return all(
+            hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
+            for name, sha256 in weight_files(card).items()
+        )
     except (DataError, OSError):
         return False
-    return bool(hashlib.sha256(weights).hexdigest() == card["weights"]["sha256"])
 
 
 def digest(folder: Path) -> str:

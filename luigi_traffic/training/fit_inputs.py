@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,9 +45,14 @@ class Prepared:
         config: ModelConfig,
         series: Series,
         context: ModelContext | None = None,
+        *,
+        whole: bool = False,
     ) -> Prepared:
-        """Raises DataError where a split has no targets, SettingsError where a GPU is asked for
-        and not there."""
+        """`whole`: every window is a training window, those of validation and hold-out too.
+
+        Raises DataError where a split has no targets, SettingsError where a GPU is asked for
+        and not there.
+        """
         device = choose_device(config.device)
         use_threads()
         t_in, t_out = config.input_steps, config.output_steps
@@ -58,6 +63,8 @@ class Prepared:
                 "(input_steps and output_steps). Take more days, or shorter windows."
             )
         parts = split(windows, config.train_share, config.validation_share)
+        if whole:
+            parts = replace(parts, train=range(windows))
         scaler = Scaler.fit(series, parts.training_rows(t_in))
         channels = resolved(model.channels(config), series.target)
         links = 1 if model.per_link else len(series.links)

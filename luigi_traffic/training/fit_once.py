@@ -45,16 +45,8 @@ def fit_in_one_go(
     done again. Raises DataError where the validation error is not a number.
     """
     begun = time.monotonic()
-    config, train = prepared.config, prepared.train
-    positions = train.drawn(config.seed, 0, config.samples_per_epoch)
-    model.fit(config, prepared.network, TrainingBatches(prepared, positions))
-    prepared.network.eval()
-    error = prepared.validation_mae()
-    if not math.isfinite(error):
-        raise DataError(
-            f"The validation error is not a number: fit() of {model.name} left something that is "
-            "not a number in its network. If nothing was observed, x is 0 and the mask is False."
-        )
+    train = prepared.train
+    positions, error = fitted(model, prepared)
     loss = prepared.mae(train, positions)
     seconds = time.monotonic() - begun
     progress(Progress(1, 1, 1.0, loss, error, 1, seconds))
@@ -84,3 +76,21 @@ def fit_in_one_go(
         device=str(prepared.device),
         seconds=seconds,
     )
+
+
+def fitted(model: Model, prepared: Prepared) -> tuple[NDArray[np.int64], float]:
+    """Let the model fit its network; the positions of the samples, and the validation error.
+
+    Raises DataError if the error is not a number.
+    """
+    config = prepared.config
+    positions = prepared.train.drawn(config.seed, 0, config.samples_per_epoch)
+    model.fit(config, prepared.network, TrainingBatches(prepared, positions))
+    prepared.network.eval()
+    error = prepared.validation_mae()
+    if not math.isfinite(error):
+        raise DataError(
+            f"The validation error is not a number: fit() of {model.name} left something that is "
+            "not a number in its network. If nothing was observed, x is 0 and the mask is False."
+        )
+    return positions, error

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and what comes out of it."""
+"""What a training reports while it runs, and what comes out of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,23 @@ class Progress:
     loss: float
     best_validation_mae: float | None
     best_epoch: int | None
+    seconds: float
+    refit: bool = False
+    """Whether these are the epochs on all windows, after the best epoch is known."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """A network that was trained on all windows of the series, and how it came about."""
+
+    network: torch.nn.Module
+    """On the training's device, in eval mode."""
+    scaler: Scaler
+    split: Split
+    """Its training windows are all windows."""
+    epochs: int
+    validation_mae: float
+    """On the validation windows, which it was trained on: smaller than that of `Fit`, as a rule."""
     seconds: float
 
 
@@ -50,3 +67,5 @@ class Fit:
     per_link: bool
     device: str
     seconds: float
+    refit: Refit | None = None
+    """The network that forecasts, if it is another one."""

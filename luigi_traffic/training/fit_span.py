@@ -14,10 +14,11 @@ from luigi_traffic.training.windows import Split
 
 @dataclass(frozen=True)
 class FitSpan:
-    """From the first interval of the training part to the last of the validation part.
+    """From the first interval that a training saw to the last.
 
-    The epoch was chosen on validation, so that is no better a judge than training is. Both ends
-    belong to it; they are beginnings of intervals in local wall time of the dataset.
+    Validation belongs to it: the epoch was chosen there, so that is no better a judge than
+    training is. Both ends belong to it; they are beginnings of intervals in local wall time of the
+    dataset.
     """
 
     first: datetime
@@ -26,7 +27,8 @@ class FitSpan:
     @classmethod
     def of(cls, series: Series, split: Split, t_in: int, t_out: int) -> FitSpan:
         """Of a training on `split` of `series`, from its first input to its last target."""
-        rows = [split.train.start, split.validation.stop - 1 + t_in + t_out - 1]
+        stop = max(split.train.stop, split.validation.stop)
+        rows = [split.train.start, stop - 1 + t_in + t_out - 1]
         first, last = series.timestamps[rows].astype("datetime64[us]").tolist()
         return cls(first, last)
 

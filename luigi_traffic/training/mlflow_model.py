@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luigi_traffic.api.version import __version__
-from luigi_traffic.training.bundle import CARD, WEIGHTS
+from luigi_traffic.training.bundle import file_names
 from luigi_traffic.training.registry import BUNDLE
 
 #: What the model is computed with, beside us and its plugin.
@@ -38,7 +38,7 @@ def save_model(
         # MLflow names its copy of a folder as the folder is named.
         named = Path(scratch) / BUNDLE
         named.mkdir()
-        for part in (CARD, WEIGHTS):  # and nothing that a crash left beside them
+        for part in file_names(bundle):
             shutil.copyfile(bundle / part, named / part)
         mlflow.pyfunc.save_model(
             str(folder),

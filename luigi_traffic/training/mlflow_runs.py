@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luigi_traffic.training.bundle import digest
+from luigi_traffic.training.bundle import digest, file_names
 from luigi_traffic.training.mlflow_model import save_model
 from luigi_traffic.training.mlflow_store import quoted, store
-from luigi_traffic.training.registry import DIGEST, PARTITION_ID, Registered, registered
+from luigi_traffic.training.registry import DIGEST, FILES, PARTITION_ID, Registered, registered
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -63,7 +63,10 @@ def log_run(
     with store(tracking_uri) as client:
         experiment_id = _experiment(client, tracking_uri, experiment)
         _close_abandoned(client, experiment_id, partition_id)
-        all_tags = {**tags, PARTITION_ID: partition_id, DIGEST: digest(bundle)}
+        all_tags = {
+            **tags, PARTITION_ID: partition_id, DIGEST: digest(bundle),
+            FILES: " ".join(file_names(bundle)),
+        }  # fmt: skip
         run = client.create_run(
             experiment_id,
             tags={**all_tags, HOST: socket.gethostname(), PROCESS: str(os.getpid())},

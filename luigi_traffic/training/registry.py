@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 PARTITION_ID = "partition_id"
 DIGEST = "digest"
+#: Tag of a version: the names of its bundle's files, separated by blanks.
+FILES = "files"
 #: Folder of a bundle among the files of its MLflow model.
 BUNDLE = "bundle"
 
@@ -180,6 +182,7 @@ def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> 
 
     try:
         source = client.get_model_version_download_uri(name, version)
+        tags = client.get_model_version(name, version).tags
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
@@ -187,4 +190,5 @@ def _files(client: MlflowClient, tracking_uri: str, name: str, version: str) -> 
     place = f"{source}/artifacts/{BUNDLE}"
     found = mlflow.artifacts.list_artifacts(artifact_uri=place, tracking_uri=tracking_uri) or ()
     there = {Path(file.path).name for file in found}
-    return place if {CARD, WEIGHTS} <= there else None
+    wanted = tags.get(FILES, f"{CARD} {WEIGHTS}").split()  # earlier versions have no tag
+    return place if there.issuperset(wanted) else None

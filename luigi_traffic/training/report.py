@@ -150,6 +150,7 @@ def _facts(
             f"{len(fit.history)} epochs, the best was {fit.best_epoch}{stopped}{resumed}; "
             f"{fit.seconds:,.0f} s on {fit.device}",
         ),
+        ("Forecasts", _forecasting(fit)),
         (
             "Seen",
             f"{fit.samples_seen:,} of {fit.samples_total:,} training {kind} "
@@ -167,6 +168,16 @@ def _facts(
         ("Partition id", origin.partition_id),
         *((name, text) for name, text in origin.sources.items()),
     ]
+
+
+def _forecasting(fit: Fit) -> str:
+    if fit.refit is None:
+        return "come from the network that is scored here"
+    return (
+        "come from the same network trained once more on all windows, "
+        f"{fit.refit.epochs} epochs in {fit.refit.seconds:,.0f} s; the one that is scored here did "
+        "not see the hold-out"
+    )
 
 
 def _tables(evaluation: Evaluation, unit: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,11 +32,12 @@ from luigi_traffic.training.comparison import Comparison, compare
 from luigi_traffic.training.context import SPEED
 from luigi_traffic.training.evaluate import Evaluation, evaluate
 from luigi_traffic.training.fit_epochs import fit
-from luigi_traffic.training.fit_result import Fit, Progress
+from luigi_traffic.training.fit_result import Fit, Progress, Refit
 from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.refit import refit
 from luigi_traffic.training.registry import registered_name
 from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
@@ -84,19 +85,19 @@ class Trainer:
         """Do it all; the answer is a line for people."""
         series = self._series(self.model.channels(self.config))
         checkpoints = self.folder / "checkpoints" / self.partition_id
-        trained = fit(
-            self.model,
-            self.config,
-            series,
-            checkpoint_dir=checkpoints,
-            context=self._context(series),
-            progress=progress,
-            on_checkpoint=lambda: crash_point(CrashPoint.TRAIN_CHECKPOINTED),
-        )
+        ways: dict[str, Any] = {
+            "checkpoint_dir": checkpoints, "progress": progress,
+            "on_checkpoint": lambda: crash_point(CrashPoint.TRAIN_CHECKPOINTED),
+        }  # fmt: skip
+        trained = fit(self.model, self.config, series, context=self._context(series), **ways)
+        if self.config.refit:
+            trained = replace(
+                trained, refit=refit(self.model, self.config, series, trained, **ways)
+            )
         bundle = self._bundle(trained, series)
         bundle_folder = self.folder / "models" / self.partition_id
         bundle.save(bundle_folder)
-        forecaster = Forecaster(bundle, self.config.device)
+        forecaster = Forecaster(bundle.comparable, self.config.device)
         scores = evaluate(forecaster, series, trained.split, self.config.evaluation_windows)
         name = self._name
         registered = registry.find_version(self.tracking_uri, name, self.partition_id)
@@ -158,20 +159,27 @@ class Trainer:
         )  # fmt: skip
 
     def _bundle(self, trained: Fit, series: Series) -> Bundle:
+        """What forecasts, and inside it what is scored, if that is another network."""
+        scored = self._bundle_of(trained, trained, series)
+        if trained.refit is None:
+            return scored
+        return replace(self._bundle_of(trained, trained.refit, series), scored=scored)
+
+    def _bundle_of(self, trained: Fit, fitted: Fit | Refit, series: Series) -> Bundle:
         t_in, t_out = self.config.input_steps, self.config.output_steps
-        seen = trained.split.training_rows(t_in)
+        seen = fitted.split.training_rows(t_in)
         return Bundle(
             model=self.model,
             config=self.config,
             shape=trained.shape,
-            scaler=trained.scaler,
-            network=trained.network,
+            scaler=fitted.scaler,
+            network=fitted.network,
             dataset=self.dataset.name,
             context=trained.context,
             free_flow=free_flow(series.actual[seen])
             if self.target == SPEED
             else np.full(len(series.links), np.nan, dtype=np.float32),
-            fit_span=FitSpan.of(series, trained.split, t_in, t_out),
+            fit_span=FitSpan.of(series, fitted.split, t_in, t_out),
         )
 
     def _decide(
@@ -204,17 +212,17 @@ class Trainer:
     def _compare(
         self, forecaster: Forecaster, trained: Fit, holder: registry.Registered, folder: Path
     ) -> Comparison:
-        bundle = Bundle.load(folder, self.get_model)
-        span = bundle.fit_span or FitSpan.of_window(holder.tags.get(WINDOW, ""))
+        judged = Bundle.load(folder, self.get_model).comparable
+        span = judged.fit_span or FitSpan.of_window(holder.tags.get(WINDOW, ""))
         if span is None:
             raise DataError(
                 "neither its files nor its tags in MLflow say which days it was trained on"
             )
         # Both read the same rows, each the columns it was built for.
-        series = self._series([*forecaster.bundle.shape.channels, *bundle.shape.channels])
+        series = self._series([*forecaster.bundle.shape.channels, *judged.shape.channels])
         return compare(
             forecaster,
-            Forecaster(bundle, self.config.device),
+            Forecaster(judged, self.config.device),
             span,
             series,
             trained.split,
@@ -328,6 +336,7 @@ class Trainer:
                 },
                 "epochs": len(trained.history),
                 "best_epoch": trained.best_epoch,
+                "refit_epochs": trained.refit.epochs if trained.refit else None,
                 "device": trained.device,
                 "seconds": round(trained.seconds, 3),
                 "promoted": decision.promoted,

@@ -41,6 +41,12 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     first = rows("forecast")
     assert len(first) == 288 * 12 * 8
 
+    # It was trained on all windows, and the network that was scored is stored and registered too.
+    parts = ["model.json", "network.pt", "scored.pt"]
+    for place in ("models/*", "mlflow/artifacts/*/*/*/model/artifacts/bundle"):
+        (folder,) = luigi_here.lake.parent.glob(place)
+        assert sorted(file.name for file in folder.iterdir()) == parts
+
     # A model that was rejected changes no row, of the view and of the table below it.
     assert "Version 1 stays champion" in train(luigi_here, "2024-01-10", 1e6)
     assert rows("forecast") == first == rows("forecast_versions")
