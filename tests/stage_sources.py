@@ -58,7 +58,7 @@ SOURCES = {
         ),
     ],
     "forecast": [
-        "tasks/forecast.py", "training/forecasts.py", *_NETWORK,
+        "tasks/forecast.py", "training/forecasts.py", "training/intervals.py", *_NETWORK,
         "warehouse/binary_encode.py", "warehouse/tables.py",
     ],
     "yaml source": [

@@ -15,7 +15,11 @@ from pydantic import Field, PrivateAttr, SecretStr
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.reading import Layers, home, validated
-from luigi_traffic.settings.training_keys import PromotionSettings, TrackingSettings
+from luigi_traffic.settings.training_keys import (
+    ForecastSettings,
+    PromotionSettings,
+    TrackingSettings,
+)
 
 
 class PipelineSettings(Section):
@@ -252,6 +256,7 @@ class Settings(Section):
     listen: ListenSettings = ListenSettings()
     tracking: TrackingSettings = TrackingSettings()
     promotion: PromotionSettings = PromotionSettings()
+    forecast: ForecastSettings = ForecastSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

@@ -1,4 +1,4 @@
-"""The keys of what happens to a trained model: where it is registered, when it becomes champion."""
+"""The keys of trained models: where they are registered, who becomes champion, how it forecasts."""
 
 from __future__ import annotations
 
@@ -38,4 +38,24 @@ class PromotionSettings(Section):
         gt=0.5,
         lt=1,
         description="Confidence with which the MAE must be smaller by the margin",
+    )
+
+
+class ForecastSettings(Section):
+    """The prediction intervals of forecasts."""
+
+    interval: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description=(
+            "Share of what happens that should lie between `lower` and `upper` of a forecast"
+        ),
+    )
+    calibration_days: int = Field(
+        7,
+        ge=0,
+        description=(
+            "Number of days before a forecast whose errors make its interval; 0: no intervals"
+        ),
     )

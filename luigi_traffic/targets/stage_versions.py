@@ -13,5 +13,5 @@ from luigi_traffic.api.stages import DAY_STAGES
 STAGE_VERSIONS = {
     **{name: stage.version for name, stage in DAY_STAGES.items()},
     "model": "2",
-    "forecast": "2",
+    "forecast": "3",
 }

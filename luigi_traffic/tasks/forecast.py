@@ -114,6 +114,9 @@ class Forecast(ModelStage):
         self.tell(f"forecasting with version {version.version} of {version.name}")
         forecaster = Forecaster(self._bundle(version))
         gold = self._gold(days(forecaster, self._plugin.interval, self.date))
+        settings = self.project.settings.forecast
+        recent = [self.date - timedelta(days=n) for n in range(settings.calibration_days, 0, -1)]
+        errors = {day: i for day, i in self._known_gold(recent).items() if day not in gold}
         model, made_of = version.tags["model"], version.tags[PARTITION_ID]
         series = f"{model}:{self._target}" if self._target else model
         part = forecast_part(self.date, series, version.version)
@@ -124,7 +127,9 @@ class Forecast(ModelStage):
             stage="forecast",
             dataset=self.dataset,
             part=part,
-            partition_id=recipe.partition_id([made_of, *(f"{d}:{i}" for d, i in gold.items())]),
+            partition_id=recipe.partition_id(
+                [made_of, *(f"{d}:{i}" for d, i in (gold | errors).items())]
+            ),
             recipe=recipe.as_dict(),
             inputs=[
                 Input("model", made_of, made_of),
@@ -132,7 +137,8 @@ class Forecast(ModelStage):
             ],
             rows=0,
             checksum="",
-            details={},
+            # No inputs: a day that is over keeps what was said, though one of these changes later.
+            details={"calibrated_on": errors},
         )
         with self.project.warehouse.connect() as connection:
             there = ledger.current_id(connection, "forecast", self.dataset, part)
@@ -140,7 +146,7 @@ class Forecast(ModelStage):
                 self._publish(connection, part, champion_at)
                 return f"version {version.version} of {model} had made it: published"
         rows = ForecastRows.make(
-            forecaster, self.project.warehouse, self._plugin, gold, self.date,
+            forecaster, self.project.warehouse, self._plugin, gold, errors, self.date, settings,
             part=part, model=series, version=int(version.version),
         )  # fmt: skip
         table = forecast_table(self.dataset, forecaster.bundle.target)
@@ -170,7 +176,7 @@ class Forecast(ModelStage):
                     copy_in(connection, attempt.name, table.columns, batch)
             row = replace(
                 row, rows=rows.count, checksum=attempt.checksum(),
-                details={"seconds": round(time.monotonic() - started, 3)},
+                details={**row.details, "seconds": round(time.monotonic() - started, 3)},
             )  # fmt: skip
             crash_point(CrashPoint.FORECAST_STAGED)
 
@@ -239,6 +245,15 @@ class Forecast(ModelStage):
             ) from None
 
     def _gold(self, days: list[Date]) -> dict[str, str]:
+        """Day → id of the gold of these days. Raises `SourceAbsent` if the day itself has none."""
+        found = self._known_gold(days)
+        if self.date.isoformat() not in found:
+            raise SourceAbsent(
+                f"{self.dataset} has no data on {self.date}, so no forecast is made from it"
+            )
+        return found
+
+    def _known_gold(self, days: list[Date]) -> dict[str, str]:
         """Day → id of the gold that there is of these days."""
         if self.model:
             ids = self.plan.gold_ids() or {}
@@ -246,9 +261,4 @@ class Forecast(ModelStage):
             known = [GoldPartition(self.project, self.dataset, day) for day in days]
             found = {p.chain.day: p.chain.id("gold") for p in known if p.exists()}
             ids = {day.isoformat(): i for day, i in found.items() if i is not None}
-        wanted = {d: ids[d] for d in map(Date.isoformat, days) if d in ids}
-        if self.date.isoformat() not in wanted:
-            raise SourceAbsent(
-                f"{self.dataset} has no data on {self.date}, so no forecast is made from it"
-            )
-        return wanted
+        return {d: ids[d] for d in map(Date.isoformat, days) if d in ids}

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.model import gold_columns
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
+from luigi_traffic.training.intervals import Intervals, recent_intervals
 from luigi_traffic.training.series import Series
 
 if TYPE_CHECKING:
+    from luigi_traffic.settings.training_keys import ForecastSettings
     from luigi_traffic.warehouse.connection import Warehouse
 
 
@@ -36,6 +39,9 @@ class ForecastRows:
     part: str
     model: str
     version: int
+    #: Of what is issued during the day, and at its end.
+    rolling_intervals: Intervals | None
+    next_intervals: Intervals | None
 
     @classmethod
     def make(
@@ -44,21 +50,39 @@ class ForecastRows:
         warehouse: Warehouse,
         dataset: Dataset,
         gold_ids: Mapping[str, str],
+        earlier: Mapping[str, str],
         day: date,
+        settings: ForecastSettings,
         **names: Any,
     ) -> ForecastRows:
         """Read the gold that windows issued on a day need: of the `days` that `gold_ids` has.
 
-        `names` are part, model and version, which are written into each row (see `forecast_table`).
+        `earlier` has the ids of days before them, whose errors make the intervals. `names` are
+        part, model and version, which are written into each row (see `forecast_table`).
         """
         first = days(forecaster, dataset.interval, day)[0]
         target = forecaster.bundle.target
         columns = list(dict.fromkeys([target, *gold_columns(forecaster.bundle.shape.channels)]))
-        series = read_gold(
-            warehouse, dataset.name, gold_ids, columns, first, day + timedelta(days=1),
-            dataset.interval, target,
+
+        def read(ids: Mapping[str, str], start: date, end: date) -> Series:
+            return read_gold(
+                warehouse, dataset.name, ids, columns, start, end, dataset.interval, target
+            )
+
+        series = read(gold_ids, first, day + timedelta(days=1))
+        history, first_row = series, (day - first) // dataset.interval
+        if earlier:
+            older = read(earlier, min(map(date.fromisoformat, earlier)), first)
+            history = older.followed_by(series, forecaster.links(series))
+        new = len(series) - first_row
+        rolling, following = (
+            recent_intervals(forecaster, history, settings, before)
+            for before in (len(history) - new, len(history))
+        )
+        return cls(
+            forecaster, series, first_row, rolling_intervals=rolling, next_intervals=following,
+            **names,
         )  # fmt: skip
-        return cls(forecaster, series, (day - first) // dataset.interval, **names)
 
     @property
     def windows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -87,7 +111,9 @@ class ForecastRows:
             size = int(np.prod(shape))
             ahead = issued[:, None] + (steps - 1) * interval
             link = np.broadcast_to(np.arange(len(links), dtype=np.int32), shape).ravel()
-            kind = np.where(issued == end_of_day, "next", "rolling")
+            at_end = issued == end_of_day
+            kind = np.where(at_end, "next", "rolling")
+            lower, upper = self._ends(forecast, at_end)
 
             def wide(column: Any, shape: tuple[int, ...] = shape) -> Any:
                 return np.broadcast_to(column, shape).ravel()
@@ -104,5 +130,18 @@ class ForecastRows:
                     target: pa.array(forecast.ravel(), pa.float32()),
                     "version": pa.repeat(pa.scalar(self.version, pa.int32()), size),
                     "observed": pa.array(wide(observed[windows - first, None, :]), pa.int16()),
+                    "lower": pa.array(lower.ravel(), pa.float32(), from_pandas=True),
+                    "upper": pa.array(upper.ravel(), pa.float32(), from_pandas=True),
                 }
             )
+
+    def _ends(
+        self, forecast: NDArray[np.float32], at_end: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper ends, each `(W, steps, N)`; NaN if they are not known."""
+        lower = np.full_like(forecast, np.nan)
+        upper = lower.copy()
+        for these, found in ((~at_end, self.rolling_intervals), (at_end, self.next_intervals)):
+            if found is not None and these.any():
+                lower[these], upper[these] = found.around(forecast[these])
+        return lower, upper

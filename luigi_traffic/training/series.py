@@ -117,6 +117,11 @@ class Series:
             values[:, new] = self.values[:, old]
         return replace(self, links=tuple(links), values=values)
 
+    def followed_by(self, later: Series, links: Sequence[str]) -> Series:
+        """This series and the one that begins where it ends, for exactly `links`."""
+        parts = [self.aligned(links), later.aligned(links)]
+        return replace(parts[0], values=np.concatenate([part.values for part in parts]))
+
 
 def steps_per_day(interval: timedelta) -> int:
     """Intervals a day. Raises DataError where a day is not a whole number of them."""

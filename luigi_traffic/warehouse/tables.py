@@ -38,6 +38,7 @@ def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
     kind       "next": issued at the day's end; "rolling": at an interval within the day
     version    of the registered model; NULL in rows of earlier versions, as is `observed`
     observed   how many of the model's input intervals had an observed target of the link
+    lower, upper  ends of the prediction interval, in the target's unit; NULL if it is not known
     """
     return PartitionedTable(
         schema="forecast_versions",
@@ -53,6 +54,8 @@ def forecast_table(dataset: str, target: str = "speed") -> PartitionedTable:
             Column(target, "real"),
             Column("version", "integer"),
             Column("observed", "smallint"),
+            Column("lower", "real"),
+            Column("upper", "real"),
         ),
         key=("issued_at", "step", "link_id"),
         by="issued_at",

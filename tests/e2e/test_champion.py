@@ -63,6 +63,19 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert 0 <= seen[0] < seen[-1] == 9  # the ITS has nine values of twelve
     assert "Did not run any tasks" in forecast(luigi_here, "2024-01-11")
 
+    # The training's hold-out is the end of the first day: errors for what is issued after it.
+    ends = {
+        (day, kind, known): count
+        for day, kind, known, count in current().warehouse.query(
+            "SELECT left(part, 10), kind, lower <= speed AND speed <= upper, count(*)"
+            " FROM forecast.its_sim GROUP BY 1, 2, 3", None,
+        )[1]
+    }  # fmt: skip
+    assert ends == {
+        ("2024-01-10", "rolling", None): 287 * 12 * 8, ("2024-01-10", "next", True): 12 * 8,
+        ("2024-01-11", "rolling", True): 287 * 12 * 8, ("2024-01-11", "next", True): 12 * 8,
+    }  # fmt: skip
+
     # Days that are over keep what was forecast then, whoever becomes champion.
     with pytest.raises(DataError, match=r"no version '3' of luigi_traffic\.its_sim in MLflow"):
         promote(current(), "its_sim", "3", "", "a test")

@@ -42,6 +42,7 @@ def rows(day: date, model: str, speed: float, *, of: str | None = None) -> pa.Ta
             "part": f"{day}/{of or model}", "model": model, "issued_at": issued, "kind": kind,
             "step": step, "timestamp": issued + (step - 1) * HOUR, "link_id": "l", "speed": speed,
             "version": 1, "observed": 12,
+            "lower": 1.0, "upper": 99.0,
         }
         for issued, kind in ((midnight + HOUR, "rolling"), (midnight + 24 * HOUR, "next"))
         for step in (1, 2)

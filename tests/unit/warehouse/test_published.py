@@ -45,7 +45,8 @@ def commit(
     at = datetime(day.year, day.month, day.day) + timedelta(days=1)
     row = {
         "part": part, "model": model, "issued_at": at, "kind": "next", "step": 1, "timestamp": at,
-        "link_id": "l", target: value, "version": int(version), "observed": 12,
+        "link_id": "l", target: value, "version": int(version), "observed": 12, "lower": 1.0,
+        "upper": 99.0,
     }  # fmt: skip
     with warehouse.connect() as conn:
         published.ensure(conn, table)
