@@ -17,7 +17,7 @@ from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic_stid import Stid, StidConfig, luigi_traffic_models
-from luigi_traffic_stid.network import Network, slot_of_day
+from luigi_traffic_stid.network import Dropout, Network, slot_of_day
 
 CONF = Path(__file__).parents[3] / "conf" / "models" / "stid.yml"
 
@@ -227,3 +227,22 @@ def test_there_and_back_through_a_bundle(tmp_path: Path) -> None:
     one, two = (Forecaster(b, "cpu").predict(series, at) for b in (bundle, loaded))
     assert one.shape == (3, 2, 3)
     np.testing.assert_array_equal(one, two)
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_repeats_by_seed() -> None:
+    drop, ones = Dropout(0.15), torch.ones(301, 101, requires_grad=True)  # no multiple of 8
+    torch.manual_seed(5)
+    once = drop(ones)
+    torch.manual_seed(5)
+    assert torch.equal(drop(ones), once)
+    assert not torch.equal(drop(ones), once)
+    kept = once != 0
+    assert abs(float(kept.float().mean()) - 218 / 256) < 0.01
+    assert torch.allclose(once[kept], torch.tensor(256 / 218))
+    for columns in kept.float().mean(0), kept.float().mean(1):  # none is dropped more often
+        assert float(columns.min()) > 0.7
+        assert float(columns.max()) < 0.98
+    (gradient,) = torch.autograd.grad(once.sum(), ones)
+    assert torch.equal(gradient, once.detach())
+    assert drop.eval()(ones) is ones
+    assert Dropout(0.0)(ones) is ones
