@@ -11,6 +11,10 @@ DAYS ?= 14
 DATE ?=
 # A somewhat shorter training, so that the job takes 90 s on two cores; empty: the model's defaults.
 TRAINING ?= {"epochs": 15}
+# Python compiles what is imported first: here, and not while the first job is waited for.
+SLOW_IMPORTS := torch._dynamo, pandas, mlflow.pyfunc, mlflow.store.tracking.sqlalchemy_store, \
+  mlflow.store.model_registry.sqlalchemy_store, matplotlib.backends.backend_svg, sqlframe.duckdb, \
+  luigi_traffic.run, luigi_traffic.training.trainer
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without bytecode each command compiles torch and MLflow anew, which is half of its time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,6 +31,7 @@ $(VENV)/.ready: setup.cfg constraints.txt Makefile $(wildcard plugins/*/pyprojec
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all,dev,server]' $(PLUGINS:%=-e %)
+	$(BIN)/python -W ignore -c 'import $(SLOW_IMPORTS)'
 	@touch $@
 
 run: setup  ## the main job, end to end, on simulated traffic
