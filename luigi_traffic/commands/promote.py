@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luigi_traffic.commands.models import model_name
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.project import Project
@@ -24,13 +25,10 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
     or its files are not those that were registered, `PluginError` if its plugin is not installed in
     the version that trained it. Then the alias stays where it is.
     """
-    from luigi_traffic.targets.training import other_target
     from luigi_traffic.training import champion, registry
     from luigi_traffic.training.bundle import Bundle
 
-    plugin = project.plugins.dataset(dataset)
-    other = other_target(plugin, plugin.measure_to_forecast(target, "--target"))
-    uri, name = project.settings.tracking_uri, registry.registered_name(plugin.name, other)
+    uri, (name, _) = project.settings.tracking_uri, model_name(project, dataset, target)
     known = registry.versions(uri, name)
     if version not in known:
         there = did_you_mean(version, known) or f" There are {', '.join(known) or 'none yet'}."

@@ -10,7 +10,7 @@ recorded of it: a loss makes no worse model champion.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -192,7 +192,12 @@ def _percent(share: float) -> str:
 
 def recorded(version: Registered) -> Decision | None:
     """The decision in a version's tags."""
-    text = version.tags.get(DECISION)
+    return recorded_in(version.tags)
+
+
+def recorded_in(tags: Mapping[str, str]) -> Decision | None:
+    """The decision in the tags of a version."""
+    text = tags.get(DECISION)
     return None if text is None else Decision(**json.loads(text))
 
 

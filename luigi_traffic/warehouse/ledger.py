@@ -56,6 +56,17 @@ def current(conn: Connection, stage: str, dataset: str) -> dict[str, LedgerRow]:
     return {row.part: row for row in rows}
 
 
+def every(conn: Connection, stage: str, dataset: str) -> list[LedgerRow]:
+    """All rows of a stage, those that are superseded too, the oldest first."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM meta.ledger"  # noqa: S608 - our own column list
+            " WHERE stage = %s AND dataset = %s ORDER BY seq",
+            (stage, dataset),
+        )
+        return [_row(values) for values in cursor.fetchall()]
+
+
 def current_ids(conn: Connection, stage: str, dataset: str) -> dict[str, str]:
     """Part -> partition id of all live rows of a stage, in one query."""
     with conn.cursor() as cursor:
