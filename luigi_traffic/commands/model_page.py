@@ -33,6 +33,8 @@ def row(project: Project, dataset: str, target: str, version: str) -> Row:
     fit_span       first and last interval that it was fitted on
     scores         forecaster → step → measure → error, of its hold-out
     errors         forecaster → horizon → MAE; `baseline_wins` where a baseline is better
+    changes        of the alias that it got or lost, the oldest first: at, before, version, kind,
+                   reason, who
 
     Raises as `models.rows`, and `DataError` if there is no such version.
     """
@@ -46,6 +48,7 @@ def row(project: Project, dataset: str, target: str, version: str) -> Row:
     return one | {
         "run": f"{one['run_id']} of experiment {one['name']}" if one["run_id"] else None,
         "fit_span": _fit_span(project, one),
+        "changes": _changes(project, one),
         **_of_training(project, one, trained),
     }
 
@@ -105,6 +108,18 @@ def _fit_span(project: Project, one: Row) -> dict[str, str] | None:
         return span
 
 
+def _changes(project: Project, one: Row) -> list[Row]:
+    from luigi_traffic.training.alias import Alias
+
+    alias = Alias(project.warehouse, project.settings.tracking_uri, one["name"])
+    keys = ("at", "before", "version", "kind", "reason", "who")
+    return [
+        {key: getattr(change, key) for key in keys}
+        for change in alias.history()
+        if one["version"] in (change.before, change.version)
+    ]
+
+
 def draw(row: Row, console: Console) -> None:
     """Line by line, then the errors."""
     holds = f", {row['alias']}" if row["alias"] else ""
@@ -114,6 +129,8 @@ def draw(row: Row, console: Console) -> None:
     for key, value in _lines(row):
         # Never broken over lines: ids and paths are there to be copied.
         console.print(text(f"{key:<14}{value}"), soft_wrap=True)
+    for change in row["changes"]:
+        console.print(text(_told(row["version"], change)), soft_wrap=True)
     if row["errors"]:
         console.print(text(f"MAE on the hold-out, {row['unit']}", "bold"))
         draw_errors({**row, "mae": row["errors"]}, console)
@@ -139,6 +156,16 @@ def _lines(row: Row) -> list[tuple[str, str]]:
         ("report", row["report"]),
     ]
     return [(key, "not known" if value is None else str(value)) for key, value in lines]
+
+
+def _told(version: str, change: Row) -> str:
+    """A change of the alias, as the version that got it or lost it sees it."""
+    if change["version"] == version:
+        what = "became champion" + (f" after {change['before']}" if change["before"] else "")
+    else:
+        what = f"gave way to {change['version']}" if change["version"] else "lost the alias"
+    at = f"{change['at']:%Y-%m-%d %H:%M} UTC" if change["at"] else "not recorded yet"
+    return f"{what:<24}{at}, {change['kind']} by {change['who']}: {change['reason']}"
 
 
 def _settings(config: Mapping[str, Any]) -> str:

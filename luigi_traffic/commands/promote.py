@@ -14,6 +14,8 @@ from luigi_traffic.project import Project
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from luigi_traffic.training.registry import Registered
+
 
 def promote(project: Project, dataset: str, version: str, target: str, reason: str) -> Row:
     """Give a registered version the alias `champion`, if it can forecast here.
@@ -25,10 +27,24 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
     or its files are not those that were registered, `PluginError` if its plugin is not installed in
     the version that trained it. Then the alias stays where it is.
     """
-    from luigi_traffic.training import champion, registry
+    from luigi_traffic.training.alias import Alias
+
+    name, _ = model_name(project, dataset, target)
+    chosen = able_to_forecast(project, name, version)
+    alias = Alias(project.warehouse, project.settings.tracking_uri, name)
+    before = alias.promote(chosen, reason)
+    return {"name": name, "version": version, "before": before, "reason": reason}
+
+
+def able_to_forecast(project: Project, name: str, version: str) -> Registered:
+    """That version, if its files are whole and its plugin is the one that trained it.
+
+    Raises `DataError` or `PluginError` that says what is wrong.
+    """
+    from luigi_traffic.training import registry
     from luigi_traffic.training.bundle import Bundle
 
-    uri, (name, _) = project.settings.tracking_uri, model_name(project, dataset, target)
+    uri = project.settings.tracking_uri
     known = registry.versions(uri, name)
     if version not in known:
         there = did_you_mean(version, known) or f" There are {', '.join(known) or 'none yet'}."
@@ -39,8 +55,7 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
     with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
         folder = registry.load_version(uri, name, version, Path(scratch))
         Bundle.load(folder, project.plugins.model, expected=chosen.tags[registry.DIGEST])
-    before = champion.promote_by_hand(uri, chosen, reason)
-    return {"name": name, "version": version, "before": before, "reason": reason}
+    return chosen
 
 
 def draw(row: Row, console: Console) -> None:

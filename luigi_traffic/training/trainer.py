@@ -27,6 +27,7 @@ from luigi_traffic.errors import DataError, PluginError, SettingsError, StoreErr
 from luigi_traffic.plugins.isolation import Found
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
+from luigi_traffic.training.alias import Alias
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.comparison import Comparison, compare
 from luigi_traffic.training.context import SPEED
@@ -123,7 +124,7 @@ class Trainer:
         if registered is None:
             registered = self._register(name, bundle_folder, trained, scores, report)
         crash_point(CrashPoint.TRAIN_REGISTERED)
-        champion.promote(self.tracking_uri, registered, decision)
+        Alias(self.warehouse, self.tracking_uri, name).follow(registered, decision)
         self.show_run(registered)
         with self.warehouse.connect() as connection:
             ledger.write(connection, self._row(registered, trained, scores, decision, report))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from mlflow import MlflowClient
 
+from luigi_traffic.commands import model_page, models
 from luigi_traffic.commands.promote import promote
+from luigi_traffic.commands.rollback import rollback
 from luigi_traffic.errors import DataError
 from luigi_traffic.project import current
 from luigi_traffic.training.champion import recorded
@@ -48,8 +50,8 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
 
     # A day of its own trains nothing, and its rows say what they were made of.
     forecast(luigi_here, "2024-01-11")
-    models = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
-    assert current().warehouse.query(models, None)[1] == [(2,)]
+    trained = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
+    assert current().warehouse.query(trained, None)[1] == [(2,)]
     assert rows("forecast", "part, model, version") == [
         ("2024-01-10/ridge:1", "ridge", 1), ("2024-01-11/ridge:1", "ridge", 1),
     ]  # fmt: skip
@@ -68,6 +70,18 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert [part for (part,) in rows("forecast", "part")] == [
         "2024-01-10/ridge:1", "2024-01-11/ridge:1", "2024-01-12/ridge:2",
     ]  # fmt: skip
+
+    # A rollback gives the alias back to the version before.
+    assert rollback(current(), "its_sim", "", "a test", True)["version"] == "1"
+    assert rollback(current(), "its_sim", "", "a test", False)["before"] == "2"
+    assert promote(current(), "its_sim", "2", "", "a test")["before"] == "1"
+    listed = {row["version"]: row for row in models.rows(current(), "its_sim", "")}
+    assert [(v, r["alias"], r["published_days"]) for v, r in listed.items()] == [
+        ("2", "champion", 1), ("1", None, 2),
+    ]  # fmt: skip
+    page = model_page.row(current(), "its_sim", "", "2")
+    assert page["config"] == {"alpha": 1e6} and page["fit_span"] and page["problem"] is None
+    assert [change["kind"] for change in page["changes"]] == ["promote", "rollback", "promote"]
 
     # A champion whose plugin is of another version keeps the alias, and says what to do.
     with monkeypatch.context() as changed:
@@ -89,7 +103,12 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
         "version 3 of luigi_traffic.its_sim, the champion, was not registered by luigi_traffic"
         in log
     )
+    by_hand, *_ = models.rows(current(), "its_sim", "")
+    assert (by_hand["alias"], by_hand["model"]) == ("champion", None)
+    assert by_hand["problem"] == "it was not registered by luigi_traffic"
     client.delete_registered_model_alias(NAME, "champion")
     code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
     assert code != 0
     assert "no version of luigi_traffic.its_sim in MLflow carries the alias 'champion'" in log
+    assert rollback(current(), "its_sim", "", "a test", False)["version"] == "2"
+    assert forecast(luigi_here, "2024-01-13")
