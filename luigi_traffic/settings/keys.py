@@ -15,7 +15,11 @@ from pydantic import Field, PrivateAttr, SecretStr
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.reading import Layers, home, validated
-from luigi_traffic.settings.training_keys import PromotionSettings, TrackingSettings
+from luigi_traffic.settings.training_keys import (
+    PromotionSettings,
+    TrackingSettings,
+    TrainingSettings,
+)
 
 
 class PipelineSettings(Section):
@@ -250,6 +254,7 @@ class Settings(Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     events: EventsSettings = EventsSettings()
     listen: ListenSettings = ListenSettings()
+    training: TrainingSettings = TrainingSettings()
     tracking: TrackingSettings = TrackingSettings()
     promotion: PromotionSettings = PromotionSettings()
     compute: ComputeSettings = ComputeSettings()

@@ -1,10 +1,23 @@
-"""The keys of what happens to a trained model: where it is registered, when it becomes champion."""
+"""The keys of models: when one is trained, where it is registered, when it becomes champion."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from luigi_traffic.settings.engine_keys import Section
+
+
+class TrainingSettings(Section):
+    """How often `FullPipeline` trains; a model's own settings are in `models`."""
+
+    every_days: int = Field(
+        1,
+        ge=1,
+        description=(
+            "Number of days from one training to the next; on the days between, FullPipeline "
+            "trains nothing and the champion forecasts"
+        ),
+    )
 
 
 class TrackingSettings(Section):

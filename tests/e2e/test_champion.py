@@ -48,8 +48,13 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert rows("forecast") == first == rows("forecast_versions")
     assert "Did not run any tasks" in train(luigi_here, "2024-01-10", 1e6)
 
-    # A day of its own trains nothing, and its rows say what they were made of.
-    forecast(luigi_here, "2024-01-11")
+    # A day without a training is forecast by the champion, and its rows say what they were made of.
+    luigi_here.set(TRAINING__EVERY_DAYS="7")
+    code, log = luigi_here.run(
+        "FullPipeline", "--dataset", "its_sim", "--model", "ridge", "--date", "2024-01-11"
+    )
+    assert code == 0, log
+    assert "no training is due before 2024-01-17: training.every_days is 7" in log
     trained = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
     assert current().warehouse.query(trained, None)[1] == [(2,)]
     assert rows("forecast", "part, model, version") == [

@@ -1,5 +1,5 @@
 -- Every change of the alias "champion" in MLflow, as luigi_traffic made or found it: see champions.py
--- and docs/decisions/0045-history-of-champions.md. What happened before this table is not known.
+-- and docs/decisions/0045-champions-and-trainings.md. What happened before this table is not known.
 CREATE TABLE meta.champions (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- The registered model in MLflow.
