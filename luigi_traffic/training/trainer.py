@@ -38,6 +38,7 @@ from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.model_card import model_card
 from luigi_traffic.training.registry import registered_name
 from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
@@ -110,11 +111,12 @@ class Trainer:
         decision = champion.recorded(registered) if registered else None
         if decision is None:
             decision = self._decide(forecaster, trained, scores)
+        origin = self._origin(decision.reason)
         report = write_report(
             self.folder
             / "reports"
             / f"{self.dataset.name}-{max(self.gold_ids)}-{self.partition_id[:8]}.html",
-            self._origin(decision.reason),
+            origin,
             trained,
             scores,
             forecaster,
@@ -122,7 +124,8 @@ class Trainer:
         )
         crash_point(CrashPoint.TRAIN_SCORED)
         if registered is None:
-            registered = self._register(name, bundle_folder, trained, scores, report)
+            card = model_card(name, origin, bundle, scores)
+            registered = self._register(name, bundle_folder, trained, scores, report, card)
         crash_point(CrashPoint.TRAIN_REGISTERED)
         Alias(self.warehouse, self.tracking_uri, name).follow(registered, decision)
         self.show_run(registered)
@@ -250,7 +253,7 @@ class Trainer:
         return short_hash(*(f"{day}:{i}" for day, i in self.gold_ids.items()), length=32)
 
     def _register(
-        self, name: str, bundle: Path, trained: Fit, scores: Evaluation, report: Path
+        self, name: str, bundle: Path, trained: Fit, scores: Evaluation, report: Path, card: str
     ) -> registry.Registered:
         metrics = {
             f"{forecaster.replace(' ', '_')}_{measure}_{step}": value
@@ -291,6 +294,7 @@ class Trainer:
             metrics=metrics,
             tags=tags,
             files=[report],
+            description=card,
         )
 
     def _row(

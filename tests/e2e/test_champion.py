@@ -98,6 +98,9 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
 
     # Without a champion, or with one of somebody else's, there is nothing to forecast with.
     client = MlflowClient(current().settings.tracking_uri)
+    card = client.get_model_version(NAME, "2").description
+    assert "**ridge 1** forecasts `speed` in km/h of the dataset `its_sim`, for 8 links" in card
+    assert "Version 1 stays champion" in card
     client.create_model_version(NAME, source=client.get_model_version(NAME, "1").source)
     with pytest.raises(DataError, match=r"version 3 .* was not registered by luigi_traffic"):
         promote(current(), "its_sim", "3", "", "a test")
