@@ -53,7 +53,8 @@ SOURCES = {
             f"training/{name}.py"
             for name in (
                 "baselines", "checkpoint", "descent", "evaluate", "fit_epochs", "fit_inputs",
-                "fit_once", "fit_result", "fit_span", "metrics", "refit", "trainer", "windows",
+                "fit_once", "fit_result", "fit_span", "metrics", "refit", "trained_bundle",
+                "trainer", "windows",
             )
         ),
     ],

@@ -57,6 +57,35 @@ def status(
 
 
 @app.command()
+def models(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
+    version: Annotated[
+        str | None, typer.Argument(help="Version to show everything about; none: list all")
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="Measure that they forecast; empty: the dataset's own")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the registered versions of a dataset's model, or show everything about one of them.
+
+    \b
+    luigi-traffic models its
+    luigi-traffic models its 7
+    """
+    from luigi_traffic.commands import model_page, models
+    from luigi_traffic.commands.output import show
+
+    project = current()
+    if version is not None:
+        found = model_page.row(project, dataset, target, version)
+        show([found], as_json, lambda rows, console: model_page.draw(rows[0], console))
+        return
+    name, _ = models.model_name(project, dataset, target)
+    show(models.rows(project, dataset, target), as_json, partial(models.draw, name=name))
+
+
+@app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="One SQL statement that only reads")],
     limit: Annotated[int, typer.Option(min=0, help="Largest number of rows; 0: all")] = 100,

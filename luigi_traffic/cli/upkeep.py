@@ -143,7 +143,7 @@ def promote(
 ) -> None:
     """Let a version of a model forecast from now on, also one that did not become champion itself.
 
-    New models are compared with it. Promote the version before to take it back.
+    New models are compared with it. `luigi-traffic rollback` takes it back.
 
     \b
     luigi-traffic promote its 7
@@ -154,6 +154,35 @@ def promote(
 
     row = promote.promote(current(), dataset, version, target, reason)
     show([row], as_json, lambda rows, console: promote.draw(rows[0], console))
+
+
+@app.command()
+def rollback(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
+    target: Annotated[
+        str, typer.Option(help="Measure that it forecasts; empty: the dataset's own")
+    ] = "",
+    reason: Annotated[
+        str, typer.Option(help="Reason, which is kept in the history of the champions")
+    ] = "no reason given",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show which version would be champion")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Let the version forecast that was champion before the present one.
+
+    Run again, it goes further back, to the champion before that one.
+
+    \b
+    luigi-traffic rollback its --dry-run
+    luigi-traffic rollback its --reason "version 7 is wrong on bridges"
+    """
+    from luigi_traffic.commands import rollback
+    from luigi_traffic.commands.output import show
+
+    row = rollback.rollback(current(), dataset, target, reason, dry_run)
+    show([row], as_json, lambda rows, console: rollback.draw(rows[0], console))
 
 
 @warehouse_app.command("dump")

@@ -6,12 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from luigi_traffic.commands.models import model_name
 from luigi_traffic.commands.output import Row, text
 from luigi_traffic.errors import DataError, did_you_mean
 from luigi_traffic.project import Project
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from luigi_traffic.training.registry import Registered
 
 
 def promote(project: Project, dataset: str, version: str, target: str, reason: str) -> Row:
@@ -24,13 +27,24 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
     or its files are not those that were registered, `PluginError` if its plugin is not installed in
     the version that trained it. Then the alias stays where it is.
     """
-    from luigi_traffic.targets.training import other_target
-    from luigi_traffic.training import champion, registry
+    from luigi_traffic.training.alias import Alias
+
+    name, _ = model_name(project, dataset, target)
+    chosen = able_to_forecast(project, name, version)
+    alias = Alias(project.warehouse, project.settings.tracking_uri, name)
+    before = alias.promote(chosen, reason)
+    return {"name": name, "version": version, "before": before, "reason": reason}
+
+
+def able_to_forecast(project: Project, name: str, version: str) -> Registered:
+    """That version, if its files are whole and its plugin is the one that trained it.
+
+    Raises `DataError` or `PluginError` that says what is wrong.
+    """
+    from luigi_traffic.training import registry
     from luigi_traffic.training.bundle import Bundle
 
-    plugin = project.plugins.dataset(dataset)
-    other = other_target(plugin, plugin.measure_to_forecast(target, "--target"))
-    uri, name = project.settings.tracking_uri, registry.registered_name(plugin.name, other)
+    uri = project.settings.tracking_uri
     known = registry.versions(uri, name)
     if version not in known:
         there = did_you_mean(version, known) or f" There are {', '.join(known) or 'none yet'}."
@@ -41,8 +55,7 @@ def promote(project: Project, dataset: str, version: str, target: str, reason: s
     with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
         folder = registry.load_version(uri, name, version, Path(scratch))
         Bundle.load(folder, project.plugins.model, expected=chosen.tags[registry.DIGEST])
-    before = champion.promote_by_hand(uri, chosen, reason)
-    return {"name": name, "version": version, "before": before, "reason": reason}
+    return chosen
 
 
 def draw(row: Row, console: Console) -> None:

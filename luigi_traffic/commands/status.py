@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.api.stages import LAKE_STAGES, STAGES
-from luigi_traffic.commands.models import model_rows
 from luigi_traffic.commands.output import Row
+from luigi_traffic.commands.status_models import model_rows
 from luigi_traffic.commands.trained_model import Trained
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.errors import SettingsError

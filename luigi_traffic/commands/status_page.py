@@ -89,14 +89,12 @@ def _why(row: Row) -> str:
     return str(row["reason"]).partition("; expected is")[0]
 
 
-def _model(row: Row, console: Console) -> None:
+def draw_errors(row: Row, console: Console) -> None:
+    """A table of the errors of a model and its baselines, and where a baseline is better.
+
+    `row` has model, mae and baseline_wins as `model_rows` gives them.
+    """
     horizons = list(row["mae"]["model"])
-    days = f"{row['days']} day{'' if row['days'] == 1 else 's'}"
-    title = (
-        f"{row['model']}, version {row['version']}, trained on {days}, "
-        f"{row['first_day']} to {row['last_day']}: MAE of {row['target']} in {row['unit']}"
-    )
-    console.print(text(title, "bold"))
     shown = table("", *horizons, right=horizons)
     for key, errors in row["mae"].items():
         name = row["model"] if key == MODEL else key.replace("_", " ")
@@ -107,6 +105,16 @@ def _model(row: Row, console: Console) -> None:
     console.print(text(win_title(wins)))
     for line in win_lines(wins):
         console.print(text(f"  {line}"))
+
+
+def _model(row: Row, console: Console) -> None:
+    days = f"{row['days']} day{'' if row['days'] == 1 else 's'}"
+    title = (
+        f"{row['model']}, version {row['version']}, trained on {days}, "
+        f"{row['first_day']} to {row['last_day']}: MAE of {row['target']} in {row['unit']}"
+    )
+    console.print(text(title, "bold"))
+    draw_errors(row, console)
     seen = "" if row["windows_seen"] is None else f"{row['windows_seen']:.1%} of "
     epochs = f"{row['epochs']} epoch{'' if row['epochs'] == 1 else 's'}"
     how = f"{epochs} on {row['device']} in {_seconds(row['seconds'])} s"

@@ -19,6 +19,7 @@ from luigi_traffic.settings.training_keys import (
     ForecastSettings,
     PromotionSettings,
     TrackingSettings,
+    TrainingSettings,
 )
 
 
@@ -254,6 +255,7 @@ class Settings(Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     events: EventsSettings = EventsSettings()
     listen: ListenSettings = ListenSettings()
+    training: TrainingSettings = TrainingSettings()
     tracking: TrackingSettings = TrackingSettings()
     promotion: PromotionSettings = PromotionSettings()
     forecast: ForecastSettings = ForecastSettings()

@@ -1,10 +1,23 @@
-"""The keys of trained models: where they are registered, who becomes champion, how it forecasts."""
+"""The keys of models: when one is trained, registered, made champion, and how it forecasts."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from luigi_traffic.settings.engine_keys import Section
+
+
+class TrainingSettings(Section):
+    """How often `FullPipeline` trains; a model's own settings are in `models`."""
+
+    every_days: int = Field(
+        1,
+        ge=1,
+        description=(
+            "Number of days from one training to the next; on the days between, FullPipeline "
+            "trains nothing and the champion forecasts"
+        ),
+    )
 
 
 class TrackingSettings(Section):

@@ -56,7 +56,7 @@ class Forecast(ModelStage):
     def requires(self) -> Train | list[Gold]:
         """The training, or gold of the day and the day before."""
         if not self.model:
-            return [Gold(day, dataset=self.dataset) for day in self._days]
+            return [Gold(day, dataset=self.dataset) for day in self.days]
         return Train(
             self.date,
             dataset=self.dataset,
@@ -97,7 +97,7 @@ class Forecast(ModelStage):
         return other_target(self._plugin, self._plugin.measure_to_forecast(self.target, "--target"))
 
     @property
-    def _days(self) -> list[Date]:
+    def days(self) -> list[Date]:
         """What a window before the day's first intervals needs, and the day."""
         return [self.date - timedelta(days=1), self.date]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date as Date
 from functools import cached_property
 from typing import Any, cast
@@ -16,6 +17,9 @@ from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.base import OfProject
 from luigi_traffic.tasks.forecast import Forecast
+from luigi_traffic.tasks.schedule import TrainingSchedule
+
+logger = logging.getLogger("luigi_traffic")
 
 
 class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # type: ignore[misc, type-arg]
@@ -32,7 +36,10 @@ class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # typ
 
 
 class FullPipeline(OfProject, luigi.WrapperTask):
-    """Run all stages for one day and its window: raw, bronze, silver, gold, model, forecast."""
+    """Run all stages for one day and its window: raw, bronze, silver, gold, model, forecast.
+
+    If no training is due on that day (training.every_days), the champion forecasts it.
+    """
 
     dataset = luigi.Parameter(default="", description="Dataset plugin; empty: pipeline.dataset")
     model = luigi.Parameter(default="", description="Model plugin; empty: pipeline.model")
@@ -49,7 +56,8 @@ class FullPipeline(OfProject, luigi.WrapperTask):
     training = luigi.DictParameter(
         default={},
         description=(
-            'JSON object that overrides the model\'s configuration, for example {"epochs": 5}'
+            'JSON object that overrides the model\'s configuration, for example {"epochs": 5}; '
+            "with it, the model is trained whether a training is due or not"
         ),
     )
 
@@ -71,16 +79,37 @@ class FullPipeline(OfProject, luigi.WrapperTask):
             training=recursively_unfreeze(self.training),
         )
 
+    @cached_property
+    def trains(self) -> bool:
+        """Whether a model is trained: see `TrainingSchedule`, or if its training is described here.
+
+        Asked once: what the run itself makes does not change it.
+        """
+        plan = self.plan
+        schedule = TrainingSchedule(self.project, plan)
+        if self.training or schedule.due():
+            return True
+        logger.info(
+            "%s %s: the champion forecasts, no training is due before %s: "
+            "training.every_days is %d",
+            plan.dataset, plan.date, schedule.next_day(), schedule.every_days,
+        )  # fmt: skip
+        return False
+
     def requires(self) -> list[Any]:
-        """The forecast, and the announcement of every day's raw partition."""
+        """The forecast, and the announcement of each day's raw partition that it needs."""
         plan = self.plan
         _ = plan.config  # a wrong --training is told before anything runs
-        announcements = [AnnounceRaw(day, dataset=plan.dataset) for day in plan.days]
-        forecast = Forecast(
-            plan.date,
-            dataset=plan.dataset,
-            model=plan.model,
-            window_days=plan.window_days,
-            training=plan.training,
-        )
-        return [*announcements, forecast]
+        if self.trains:
+            days = plan.days
+            forecast = Forecast(
+                plan.date,
+                dataset=plan.dataset,
+                model=plan.model,
+                window_days=plan.window_days,
+                training=plan.training,
+            )
+        else:
+            forecast = Forecast(plan.date, dataset=plan.dataset, target=plan.target)
+            days = forecast.days
+        return [*(AnnounceRaw(day, dataset=plan.dataset) for day in days), forecast]

@@ -10,7 +10,7 @@ recorded of it: a loss makes no worse model champion.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -192,15 +192,23 @@ def _percent(share: float) -> str:
 
 def recorded(version: Registered) -> Decision | None:
     """The decision in a version's tags."""
-    text = version.tags.get(DECISION)
+    return recorded_in(version.tags)
+
+
+def recorded_in(tags: Mapping[str, str]) -> Decision | None:
+    """The decision in the tags of a version."""
+    text = tags.get(DECISION)
     return None if text is None else Decision(**json.loads(text))
 
 
-def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
-    """Record `decision` and give the alias if it says so. May be repeated.
+def promote(
+    tracking_uri: str, version: Registered, decision: Decision, *, give: bool = True
+) -> bool:
+    """Record `decision` and give the alias if it says so, and with `give`. May be repeated.
 
     True if `version` is the champion afterwards. The alias is left alone if it has
-    meanwhile moved to a version that this decision did not know.
+    meanwhile moved to a version that this decision did not know. Call it through `alias`, which
+    keeps the history.
     """
     from mlflow.exceptions import MlflowException
 
@@ -209,17 +217,17 @@ def promote(tracking_uri: str, version: Registered, decision: Decision) -> bool:
         # at once, the call of one of them fails. Its row is there the next time.
         for _ in (DECISION, CHAMPION):
             try:
-                return _promote(client, version, decision)
+                return _promote(client, version, decision, give)
             except MlflowException as error:
                 if error.error_code != "BAD_REQUEST":
                     raise
-        return _promote(client, version, decision)
+        return _promote(client, version, decision, give)
 
 
 def promote_by_hand(tracking_uri: str, version: Registered, reason: str) -> str | None:
     """Give the alias, and record why; the version that had it before, None if none had.
 
-    Nothing is recorded if it has the alias already.
+    Nothing is recorded if it has the alias already. Call it through `alias`, as `promote`.
     """
     with store(tracking_uri) as client:
         now = champion_of(client, version.name)
@@ -240,13 +248,13 @@ def promote_by_hand(tracking_uri: str, version: Registered, reason: str) -> str 
         return before
 
 
-def _promote(client: MlflowClient, version: Registered, decision: Decision) -> bool:
+def _promote(client: MlflowClient, version: Registered, decision: Decision, give: bool) -> bool:
     text = json.dumps(asdict(decision), sort_keys=True)
     client.set_model_version_tag(version.name, version.version, DECISION, text)
     now = champion_of(client, version.name)
     if now is not None and now.version == version.version:
         return True
-    if not decision.promoted or (now and now.version) != decision.champion_version:
+    if not give or not decision.promoted or (now and now.version) != decision.champion_version:
         return False
     client.set_registered_model_alias(version.name, CHAMPION, version.version)
     return True

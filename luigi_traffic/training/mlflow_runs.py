@@ -51,14 +51,15 @@ def log_run(
     metrics: Mapping[str, float | None],
     tags: Mapping[str, str],
     files: Sequence[Path] = (),
+    description: str | None = None,
 ) -> Registered:
     """Log a training and register its bundle as a new version.
 
     `columns` of gold go in, `target` comes out; `requirement` is pip's name of the plugin, see
     `save_model`. `history` is one dict an epoch with its number under "epoch"; `metrics` are final
     figures (None is left out); `tags` go to the run and to the version; `files` (report,
-    evaluation) become artifacts of the run. Call `find_version` first. Runs of the same partition
-    that a crash left open are closed as KILLED.
+    evaluation) become artifacts of the run; `description` is the version's, in Markdown. Call
+    `find_version` first. Runs of the same partition that a crash left open are closed as KILLED.
     """
     with store(tracking_uri) as client:
         experiment_id = _experiment(client, tracking_uri, experiment)
@@ -82,7 +83,11 @@ def log_run(
         client.set_terminated(run_id, "FINISHED")
         _ensure_registered(client, registered_name)
         version = client.create_model_version(
-            registered_name, f"{run.info.artifact_uri}/model", run_id, tags=all_tags
+            registered_name,
+            f"{run.info.artifact_uri}/model",
+            run_id,
+            tags=all_tags,
+            description=description,
         )
         log.info("Registered %s version %s (run %s).", registered_name, version.version, run_id)
         return registered(client, version)

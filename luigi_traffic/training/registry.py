@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,16 @@ class Registered:
     run_id: str
     experiment_id: str
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version as a list of all of them shows it; tags of one registered by hand may lack."""
+
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+    registered_at: datetime
 
 
 def registered_name(dataset: str, target: str = "") -> str:
@@ -77,6 +88,35 @@ def versions(tracking_uri: str, name: str) -> list[str]:
     with store(tracking_uri) as client:
         found = client.search_model_versions(f"name = '{quoted(name)}'")
         return sorted((str(one.version) for one in found), key=int, reverse=True)
+
+
+def listed(tracking_uri: str, name: str) -> list[Listed]:
+    """All versions, the newest first, by one request; none if there is no such model."""
+    with store(tracking_uri) as client:
+        found = [
+            Listed(
+                str(one.version),
+                one.run_id or "",
+                dict(one.tags),
+                datetime.fromtimestamp(one.creation_timestamp / 1000, UTC),
+            )
+            for one in client.search_model_versions(f"name = '{quoted(name)}'")
+        ]
+        return sorted(found, key=lambda one: int(one.version), reverse=True)
+
+
+def run_of(tracking_uri: str, run_id: str) -> tuple[dict[str, str], dict[str, float]] | None:
+    """The parameters and the final figures of a run, None if MLflow does not have it."""
+    from mlflow.exceptions import MlflowException
+
+    with store(tracking_uri) as client:
+        try:
+            data = client.get_run(run_id).data
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return dict(data.params), dict(data.metrics)
 
 
 def load_version(tracking_uri: str, name: str, version: str, into: Path) -> Path:

@@ -72,6 +72,13 @@ def baseline_wins(scores: Scores, interval_seconds: int) -> list[Win]:
     return found
 
 
+def best_baseline(scores: Scores) -> tuple[str, float] | None:
+    """The baseline with the smallest MAE over all steps, and that MAE; None if there is none."""
+    known = [(steps["mean"]["mae"], name) for name, steps in scores.items() if name != MODEL]
+    mae, name = min(((mae, name) for mae, name in known if mae is not None), default=(None, ""))
+    return None if mae is None else (name, mae)
+
+
 def win_lines(wins: Sequence[Win]) -> list[str]:
     """One line a horizon: "60 min: RMSE (historical median 7.930, model 8.180)"."""
     lines = []

@@ -15,8 +15,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.graph import LinkGraph
@@ -27,20 +25,21 @@ from luigi_traffic.errors import DataError, PluginError, SettingsError, StoreErr
 from luigi_traffic.plugins.isolation import Found
 from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
+from luigi_traffic.training.alias import Alias
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.comparison import Comparison, compare
-from luigi_traffic.training.context import SPEED
 from luigi_traffic.training.evaluate import Evaluation, evaluate
 from luigi_traffic.training.fit_epochs import fit
-from luigi_traffic.training.fit_result import Fit, Progress, Refit
+from luigi_traffic.training.fit_result import Fit, Progress
 from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
-from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.model_card import model_card
 from luigi_traffic.training.refit import refit
 from luigi_traffic.training.registry import registered_name
 from luigi_traffic.training.report import Origin, write_report
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Trainer:
             trained = replace(
                 trained, refit=refit(self.model, self.config, series, trained, **ways)
             )
-        bundle = self._bundle(trained, series)
+        bundle = trained_bundle(self.model, self.config, trained, series, self.dataset.name)
         bundle_folder = self.folder / "models" / self.partition_id
         bundle.save(bundle_folder)
         forecaster = Forecaster(bundle.comparable, self.config.device)
@@ -110,11 +109,12 @@ class Trainer:
         decision = champion.recorded(registered) if registered else None
         if decision is None:
             decision = self._decide(forecaster, trained, scores)
+        origin = self._origin(decision.reason)
         report = write_report(
             self.folder
             / "reports"
             / f"{self.dataset.name}-{max(self.gold_ids)}-{self.partition_id[:8]}.html",
-            self._origin(decision.reason),
+            origin,
             trained,
             scores,
             forecaster,
@@ -122,9 +122,10 @@ class Trainer:
         )
         crash_point(CrashPoint.TRAIN_SCORED)
         if registered is None:
-            registered = self._register(name, bundle_folder, trained, scores, report)
+            card = model_card(name, origin, bundle, scores)
+            registered = self._register(name, bundle_folder, trained, scores, report, card)
         crash_point(CrashPoint.TRAIN_REGISTERED)
-        champion.promote(self.tracking_uri, registered, decision)
+        Alias(self.warehouse, self.tracking_uri, name).follow(registered, decision)
         self.show_run(registered)
         with self.warehouse.connect() as connection:
             ledger.write(connection, self._row(registered, trained, scores, decision, report))
@@ -157,30 +158,6 @@ class Trainer:
             self.warehouse, self.dataset.name, self.gold_ids, columns, self.first, self.end,
             self.dataset.interval, self.target,
         )  # fmt: skip
-
-    def _bundle(self, trained: Fit, series: Series) -> Bundle:
-        """What forecasts, and inside it what is scored, if that is another network."""
-        scored = self._bundle_of(trained, trained, series)
-        if trained.refit is None:
-            return scored
-        return replace(self._bundle_of(trained, trained.refit, series), scored=scored)
-
-    def _bundle_of(self, trained: Fit, fitted: Fit | Refit, series: Series) -> Bundle:
-        t_in, t_out = self.config.input_steps, self.config.output_steps
-        seen = fitted.split.training_rows(t_in)
-        return Bundle(
-            model=self.model,
-            config=self.config,
-            shape=trained.shape,
-            scaler=fitted.scaler,
-            network=fitted.network,
-            dataset=self.dataset.name,
-            context=trained.context,
-            free_flow=free_flow(series.actual[seen])
-            if self.target == SPEED
-            else np.full(len(series.links), np.nan, dtype=np.float32),
-            fit_span=FitSpan.of(series, fitted.split, t_in, t_out),
-        )
 
     def _decide(
         self, forecaster: Forecaster, trained: Fit, scores: Evaluation
@@ -257,7 +234,7 @@ class Trainer:
         return short_hash(*(f"{day}:{i}" for day, i in self.gold_ids.items()), length=32)
 
     def _register(
-        self, name: str, bundle: Path, trained: Fit, scores: Evaluation, report: Path
+        self, name: str, bundle: Path, trained: Fit, scores: Evaluation, report: Path, card: str
     ) -> registry.Registered:
         metrics = {
             f"{forecaster.replace(' ', '_')}_{measure}_{step}": value
@@ -298,6 +275,7 @@ class Trainer:
             metrics=metrics,
             tags=tags,
             files=[report],
+            description=card,
         )
 
     def _row(

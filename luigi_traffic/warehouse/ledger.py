@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, cast
 
 from psycopg2.extensions import connection as Connection
@@ -56,6 +56,17 @@ def current(conn: Connection, stage: str, dataset: str) -> dict[str, LedgerRow]:
     return {row.part: row for row in rows}
 
 
+def every(conn: Connection, stage: str, dataset: str) -> list[LedgerRow]:
+    """All rows of a stage, those that are superseded too, the oldest first."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM meta.ledger"  # noqa: S608 - our own column list
+            " WHERE stage = %s AND dataset = %s ORDER BY seq",
+            (stage, dataset),
+        )
+        return [_row(values) for values in cursor.fetchall()]
+
+
 def current_ids(conn: Connection, stage: str, dataset: str) -> dict[str, str]:
     """Part -> partition id of all live rows of a stage, in one query."""
     with conn.cursor() as cursor:
@@ -83,6 +94,21 @@ def commit_times(conn: Connection, stage: str, dataset: str) -> dict[str, dateti
             (stage, dataset),
         )
         return dict(cursor.fetchall())
+
+
+def training_days(conn: Connection, dataset: str, model: str, target: str) -> list[date]:
+    """The last days of the windows of the models that are live, of that model plugin and target.
+
+    Rows of earlier versions have the last day that has data instead, and no target but the speed.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT coalesce(recipe->'window'->>1, details->>'last_day')::date"
+            " FROM meta.ledger WHERE stage = 'model' AND dataset = %s AND superseded_at IS NULL"
+            " AND recipe->>'model' = %s AND coalesce(recipe->>'target', 'speed') = %s",
+            (dataset, model, target),
+        )
+        return sorted(day for (day,) in cursor.fetchall())
 
 
 def current_id(conn: Connection, stage: str, dataset: str, part: str) -> str | None:

@@ -106,6 +106,26 @@ def parts(conn: Connection, dataset: str) -> set[str]:
         return {part for (part,) in cursor.fetchall()}
 
 
+def days_by_version(conn: Connection, dataset: str, target: str) -> dict[str, int]:
+    """Version of the registered model → number of days whose published forecast is its own.
+
+    Parts of an earlier version of this program do not name the version: the ledger has it.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(substring(p.part FROM ':(\\d+)$'), m.version), count(*)"
+            " FROM meta.published p JOIN meta.ledger l ON l.stage = 'forecast'"
+            "  AND l.dataset = p.dataset AND l.part = p.part AND l.superseded_at IS NULL"
+            " LEFT JOIN LATERAL (SELECT m.details->>'version' AS version"
+            "  FROM jsonb_array_elements(l.inputs) i JOIN meta.ledger m"
+            "  ON m.stage = 'model' AND m.partition_id = i->>'id' WHERE i->>'stage' = 'model'"
+            "  ORDER BY m.seq DESC LIMIT 1) m ON true"
+            " WHERE p.dataset = %s AND p.target = %s GROUP BY 1",
+            (dataset, target),
+        )
+        return dict(cursor.fetchall())
+
+
 def gold_of(inputs: list[dict[str, str]]) -> dict[str, str]:
     """Day → id of gold among the inputs of a ledger row, as JSON has them."""
     return {one["part"]: one["id"] for one in inputs if one["stage"] == "gold"}

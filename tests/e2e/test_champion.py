@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from mlflow import MlflowClient
 
+from luigi_traffic.commands import model_page, models
 from luigi_traffic.commands.promote import promote
+from luigi_traffic.commands.rollback import rollback
 from luigi_traffic.errors import DataError
 from luigi_traffic.project import current
 from luigi_traffic.training.champion import recorded
@@ -52,10 +54,15 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert rows("forecast") == first == rows("forecast_versions")
     assert "Did not run any tasks" in train(luigi_here, "2024-01-10", 1e6)
 
-    # A day of its own trains nothing, and its rows say what they were made of.
-    forecast(luigi_here, "2024-01-11")
-    models = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
-    assert current().warehouse.query(models, None)[1] == [(2,)]
+    # A day without a training is forecast by the champion, and its rows say what they were made of.
+    luigi_here.set(TRAINING__EVERY_DAYS="7")
+    code, log = luigi_here.run(
+        "FullPipeline", "--dataset", "its_sim", "--model", "ridge", "--date", "2024-01-11"
+    )
+    assert code == 0, log
+    assert "no training is due before 2024-01-17: training.every_days is 7" in log
+    trained = "SELECT count(*) FROM meta.ledger WHERE stage = 'model'"
+    assert current().warehouse.query(trained, None)[1] == [(2,)]
     assert rows("forecast", "part, model, version") == [
         ("2024-01-10/ridge:1", "ridge", 1), ("2024-01-11/ridge:1", "ridge", 1),
     ]  # fmt: skip
@@ -88,6 +95,18 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
         "2024-01-10/ridge:1", "2024-01-11/ridge:1", "2024-01-12/ridge:2",
     ]  # fmt: skip
 
+    # A rollback gives the alias back to the version before.
+    assert rollback(current(), "its_sim", "", "a test", True)["version"] == "1"
+    assert rollback(current(), "its_sim", "", "a test", False)["before"] == "2"
+    assert promote(current(), "its_sim", "2", "", "a test")["before"] == "1"
+    listed = {row["version"]: row for row in models.rows(current(), "its_sim", "")}
+    assert [(v, r["alias"], r["published_days"]) for v, r in listed.items()] == [
+        ("2", "champion", 1), ("1", None, 2),
+    ]  # fmt: skip
+    page = model_page.row(current(), "its_sim", "", "2")
+    assert page["config"] == {"alpha": 1e6} and page["fit_span"] and page["problem"] is None
+    assert [change["kind"] for change in page["changes"]] == ["promote", "rollback", "promote"]
+
     # A champion whose plugin is of another version keeps the alias, and says what to do.
     with monkeypatch.context() as changed:
         changed.setattr(Ridge, "version", "other")
@@ -98,6 +117,9 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
 
     # Without a champion, or with one of somebody else's, there is nothing to forecast with.
     client = MlflowClient(current().settings.tracking_uri)
+    card = client.get_model_version(NAME, "2").description
+    assert "**ridge 1** forecasts `speed` in km/h of the dataset `its_sim`, for 8 links" in card
+    assert "Version 1 stays champion" in card
     client.create_model_version(NAME, source=client.get_model_version(NAME, "1").source)
     with pytest.raises(DataError, match=r"version 3 .* was not registered by luigi_traffic"):
         promote(current(), "its_sim", "3", "", "a test")
@@ -108,7 +130,12 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
         "version 3 of luigi_traffic.its_sim, the champion, was not registered by luigi_traffic"
         in log
     )
+    by_hand, *_ = models.rows(current(), "its_sim", "")
+    assert (by_hand["alias"], by_hand["model"]) == ("champion", None)
+    assert by_hand["problem"] == "it was not registered by luigi_traffic"
     client.delete_registered_model_alias(NAME, "champion")
     code, log = luigi_here.run("Forecast", "--dataset", "its_sim", "--date", "2024-01-13")
     assert code != 0
     assert "no version of luigi_traffic.its_sim in MLflow carries the alias 'champion'" in log
+    assert rollback(current(), "its_sim", "", "a test", False)["version"] == "2"
+    assert forecast(luigi_here, "2024-01-13")

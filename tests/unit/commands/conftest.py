@@ -151,19 +151,26 @@ class Home:
             "report": str(self.path / "reports" / "tiny.html"),
         }  # fmt: skip
         inputs = [Input("gold", d, i) for d, i in ids.items()]
-        part = f"{last}/tiny_model{':' if target else ''}{target}:{version}"
         model = ledger.LedgerRow(
             "model", "tiny", made, made, plan.recipe.as_dict(), inputs, 200, "d", details
         )
-        forecast = ledger.LedgerRow(
-            "forecast", "tiny", part, f"forecast by {made}", {},
-            [Input("model", made, made), *inputs[-2:]], 24, "f", {"seconds": 2.5},
-        )  # fmt: skip
         with current().warehouse.connect() as connection:
             assert ledger.write(connection, model)
-            assert ledger.write(connection, forecast)
-            publish(connection, "tiny", target, last, part, now(connection))
+        self.commit_forecast(last, version, made, inputs[-2:], target)
         return made
+
+    def commit_forecast(
+        self, day: date, version: str, made: str, gold: list[Input], target: str = ""
+    ) -> None:
+        """The forecast of a day by that version, the model of the id `made`: published."""
+        part = f"{day}/tiny_model{':' if target else ''}{target}:{version}"
+        forecast = ledger.LedgerRow(
+            "forecast", "tiny", part, f"forecast of {day} by {made}", {},
+            [Input("model", made, made), *gold], 24, "f", {"seconds": 2.5},
+        )  # fmt: skip
+        with current().warehouse.connect() as connection:
+            assert ledger.write(connection, forecast)
+            publish(connection, "tiny", target, day, part, now(connection))
 
 
 def make_home(folder: Path) -> Home:

@@ -31,8 +31,9 @@ def test_every_stage_has_a_source_that_is_watched() -> None:
 
 #: They show, store and serve what was made, or say on which device.
 NO_OUTPUT = {
-    "__init__", "champion", "charts", "comparison", "device", "mlflow_model", "mlflow_runs",
-    "mlflow_store", "pyfunc", "registry", "report", "scores", "serving",
+    "__init__", "alias", "champion", "charts", "comparison", "device", "mlflow_model",
+    "model_card", "mlflow_runs", "mlflow_store", "pyfunc", "registry", "report", "scores",
+    "serving",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
+from luigi_traffic.training.model_card import LONGEST, model_card
 from luigi_traffic.training.report import Origin, _days_drawn, write_report
 from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
@@ -57,6 +58,18 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     share = done.samples_seen / done.samples_total
     assert f"{done.samples_seen:,} of {done.samples_total:,} training" in html
     assert f"({share:.1%})" in html
+    card = model_card("luigi_traffic.road", ORIGIN, bundle, scores)
+    assert "gold of 3 days, 2024-01-01 to 2024-01-04, without the absent days 2024-01-03." in card
+    assert "- **Decision**: not champion: 4.2 does not beat 4.0." in card
+    assert f"| **model** | {scores.scores['model']['3']['mae']:.3f} |" in card
+    assert all(f"- {line}" in card for line in win_lines(baseline_wins(scores.scores, 1800)))
+    assert ("knows no others" in card) is (model is AllLinks)
+    assert 'load_model("models:/luigi_traffic.road/VERSION")' in card
+    many = replace(ORIGIN, absent_days=dict.fromkeys(map(str, range(400)), ""), decision="x" * 9000)
+    long = model_card("luigi_traffic.road", many, bundle, scores)
+    assert "8, 9 and 390 more" in long
+    assert len(long) <= LONGEST and len(long.splitlines()) <= 60
+
     for name in ("model", "persistence", "day before", "historical median"):
         assert f"{scores.scores[name]['3']['mae']:.3f}" in html
         assert f"{scores.scores[name]['mean']['rmse']:.3f}" in html

@@ -14,7 +14,7 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
     warehouse = Warehouse(server.ensure_running)
     with warehouse.connect() as conn, conn.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE meta.ledger, meta.published;"
+            "TRUNCATE meta.ledger, meta.published, meta.champions;"
             " DROP SCHEMA IF EXISTS gold, forecast, forecast_versions CASCADE"
         )
     yield warehouse

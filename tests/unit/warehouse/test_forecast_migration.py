@@ -63,7 +63,7 @@ def before(warehouse: Warehouse, server: EmbeddedServer) -> Iterator[Connection]
     """A database at migration 2."""
     conn = psycopg2.connect(**server.ensure_running().kwargs())
     run(conn, "DELETE FROM meta.migrations WHERE number >= 3")
-    run(conn, "DROP TABLE meta.consumer_filter, meta.published")
+    run(conn, "DROP TABLE meta.consumer_filter, meta.published, meta.champions")
     run(conn, "ALTER TABLE meta.ledger DROP COLUMN damage")
     old_table(conn)
     conn.commit()
