@@ -11,6 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 from luigi_traffic.commands import garbage
+from luigi_traffic.commands.evaluation import BY, Scope
+from luigi_traffic.commands.evaluation import rows as scored
+from luigi_traffic.commands.evaluation_page import write as write_page
 from luigi_traffic.commands.invalidate import invalidate
 from luigi_traffic.commands.promote import promote
 from luigi_traffic.commands.verify import verify
@@ -99,6 +102,18 @@ def evaluated(home) -> None:
     assert [r["what"].split(".")[0] for r in left if r["kind"] == "staged table"] == [
         '"evaluation"'
     ]
+
+    scope = Scope.of(current(), "its_sim", "", None, None)
+    for by in BY:
+        found = scored(current(), scope, by)
+        assert sum(row["count"] for row in found) == sum(n for n, _ in sums().values())
+        assert all(row["skill"] == 1 - row["mae"] / row["persistence_mae"] for row in found)
+    write_page(current(), scope, home.lake.parent / "page.html", 3)
+    page = (home.lake.parent / "page.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3 and "The 3 links with the largest errors" in page
+    assert "ridge 1" in page and "ridge 2" in page
+    with pytest.raises(DataError, match="no forecast of speed of its_sim is scored from"):
+        scored(current(), Scope.of(current(), "its_sim", "", date(2024, 1, 13), None), "day")
 
     assert invalidate(current(), "forecast", "its_sim", "2024-01-11/ridge:1", "a test")
     code, log = evaluate(home, "2024-01-12")
