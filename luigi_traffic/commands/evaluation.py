@@ -33,11 +33,18 @@ _SHOWN = {
     "mae": ("MAE", ".2f"), "rmse": ("RMSE", ".2f"), "wape": ("WAPE", ".1%"),
     "bias": ("bias", "+.2f"),
     "mae_free": ("MAE free", ".2f"), "mae_congested": ("MAE congested", ".2f"),
-    "persistence_mae": ("persistence", ".2f"), "day_before_mae": ("day before", ".2f"),
+    "persistence_mae": ("MAE persistence", ".2f"),
+    "day_before_mae": ("MAE day before", ".2f"),
     "skill": ("skill", "+.1%"), "count": ("values", ",.0f"),
-    "onsets": ("onsets", ",.0f"), "hit_share": ("hit", ".0%"),
-    "false_alarm_share": ("false alarms", ".0%"), "median_lead": ("lead, min", "g"),
+    "onsets": ("onsets", ",.0f"), "hit_share": ("hits", ".0%"),
+    "false_alarm_share": ("false alarms", ".0%"),
+    "persistence_hit_share": ("persistence hits", ".0%"),
+    "persistence_false_alarm_share": ("persistence false alarms", ".0%"),
+    "median_lead": ("lead, min", "g"),
 }  # fmt: skip
+
+#: Only in JSON and on the page.
+_WIDE = ("persistence_hit_share", "persistence_false_alarm_share")
 
 
 @dataclass(frozen=True)
@@ -75,9 +82,10 @@ def rows(project: Project, scope: Scope, by: str, limit: int | None = None) -> l
 
     count; mae, rmse and bias in `unit`; wape, a share of 1; mae_free and mae_congested;
     persistence_mae and the skill against it, a share of 1; day_before_mae. Of steps, versions and
-    days: onsets and hit_share; of steps: false_alarm_share; of versions and days: mean_lead and
-    median_lead in minutes. A step has its minutes, too. Links come with the worst MAE first, at
-    most `limit` of them. Raises `DataError` if nothing is scored.
+    days: onsets and hit_share; of steps: false_alarm_share, persistence_hit_share and
+    persistence_false_alarm_share; of versions and days: mean_lead and median_lead in minutes. A
+    step has its minutes, too. Links come with the worst MAE first, at most `limit` of them. Raises
+    `DataError` if nothing is scored.
     """
     if by not in BY:
         raise SettingsError(f"--by {by!r} is not a grouping.{did_you_mean(by, BY)}")
@@ -161,16 +169,21 @@ def _onsets(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...]
     keys = ", ".join(BY[by])
     if by == "step":
         asked = scope.select(
-            f"{keys}, sum(onsets), sum(hits), sum(forecast_onsets), sum(false_alarms)", "onset",
-            f" GROUP BY {keys}",
+            f"{keys}, sum(onsets), sum(hits), sum(forecast_onsets), sum(false_alarms),"
+            " sum(persistence_hits), sum(persistence_forecast_onsets),"
+            " sum(persistence_false_alarms)", "onset", f" GROUP BY {keys}",
         )  # fmt: skip
         return {
             (step,): {
-                "onsets": onsets, "hit_share": _ratio(hits, onsets),
-                "false_alarm_share": _ratio(false, forecast),
+                "onsets": onsets,
+                "hit_share": _ratio(ours[0], onsets),
+                "false_alarm_share": _ratio(ours[2], ours[1]),
+                "persistence_hit_share": _ratio(theirs[0], onsets),
+                "persistence_false_alarm_share": _ratio(theirs[2], theirs[1]),
             }
-            for step, onsets, hits, forecast, false in warehouse.query(asked, None)[1]
-        }  # fmt: skip
+            for step, onsets, *counts in warehouse.query(asked, None)[1]
+            for ours, theirs in [(counts[:3], counts[3:])]
+        }
     if by not in ("version", "day"):
         return {}
     asked = scope.select(
@@ -212,8 +225,8 @@ def _ratio(total: float, count: float) -> float | None:
 def draw(
     scope: Scope, days: Sequence[date], by: str, rows: Sequence[Row], console: Console
 ) -> None:
-    """A table; columns that no row has are left out."""
-    names = [n for n in _SHOWN if any(row.get(n) is not None for row in rows)]
+    """A table; columns that no row has are left out, and those that would make it too wide."""
+    names = [n for n in _SHOWN if n not in _WIDE and any(row.get(n) is not None for row in rows)]
     heads = [_SHOWN[n][0] for n in names]
     shown = table(by, *heads, right=heads)
     for row in rows:

@@ -20,7 +20,14 @@ _STATES = {"mae": "all", "mae_free": "free", "mae_congested": "congested"}
 _COLUMNS = (
     "mae", "rmse", "wape", "bias", "mae_free", "mae_congested", "persistence_mae", "skill", "count",
 )  # fmt: skip
-_ONSETS = ("onsets", "hit_share", "false_alarm_share", "median_lead")
+_ONSETS = (
+    "onsets",
+    "hit_share",
+    "false_alarm_share",
+    "median_lead",
+    "persistence_hit_share",
+    "persistence_false_alarm_share",
+)
 
 
 def write(project: Project, scope: Scope, path: Path, most_links: int | None) -> None:

@@ -48,16 +48,12 @@ def error_sums(
     steps, slots, links = values.shape
     today = actual[-slots:].astype(np.float64)
     congested = today < limit
-    last, day_before = _last_observed(actual), _day_before(actual, slots)
+    last, day_before = persistence(actual, steps, slots), _day_before(actual, slots)
     hours = np.arange(slots) * 24 // slots
     by_hour = np.zeros((len(SUMS), steps, 3, 24, 2))
     by_link = np.zeros((len(SUMS), steps, 3, links, 2))
-    first = len(actual) - slots
     for step in range(steps):
-        # What is issued at the beginning of row r has seen the rows before it.
-        seen = np.arange(first - step - 1, first - step - 1 + slots)
-        persistence = np.where((seen >= 0)[:, None], last[np.maximum(seen, 0)], np.nan)
-        sums = list(_terms(values[step], today, persistence, day_before))
+        sums = list(_terms(values[step], today, last[step], day_before))
         for issued, rows in enumerate(
             (slice(0, step), slice(step, step + 1), slice(step + 1, None))
         ):
@@ -71,10 +67,24 @@ def error_sums(
     return ErrorSums(by_hour, by_link)
 
 
+def persistence(actual: NDArray[np.float32], steps: int, slots: int) -> NDArray[np.float32]:
+    """`(S, T, N)`, a view: what was last observed when a forecast was issued; NaN if nothing."""
+    now = np.arange(len(actual))[:, None]
+    at = np.maximum.accumulate(np.where(np.isnan(actual), 0, now), axis=0)
+    last = np.take_along_axis(actual, at, axis=0)
+    unseen = np.full((steps, actual.shape[1]), np.nan, np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([unseen, last]), slots, axis=0
+    )
+    # What is issued at the beginning of a row has seen the rows before it.
+    first = len(actual) - slots
+    return np.asarray(windows[first : first + steps][::-1].transpose(0, 2, 1))
+
+
 def _terms(
     forecast: NDArray[np.float32],
     actual: NDArray[np.float64],
-    persistence: NDArray[Any],
+    last: NDArray[Any],
     day_before: NDArray[Any],
 ) -> Iterator[NDArray[Any]]:
     """What is summed, `(T, N)` each, in the order of `SUMS`; 0 where nothing is scored."""
@@ -83,17 +93,10 @@ def _terms(
     error = np.where(scored, error, 0.0)
     size = np.abs(error)
     yield from (scored, size, size * size, error, np.where(scored, np.abs(actual), 0.0))
-    for baseline in (persistence, day_before):
+    for baseline in (last, day_before):
         wrong = np.abs(baseline - actual)
         known = scored & ~np.isnan(wrong)
         yield from (known, np.where(known, wrong, 0.0))
-
-
-def _last_observed(actual: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`(D * T, N)`: the last value observed up to each row, with it; NaN if there is none yet."""
-    now = np.arange(len(actual))[:, None]
-    at = np.maximum.accumulate(np.where(np.isnan(actual), 0, now), axis=0)
-    return np.take_along_axis(actual, at, axis=0)
 
 
 def _day_before(actual: NDArray[np.float32], slots: int) -> NDArray[np.float32]:

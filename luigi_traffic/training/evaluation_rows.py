@@ -11,7 +11,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from luigi_traffic.training.error_sums import BEFORE, MIDNIGHT, OWN, SUMS, ErrorSums, error_sums
+from luigi_traffic.training.error_sums import (
+    BEFORE,
+    MIDNIGHT,
+    OWN,
+    SUMS,
+    ErrorSums,
+    error_sums,
+    persistence,
+)
 from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE, free_flow
 from luigi_traffic.training.onsets import Onsets, onsets
@@ -40,6 +48,8 @@ class EvaluationRows:
     """`(N,)`; None: the target has no congestion."""
     sums: ErrorSums
     onsets: Onsets | None
+    by_persistence: Onsets | None
+    """As if persistence had been issued in their place."""
 
     @classmethod
     def make(cls, issued: Issued, series: Series, day: date) -> EvaluationRows:
@@ -50,10 +60,13 @@ class EvaluationRows:
         if flow is not None:
             limit = (CONGESTED_SHARE * flow).astype(np.float32)
         sums = error_sums(issued.values, actual, limit)
-        found = None
+        ours, theirs = None, None
         if flow is not None:
-            found = onsets(issued.values, actual, limit, series.interval)
-        return cls(issued, day, series.target, series.interval, flow, sums, found)
+            last = persistence(actual, *issued.values.shape[:2])
+            last = np.where(np.isnan(issued.values), np.nan, last)
+            ours = onsets(issued.values, actual, limit, series.interval)
+            theirs = onsets(last, actual, limit, series.interval)
+        return cls(issued, day, series.target, series.interval, flow, sums, ours, theirs)
 
     @property
     def scored(self) -> int:
@@ -84,8 +97,8 @@ class EvaluationRows:
             if self.free_flow is not None:
                 block["free_flow"] = self.free_flow[at]
             yield block
-        if self.onsets is not None:
-            yield from self._onsets(self.onsets)
+        if self.onsets is not None and self.by_persistence is not None:
+            yield from self._onsets(self.onsets, self.by_persistence)
 
     def _issuers(self) -> dict[Issuer, list[int]]:
         """Who issued → which of the day's forecasts, see `error_sums`."""
@@ -106,10 +119,12 @@ class EvaluationRows:
             block["congested"] = state.astype(bool)
         return at, block
 
-    def _onsets(self, found: Onsets) -> Iterator[dict[str, Any]]:
+    def _onsets(self, found: Onsets, persistence: Onsets) -> Iterator[dict[str, Any]]:
         """Of the day's own version, though the first ones may have been forecast the day before."""
         own = {"model": self.issued.own.model, "version": self.issued.own.version}
         counts = dict(zip(ONSET_COUNTS, found.by_step.T, strict=True))
+        names = (f"persistence_{name}" for name in ONSET_COUNTS[1:])
+        counts |= dict(zip(names, persistence.by_step[:, 1:].T, strict=True))
         steps = np.arange(1, len(found.by_step) + 1)
         yield own | counts | {"grouped_by": "onset", "step": steps}
         leads, number = np.unique(found.leads, return_counts=True)

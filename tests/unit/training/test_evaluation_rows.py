@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from luigi_traffic.training.error_sums import SUMS, error_sums
+from luigi_traffic.training.error_sums import SUMS, error_sums, persistence
 from luigi_traffic.training.evaluation_rows import EvaluationRows
 from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE
@@ -158,6 +158,18 @@ def test_onsets_are_those_of_one_interval_after_the_other(seed: int) -> None:
     assert max(leads) > 0 and sum(row[3] for row in by_step) > 0
 
 
+def test_onsets_of_persistence_are_those_of_the_last_value_at_each_issue() -> None:
+    values, actual, limit = arrays(7)
+    last = np.full_like(values, np.nan)
+    for step, t, link in np.ndindex(last.shape):
+        seen = actual[: len(actual) - SLOTS + t - step, link]
+        seen = seen[~np.isnan(seen)]
+        last[step, t, link] = seen[-1] if len(seen) else np.nan
+    np.testing.assert_array_equal(persistence(actual, STEPS, SLOTS), last)
+    found = onsets(last, actual, limit, FIVE)
+    assert found.by_step.tolist() == slow_onsets(last, actual, limit)[0]
+
+
 @pytest.mark.parametrize(
     ("speeds", "at"),
     [
@@ -220,7 +232,9 @@ def test_each_version_has_rows_of_what_it_issued_and_both_groupings_agree() -> N
     assert {row["free_flow"] for row in found if row["grouped_by"] == "link"} == {flow}
     slow = sum(row["count"] for row in found if row["congested"] and row["grouped_by"] == "link")
     assert slow == 3 * (of.actual[288:] < CONGESTED_SHARE * flow).sum()
-    assert {row["version"] for row in found if row["grouped_by"] == "onset"} == {7}
+    of_onsets = [row for row in found if row["grouped_by"] == "onset"]
+    assert {row["version"] for row in of_onsets} == {7}
+    assert len(of_onsets) == 3 and all(row["persistence_hits"] >= 0 for row in of_onsets)
 
 
 def test_without_a_speed_there_is_no_congestion_and_without_the_day_before_no_rows_of_it() -> None:
