@@ -28,7 +28,8 @@ def commit(warehouse: Warehouse, day: date, version: int, made: str = "") -> Non
     part = forecast_part(day, "m", str(version))
     midnight = datetime(day.year, day.month, day.day)
     rows = [
-        {
+        dict.fromkeys(column.name for column in TABLE.columns)
+        | {
             "part": part, "model": "m", "issued_at": midnight + n * HOURS,
             "kind": "next" if n == 3 else "rolling", "step": step,
             "timestamp": midnight + (n + step - 1) * HOURS, "link_id": link,
