@@ -39,6 +39,7 @@ class CrashPoint(StrEnum):
     FORECAST_STAGED = "forecast.staged"
     FORECAST_ATTACHED = "forecast.attached"  # inside the transaction, before its COMMIT
     FORECAST_COMMITTED = "forecast.committed"
+    EVALUATION_ATTACHED = "evaluation.attached"  # inside the transaction, before its COMMIT
 
 
 _passed: Counter[tuple[str, str]] = Counter()

@@ -29,8 +29,8 @@ class Input:
     """What a partition was made from, as its manifest or ledger row records it.
 
     stage  of the partition, or "source" for a file that was fetched
-    part   of the partition: a day, a forecast's day/model:version, a model's id; or the file's
-           address
+    part   of the partition: a day, a forecast's day/model:version, an evaluation's day/measure, a
+           model's id; or the file's address
     id     the partition id, or sha256:<digest> of the file
     """
 

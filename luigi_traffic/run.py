@@ -15,6 +15,7 @@ from luigi_traffic.project import current
 from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
+from luigi_traffic.tasks.evaluate import Evaluate
 from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline
@@ -25,6 +26,7 @@ from luigi_traffic.tasks.train import Train
 __all__ = [
     "AnnounceRaw",
     "Bronze",
+    "Evaluate",
     "Forecast",
     "FullPipeline",
     "Gold",

@@ -62,6 +62,17 @@ SOURCES = {
         "tasks/forecast.py", "training/forecasts.py", "training/intervals.py", *_NETWORK,
         "warehouse/binary_encode.py", "warehouse/tables.py",
     ],
+    "evaluation": [
+        "tasks/evaluate.py", "targets/evaluation.py",
+        *(
+            f"training/{name}.py"
+            for name in (
+                "error_sums", "evaluation_rows", "gold", "grid", "issued", "metrics", "onsets",
+                "series",
+            )
+        ),
+        "warehouse/tables.py",
+    ],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",
         "yaml_dataset/time_texts.py", "yaml_dataset/wide.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -109,6 +110,49 @@ def query(
         query.write_csv(names, rows)
     else:
         show(rows, as_json, lambda found, console: query.draw(names, found, more, console))
+
+
+@app.command()
+def evaluation(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset plugin")],
+    target: Annotated[
+        str, typer.Option(help="Measure that was forecast; empty: the dataset's own")
+    ] = "",
+    first: FirstDay = None,
+    last: LastDay = None,
+    by: Annotated[
+        str, typer.Option(help="A row for each: step, link, hour, version or day")
+    ] = "step",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Largest number of links, the worst first; 0: all")
+    ] = 20,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with pictures to this file")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how good the published forecasts were, and which onsets of congestion they announced.
+
+    \b
+    luigi-traffic evaluation its
+    luigi-traffic evaluation its --by link --from 2024-05-01 --to 2024-05-31
+    luigi-traffic evaluation its --html evaluation.html
+    """
+    from luigi_traffic.commands import evaluation
+    from luigi_traffic.commands.output import show
+
+    project = current()
+    scope = evaluation.Scope.of(project, dataset, target, day(first), day(last))
+    if html is not None:
+        from luigi_traffic.commands import evaluation_page
+
+        evaluation_page.write(project, scope, html, limit or None)
+        typer.echo(f"wrote {html}", err=as_json)
+        if not as_json:
+            return
+    rows = evaluation.rows(project, scope, by, limit or None)
+    days = evaluation.days_scored(project, scope)
+    show(rows, as_json, partial(evaluation.draw, scope, days, by))
 
 
 @app.command()

@@ -100,13 +100,17 @@ def verify(
 @app.command()
 def invalidate(
     stage: Annotated[
-        str, typer.Argument(help="Stage: raw, announce, bronze, silver, gold, forecast or model")
+        str,
+        typer.Argument(
+            help="Stage: raw, announce, bronze, silver, gold, forecast, evaluation or model"
+        ),
     ],
     dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
     part: Annotated[
         str,
         typer.Argument(
-            help="A day; for a forecast, day/model:version; for a model, its partition id"
+            help="A day; for a forecast, day/model:version; for an evaluation, day/measure; for a "
+            "model, its partition id"
         ),
     ],
     reason: Annotated[

@@ -207,7 +207,7 @@ def _unlinker(path: Path) -> Callable[[], bool]:
 def _staged(warehouse: Warehouse, loaded: set[str], older_than: timedelta) -> Iterator[Garbage]:
     """Tables that were filled, or half filled, and never attached."""
     from luigi_traffic.warehouse.partitions import PartitionedTable
-    from luigi_traffic.warehouse.tables import forecast_table, gold_table
+    from luigi_traffic.warehouse.tables import evaluation_table, forecast_table, gold_table
 
     def remover(owner: PartitionedTable, staged: str) -> Callable[[], bool]:
         def remove() -> bool:
@@ -222,7 +222,12 @@ def _staged(warehouse: Warehouse, loaded: set[str], older_than: timedelta) -> It
     with warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT dataset FROM meta.ledger")
         datasets = sorted({name for (name,) in cursor.fetchall()} | loaded)
-        for owner in [t for d in datasets for t in (gold_table(d, ()), forecast_table(d))]:
+        tables = (
+            table
+            for name in datasets
+            for table in (gold_table(name, ()), forecast_table(name), evaluation_table(name))
+        )
+        for owner in tables:
             for staged in owner.orphans(connection, older_than):
                 cursor.execute("SELECT pg_total_relation_size(%s::regclass)", (staged,))
                 (count,) = cursor.fetchone() or (0,)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from luigi_traffic.commands.invalidate import TABLES
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.verify_models import model_damage
 from luigi_traffic.commands.verify_tables import table_damage
@@ -82,7 +83,7 @@ def _live(
         return [
             ((stage, name), ledger.current(connection, stage, name))
             for name in names
-            for stage in ("gold", "forecast", "model")
+            for stage in TABLES
         ]
 
 

@@ -1,4 +1,4 @@
-"""Gold and forecasts in the warehouse against the ledger: numbers of rows, and their hashes."""
+"""The tables of the warehouse against the ledger: numbers of rows, and their hashes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
 #: What names the part of a row, and the schema, by the stage.
-_PART = {"gold": '"timestamp"::date::text', "forecast": "part"}
-_SCHEMA = {"gold": "gold", "forecast": "forecast_versions"}
+_PART = {
+    "gold": '"timestamp"::date::text', "forecast": "part",
+    "evaluation": "day::text || '/' || target",
+}  # fmt: skip
+_SCHEMA = {"gold": "gold", "forecast": "forecast_versions", "evaluation": "evaluation"}
 
 
 def table_damage(

@@ -14,4 +14,5 @@ STAGE_VERSIONS = {
     **{name: stage.version for name, stage in DAY_STAGES.items()},
     "model": "2",
     "forecast": "3",
+    "evaluation": "1",
 }

@@ -48,17 +48,19 @@ def lines(
     ylabel: str,
     name: str,
     ticks: Sequence[float] | None = None,
+    tick_labels: Sequence[str] | None = None,
 ) -> str:
-    """One line a forecaster, four of them, from 0 upwards; None leaves a gap."""
+    """One line a forecaster, four of them at most, from 0 upwards; None leaves a gap."""
     figure, (axes,) = _figure(1, 5.2, 2.9)
-    for (label, values), colour, dash in zip(series.items(), COLOURS, _DASHES, strict=True):
+    styles = list(zip(COLOURS, _DASHES, strict=True))[: len(series)]
+    for (label, values), (colour, dash) in zip(series.items(), styles, strict=True):
         y = [math.nan if v is None else v for v in values]
         axes.plot(x, y, color=colour, ls=dash, marker="o", ms=2.5, label=label)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.set_ylim(bottom=0)
     if ticks is not None:
-        axes.set_xticks(list(ticks))
+        axes.set_xticks(list(ticks), tick_labels)
     axes.legend()
     return _svg(figure, name)
 

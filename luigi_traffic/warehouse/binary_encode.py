@@ -84,6 +84,7 @@ def _wire(array: pa.Array, column: Column) -> _Field:
             "time without a zone."
         )
     targets = {
+        "boolean": pa.bool_(),
         "bigint": pa.int64(),
         "smallint": pa.int16(),
         "integer": pa.int32(),
@@ -118,7 +119,9 @@ def _wire(array: pa.Array, column: Column) -> _Field:
     kind = KINDS[TYPE_OIDS[column.type]]
     if kind.epoch:
         array = array.cast(pa.int64() if column.type == "timestamp" else pa.int32())
-    values = (pc.fill_null(array, 0) if valid is not None else array).to_numpy(zero_copy_only=False)
+    if valid is not None:
+        array = pc.fill_null(array, pa.scalar(0).cast(array.type))
+    values = array.to_numpy(zero_copy_only=False)
     if kind.epoch:
         if values.min() < np.iinfo(values.dtype).min + kind.epoch:
             raise DataError(

@@ -41,6 +41,7 @@ KINDS = {
 }
 TEXT_OIDS = frozenset({25, 1042, 1043, 19})
 TYPE_OIDS = {
+    "boolean": 16,
     "bigint": 20,
     "smallint": 21,
     "integer": 23,

@@ -1,4 +1,4 @@
-"""Stage, fill, commit: how gold and forecasts get into the warehouse.
+"""Stage, fill, commit: how gold, forecasts and evaluations get into the warehouse.
 
     with staging(warehouse, gold_table(dataset, columns), "20120328") as attempt:
         ...                                   fill the table `attempt.name`, by any connections

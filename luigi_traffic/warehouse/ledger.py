@@ -28,8 +28,9 @@ _COLUMNS = (
 class LedgerRow:
     """One committed partition.
 
-    `part` is `2012-03-28` for gold, `2012-03-28/<model>:<version>` for forecasts, the partition
-    id for models. `recipe` and `details` must be JSON without NaN. `committed_at` is the server's.
+    `part` is `2012-03-28` for gold, `2012-03-28/<model>:<version>` for forecasts,
+    `2012-03-28/<measure>` for evaluations, the partition id for models. `recipe` and `details` must
+    be JSON without NaN. `committed_at` is the server's.
     """
 
     stage: str

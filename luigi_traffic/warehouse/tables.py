@@ -1,8 +1,9 @@
-"""The tables of the warehouse that hold traffic: gold and forecasts, one a dataset."""
+"""The tables of the warehouse that hold traffic: gold, forecasts and evaluations, one a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from luigi_traffic.api.columns import COUNTS
@@ -77,3 +78,70 @@ def forecast_bounds(day: date, part: str) -> Bounds:
     # A timestamp counts microseconds: the first one after midnight.
     low, high = (f"{day + timedelta(days=n)} 00:00:00.000001" for n in (0, 1))
     return Bounds(low, high, value=part)
+
+
+def evaluation_table(dataset: str) -> PartitionedTable:
+    """`evaluation.<dataset>`: how good published forecasts were; a partition is a day and target.
+
+    A value is scored once for its hour and once for its link: choose one `grouped_by`.
+
+    day          that is forecast, not the one on which it was issued
+    target       the measure that is forecast
+    number       of the row in its partition
+    grouped_by   "hour": sums by model, version, kind, step, hour of day and congested
+                 "link": sums by model, version, step, link and congested
+                 "onset": onsets of congestion by step
+                 "lead": onsets by the minutes between the first forecast of each and the onset
+    congested    whether the actual value was; NULL for another target than speed
+    count …      see `error_sums.SUMS`; NULL in "onset" and "lead"
+    free_flow    of the link, from the last days of gold; in "link"
+    onsets …     see `onsets`; NULL in "hour" and "link"
+    """
+    return PartitionedTable(
+        schema="evaluation",
+        name=dataset,
+        columns=(
+            Column("day", "date"),
+            Column("target", "text"),
+            Column("number", "integer"),
+            Column("grouped_by", "text"),
+            Column("model", "text"),
+            Column("version", "integer"),
+            Column("kind", "text"),
+            Column("step", "smallint"),
+            Column("link_id", "text"),
+            Column("hour", "smallint"),
+            Column("congested", "boolean"),
+            Column("count", "integer"),
+            Column("absolute", "double precision"),
+            Column("squared", "double precision"),
+            Column("error", "double precision"),
+            Column("actual", "double precision"),
+            Column("persistence_count", "integer"),
+            Column("persistence_absolute", "double precision"),
+            Column("day_before_count", "integer"),
+            Column("day_before_absolute", "double precision"),
+            Column("free_flow", "real"),
+            Column("onsets", "integer"),
+            Column("hits", "integer"),
+            Column("forecast_onsets", "integer"),
+            Column("false_alarms", "integer"),
+            Column("persistence_hits", "integer"),
+            Column("persistence_forecast_onsets", "integer"),
+            Column("persistence_false_alarms", "integer"),
+            Column("lead_minutes", "real"),
+        ),
+        key=("day", "number"),
+        by="day",
+        then_by="target",
+    )
+
+
+def evaluation_part(day: date, target: str) -> str:
+    """The ledger's name of a day's evaluation."""
+    return f"{day.isoformat()}/{target}"
+
+
+def evaluation_bounds(day: date, target: str) -> Bounds:
+    """What a day's evaluation holds."""
+    return replace(Bounds.day(day), value=target)

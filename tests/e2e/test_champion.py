@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from datetime import date, timedelta
+from multiprocessing import get_context
+
 import pytest
 from mlflow import MlflowClient
 
-from luigi_traffic.commands import model_page, models
+from luigi_traffic.commands import garbage, model_page, models
+from luigi_traffic.commands.evaluation import BY, Scope
+from luigi_traffic.commands.evaluation import rows as scored
+from luigi_traffic.commands.evaluation_page import write as write_page
+from luigi_traffic.commands.invalidate import invalidate
 from luigi_traffic.commands.promote import promote
 from luigi_traffic.commands.rollback import rollback
+from luigi_traffic.commands.verify import verify
 from luigi_traffic.errors import DataError
 from luigi_traffic.project import current
+from luigi_traffic.tasks.evaluate import Evaluate
 from luigi_traffic.training.champion import recorded
 from luigi_traffic.training.registry import get_version
 from luigi_traffic_ridge.model import Ridge
@@ -35,6 +46,84 @@ def forecast(home, day: str) -> str:
 def rows(table: str, columns: str = "*") -> list[tuple]:
     asked = f"SELECT DISTINCT {columns} FROM {table}.its_sim"
     return sorted(current().warehouse.query(asked, None)[1])
+
+
+def evaluate(home, day: str) -> tuple[int, str]:
+    return home.run("Evaluate", "--dataset", "its_sim", "--date", day)
+
+
+def sums() -> dict[tuple[int, int], tuple[int, float]]:
+    """(version, step) → count and sum of the errors, by the evaluation and by its definition."""
+    asked = current().warehouse.query
+    defined = asked(
+        "SELECT f.version, f.step, count(*), sum(abs(f.speed - g.speed)) FROM forecast.its_sim f"
+        ' JOIN gold.its_sim g USING ("timestamp", link_id) WHERE g.speed IS NOT NULL'
+        " AND \"timestamp\" >= '2024-01-12' AND \"timestamp\" < '2024-01-13' GROUP BY 1, 2",
+        None,
+    )[1]
+    wanted = {(version, step): (n, pytest.approx(total)) for version, step, n, total in defined}
+    for grouped_by in ("hour", "link"):
+        found = asked(
+            "SELECT version, step, sum(count), sum(absolute) FROM evaluation.its_sim"
+            f" WHERE grouped_by = '{grouped_by}' AND day = '2024-01-12' GROUP BY 1, 2",
+            None,
+        )[1]
+        assert {(version, step): (n, total) for version, step, n, total in found} == wanted
+    return wanted
+
+
+def evaluated(home) -> None:
+    """A day is scored whoever forecast it, at once or not at all, and anew if that changes."""
+    task = Evaluate(date(2024, 1, 12), dataset="its_sim")
+
+    def killed() -> None:
+        os.environ["LUIGI_TRAFFIC_CRASH_AT"] = "evaluation.attached"
+        task.work()
+
+    child = get_context("fork").Process(target=killed)
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert rows("evaluation", "day") == []
+    code, log = evaluate(home, "2024-01-12")
+    assert code == 0, log
+    assert {version for version, _ in sums()} == {1, 2}
+    assert "Did not run any tasks" in evaluate(home, "2024-01-12")[1]
+
+    ((part, inputs),) = current().warehouse.query(
+        "SELECT part, inputs FROM meta.ledger WHERE stage = 'evaluation'", None
+    )[1]
+    assert part == "2024-01-12/speed"
+    assert [i["part"] for i in inputs] == [
+        "2024-01-11/ridge:1", "2024-01-12/ridge:2",
+        "2024-01-09", "2024-01-10", "2024-01-11", "2024-01-12",
+    ]  # fmt: skip
+    assert verify(current(), "its_sim", deep=True, mark=False).rows == []
+    left = garbage.rows(current(), timedelta(0), dry_run=False)
+    assert [r["what"].split(".")[0] for r in left if r["kind"] == "staged table"] == [
+        '"evaluation"'
+    ]
+
+    scope = Scope.of(current(), "its_sim", "", None, None)
+    for by in BY:
+        found = scored(current(), scope, by)
+        assert sum(row["count"] for row in found) == sum(n for n, _ in sums().values())
+        assert all(row["skill"] == 1 - row["mae"] / row["persistence_mae"] for row in found)
+    write_page(current(), scope, home.lake.parent / "page.html", 3)
+    page = (home.lake.parent / "page.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3 and "The 3 links with the largest errors" in page
+    assert "ridge 1" in page and "ridge 2" in page
+    with pytest.raises(DataError, match="no forecast of speed of its_sim is scored from"):
+        scored(current(), Scope.of(current(), "its_sim", "", date(2024, 1, 13), None), "day")
+
+    assert invalidate(current(), "forecast", "its_sim", "2024-01-11/ridge:1", "a test")
+    code, log = evaluate(home, "2024-01-12")
+    assert code == 0, log
+    assert rows("evaluation", "version") == [(2,)]
+    code, log = evaluate(home, "2024-01-11")
+    assert code != 0
+    assert "no forecast of speed is published for that day" in log
+    forecast(home, "2024-01-11")
 
 
 def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
@@ -106,6 +195,8 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     page = model_page.row(current(), "its_sim", "", "2")
     assert page["config"] == {"alpha": 1e6} and page["fit_span"] and page["problem"] is None
     assert [change["kind"] for change in page["changes"]] == ["promote", "rollback", "promote"]
+
+    evaluated(luigi_here)
 
     # A champion whose plugin is of another version keeps the alias, and says what to do.
     with monkeypatch.context() as changed:

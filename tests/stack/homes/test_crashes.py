@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from promises import killed_at_crash_points, two_at_once, writes_nothing_when_all_is_done
+from promises import (
+    OF_THE_PIPELINE,
+    killed_at_crash_points,
+    two_at_once,
+    writes_nothing_when_all_is_done,
+)
 from small import PIPELINE, SMALL
-
-from luigi_traffic.crashpoints import CrashPoint
 
 #: Points at which the servers hold something that is not committed. After a commit they hold what a
 #: run without a crash leaves; the local profile is killed there as well.
-HALF_DONE = [point for point in CrashPoint if not point.value.endswith(".committed")]
+HALF_DONE = [point for point in OF_THE_PIPELINE if not point.value.endswith(".committed")]
 #: Luigi's exit code of a run that ends with tasks that others are at.
 NOT_RUN = 25
 

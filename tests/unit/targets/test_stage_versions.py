@@ -18,8 +18,8 @@ def test_the_version_of_a_stage_was_raised_when_its_output_changed(stage: str) -
     assert now()[stage] == recorded, (
         f"The code of the stage {stage!r} changed ({', '.join(SOURCES[stage])}). Does it make "
         "another output of the same input? Then raise its number in "
-        "luigi_traffic/api/stages.py (model and forecast: targets/stage_versions.py; of yaml: "
-        "yaml_dataset/dataset.py): all it made "
+        "luigi_traffic/api/stages.py (model, forecast and evaluation: targets/stage_versions.py; "
+        "of yaml: yaml_dataset/dataset.py): all it made "
         "is made anew. In either case record what is there now: python tests/stage_sources.py"
     )
 
@@ -39,7 +39,7 @@ NO_OUTPUT = {
 
 def test_every_module_of_training_is_watched_or_makes_no_output() -> None:
     here = {path.stem for path in (stage_sources.CORE / "training").glob("*.py")}
-    watched = {Path(p).stem for stage in ("model", "forecast") for p in SOURCES[stage]
+    watched = {Path(p).stem for stage in ("model", "forecast", "evaluation") for p in SOURCES[stage]
                if p.startswith("training/")}  # fmt: skip
     assert here - watched == NO_OUTPUT
 
