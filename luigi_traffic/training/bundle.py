@@ -2,7 +2,8 @@
 
 `model.json` names the SHA-256 of `network.pt`, and a bundle's `digest` is the SHA-256 of
 `model.json`: one number stands for the whole. Weights are loaded with `weights_only`, so
-a bundle cannot run code.
+a bundle cannot run code. What fills missing inputs, if the config's `fill` is "profile", lies
+beside the weights.
 """
 
 from __future__ import annotations
@@ -25,14 +26,26 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from luigi_traffic.api.context import ModelContext
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, takes_context
+from luigi_traffic.api.model import (
+    Model,
+    ModelConfig,
+    ModelShape,
+    build_network,
+    restored_config,
+    stored_config,
+    takes_context,
+    value_columns,
+)
 from luigi_traffic.errors import DataError, PluginError
 from luigi_traffic.training.context import context_as_dict, context_from_dict
 from luigi_traffic.training.fit_span import FitSpan
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"
 CARD = "model.json"
+#: Beside the weights; a parameter's name has no colon.
+PROFILE = "fill:profile"
 FORMAT = 2
 #: Formats that are read: 1 has `speed_unit`, no target, and no roads.
 KNOWN_FORMATS = (1, FORMAT)
@@ -53,6 +66,8 @@ class Bundle:
     """`(N,)`, NaN where unknown, or where no speed is forecast: see `metrics.free_flow`."""
     fit_span: FitSpan | None = None
     """None for a model of an earlier version, which does not say."""
+    profile: Profile | None = None
+    """What fills missing inputs, if the config's `fill` is "profile"."""
 
     @property
     def target(self) -> str:
@@ -79,6 +94,8 @@ class Bundle:
         folder.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        if self.profile is not None:
+            state[PROFILE] = torch.from_numpy(self.profile.table)
         torch.save(state, buffer)
         weights = buffer.getvalue()
         card = json.dumps(self._card(hashlib.sha256(weights).hexdigest()), indent=2, sort_keys=True)
@@ -94,7 +111,7 @@ class Bundle:
             "format": FORMAT,
             "architecture": {"name": self.model.name, "version": self.model.version},
             "weights": {"file": WEIGHTS, "sha256": sha256},
-            "config": self.config.model_dump(mode="json"),
+            "config": stored_config(self.config),
             "shape": {
                 "input_steps": self.shape.input_steps,
                 "output_steps": self.shape.output_steps,
@@ -157,16 +174,20 @@ class Bundle:
                 f"The model was trained by {wanted['name']} {wanted['version']}, but version "
                 f"{model.version} is installed. Train it again, or install that version."
             )
-        config = model.Config.model_validate(card["config"])
+        config = restored_config(model.Config, card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
         context = context_from_dict(card)
         network = build_network(model, config, shape, context)
         try:
             state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+            table = state.pop(PROFILE) if config.fill == "profile" else None
             network.load_state_dict(state)
-        except (RuntimeError, pickle.UnpicklingError) as error:
+        except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
             raise DataError(f"{folder / WEIGHTS} does not fit the network: {error}") from error
         network.eval()
+        profile = None
+        if table is not None:
+            profile = Profile(context.links, value_columns(shape.channels), table.numpy())
         free_flow = [math.nan if v is None else v for v in card["free_flow"]]
         return cls(
             model=model,
@@ -178,6 +199,7 @@ class Bundle:
             context=context,
             free_flow=np.array(free_flow, dtype=np.float32),
             fit_span=FitSpan.from_dict(card["fit_span"]) if "fit_span" in card else None,
+            profile=profile,
         )
 
 

@@ -133,6 +133,7 @@ def fit(
         per_link=model.per_link,
         device=str(device),
         seconds=time.monotonic() - begun,
+        profile=prepared.profile,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.model import ModelShape
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.windows import Split
 
@@ -50,3 +51,5 @@ class Fit:
     per_link: bool
     device: str
     seconds: float
+    profile: Profile | None = None
+    """What fills missing inputs, if `fill` is "profile"."""

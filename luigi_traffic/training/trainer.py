@@ -172,6 +172,7 @@ class Trainer:
             if self.target == SPEED
             else np.full(len(series.links), np.nan, dtype=np.float32),
             fit_span=FitSpan.of(series, trained.split, t_in, t_out),
+            profile=trained.profile,
         )
 
     def _decide(
