@@ -54,11 +54,12 @@ class Stid(Model):
     per_link = False  # a link's identity is its place in the order of links
 
     def channels(self, config: StidConfig) -> tuple[str, ...]:
-        """The target, time of day, day of week."""
+        """The target, time of day, day of week; flags and ages may come after them."""
         return (TARGET, TIME_OF_DAY, DAY_OF_WEEK)
 
     def build(self, config: StidConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
-        """`(batch, input_steps, links, 3) -> (batch, output_steps, links)`, for `shape.links`."""
+        """`(batch, input_steps, links, channels) -> (batch, output_steps, links)`, for
+        `shape.links`."""
         from luigi_traffic_stid.network import Network
 
         return Network(

@@ -11,10 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from luigi_traffic import ModelShape
+from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, ModelShape
 
-#: Channels, in the order of `Stid.channels`.
-TARGET, TIME_OF_DAY, DAY_OF_WEEK = range(3)
 DAYS = 7
 #: Slots, by which a time of day may lie before the slot it means: float32 holds a fraction
 #: of the day to 6e-8, which is 0.005 slots where a slot is a second.
@@ -52,6 +50,8 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.steps_per_day = shape.steps_per_day
+        self.at_time = shape.channels.index(TIME_OF_DAY)
+        self.at_day = shape.channels.index(DAY_OF_WEEK)
         self.window = nn.Linear(shape.input_steps * len(shape.channels), window_width)
         self.link = _identities(shape.links, link_width)
         self.time_of_day = _identities(shape.steps_per_day, time_of_day_width)
@@ -61,15 +61,15 @@ class Network(nn.Module):
         self.regression = nn.Linear(width, shape.output_steps)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(B, T, N, 3) -> (B, output_steps, N)`, standard scores."""
+        """`(B, T, N, channels) -> (B, output_steps, N)`, standard scores."""
         batch, _, links, _ = x.shape
         last = x[:, -1]
-        slot = slot_of_day(last[..., TIME_OF_DAY], self.steps_per_day)
-        day = last[..., DAY_OF_WEEK].round().long()
+        slot = slot_of_day(last[..., self.at_time], self.steps_per_day)
+        day = last[..., self.at_day].round().long()
         # A window goes in as the authors feed it: the day of week in [0, 1), like the time.
-        scaled = torch.stack(
-            [x[..., TARGET], x[..., TIME_OF_DAY], x[..., DAY_OF_WEEK] / DAYS], dim=-1
-        )
+        channels = list(x.unbind(dim=-1))
+        channels[self.at_day] = channels[self.at_day] / DAYS
+        scaled = torch.stack(channels, dim=-1)
         hidden = torch.cat(
             [
                 self.window(scaled.transpose(1, 2).reshape(batch, links, -1)),
