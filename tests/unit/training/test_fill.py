@@ -18,9 +18,11 @@ from luigi_traffic.training.baselines import HistoricalMedian
 from luigi_traffic.training.batches import Tensors
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.checkpoint import fingerprint
+from luigi_traffic.training.comparison import compare
 from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_inputs import Prepared
+from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
@@ -162,7 +164,7 @@ def test_batch_forecast_stored_model_and_server_give_the_same(
 def test_a_training_scores_observed_targets_and_baselines_as_without_a_fill(
     series: Series, tmp_path: Path
 ) -> None:
-    scores = {}
+    scores, made = {}, {}
     for fill in FILLS:
         asked = config(epochs=1, fill=fill, flags=True, ages=True)
         done = fit(PerLink(), asked, series, checkpoint_dir=tmp_path / fill)
@@ -171,7 +173,7 @@ def test_a_training_scores_observed_targets_and_baselines_as_without_a_fill(
             untrained(PerLink(), series, fill=fill), config=asked, shape=done.shape,
             network=done.network, scaler=done.scaler, profile=done.profile,
         )  # fmt: skip
-        forecaster = Forecaster(bundle, "cpu")
+        made[fill] = forecaster = Forecaster(bundle, "cpu")
         scores[fill] = evaluate(forecaster, series, done.split).scores
         model = scores[fill].pop("model")
         assert {step: row["count"] for step, row in model.items()} == {
@@ -182,6 +184,13 @@ def test_a_training_scores_observed_targets_and_baselines_as_without_a_fill(
             (~np.isnan(series.actual[7:13])).sum(axis=0).tolist()
         ]
     assert scores["none"] == scores["last"] == scores["profile"]
+    # Each of the two that are compared has inputs of its own fill.
+    span = FitSpan.of(series, done.split, T_IN, T_OUT)
+    one = compare(made["last"], made["profile"], span, series, done.split)
+    two = compare(made["profile"], made["last"], span, series, done.split)
+    np.testing.assert_array_equal(one.challenger, two.champion)
+    np.testing.assert_array_equal(one.champion, two.challenger)
+    assert (one.challenger != one.champion).all()
 
 
 def test_a_network_of_a_fixed_width_is_refused_before_the_training(
