@@ -223,6 +223,8 @@ def main() -> int:
     runs = {}
     for seed in () if given.baselines else given.seeds:
         wanted = {"train_share": 0.7, "validation_share": 0.1, "input_steps": T, "output_steps": T}
+        if given.zeros:  # then nothing is missing
+            wanted |= {"fill": "none", "flags": False}
         plugins = current().plugins
         config = plugins.model_config(given.model, wanted | given.training | {"seed": seed})
         model = literature(plugins.model(given.model), given.zeros, given.milestones, config.epochs)
