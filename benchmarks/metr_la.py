@@ -165,7 +165,7 @@ def trained(
     rows = done.split.training_rows(config.input_steps)
     bundle = Bundle(
         model, config, done.shape, done.scaler, done.network, "metr_la", done.context,
-        free_flow(series.actual[rows]),
+        free_flow(series.actual[rows]), profile=done.profile,
     )  # fmt: skip
     scores = evaluate(Forecaster(bundle, config.device), series, done.split)
     return {
