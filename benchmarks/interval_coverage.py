@@ -3,6 +3,7 @@
     --model NAME     a model plugin (default stid), with its configuration of conf/models
     --training JSON  laid over it, such as '{"epochs": 10}'
     --days N         the first days of METR-LA alone (default: all)
+    --mask its       only the slots that a day of ITS has, in inputs and targets: see its_mask.py
 
 On METR-LA (METR_LA_DIR), split as in metr_la.py. The model is trained on the training part. Then
 each day of the test part is forecast as the pipeline forecasts a day: with intervals from the
@@ -20,16 +21,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from its_mask import its_mask, masked
 from metr_la import T, metr_la, row
 
 from luigi_traffic.project import current
 from luigi_traffic.settings.training_keys import ForecastSettings
-from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.fit_epochs import fit
-from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.intervals import recent_intervals
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.training.windows import Split
 
 SHOWN = (3, 6, 12)
@@ -63,8 +64,11 @@ def main() -> int:
     asked.add_argument("--model", default="stid")
     asked.add_argument("--training", type=json.loads, default={})
     asked.add_argument("--days", type=int)
+    asked.add_argument("--mask", choices=["its"])
     given = asked.parse_args()
     series, context = metr_la()
+    if given.mask:
+        series = masked(series, its_mask(series, 1), np.array([np.nan, 0], np.float32))
     if given.days:
         rows = given.days * series.steps_per_day
         series = Series(
@@ -74,10 +78,7 @@ def main() -> int:
     model, config = plugins.model(given.model), plugins.model_config(given.model, given.training)
     with tempfile.TemporaryDirectory(prefix="luigi-traffic-bench-") as scratch:
         done = fit(model, config, series, checkpoint_dir=Path(scratch), context=context)
-    bundle = Bundle(
-        model, config, done.shape, done.scaler, done.network, "metr_la", done.context,
-        np.full(len(series.links), np.nan, np.float32), FitSpan.of(series, done.split, T, T),
-    )  # fmt: skip
+    bundle = trained_bundle(model, config, done, series, "metr_la")
     settings = ForecastSettings()
     inside, width, days = coverage(Forecaster(bundle), series, done.split, settings)
     print(f"{given.model}, {days} days, {settings.interval:.0%} wanted")

@@ -42,7 +42,9 @@ def part(series: Series, begin: int, end: int) -> Series:
 
 def score(done: Fit, fitted: Fit | Refit, bundle_of: Bundle, after: Series) -> list[float]:
     """MAE at each of STEPS over all windows of `after`."""
-    bundle = replace(bundle_of, scaler=fitted.scaler, network=fitted.network)
+    bundle = replace(
+        bundle_of, scaler=fitted.scaler, network=fitted.network, profile=fitted.profile
+    )
     forecaster, t_out = Forecaster(bundle), done.shape.output_steps
     errors = Errors(t_out)
     last = len(after) - forecaster.input_steps - t_out

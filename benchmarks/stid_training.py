@@ -139,7 +139,15 @@ def ours(
     plugins = current().plugins
     model = plugins.model("stid")
     config = plugins.model_config(
-        "stid", {"seed": seed, "epochs": epochs, "schedule": "constant", "device": "cpu"}
+        "stid",
+        {
+            "seed": seed,
+            "epochs": epochs,
+            "schedule": "constant",
+            "device": "cpu",
+            "flags": False,
+            "fill": "none",  # as published
+        },
     )
     prepared = Prepared.of(model, config, series, context)
     descent, spent = Descent(model, prepared), []

@@ -28,8 +28,8 @@ _NETWORK = [
     *(
         f"training/{name}.py"
         for name in (
-            "batches", "bundle", "context", "forecaster", "gold", "grid", "outputs", "scaler",
-            "series",
+            "batches", "bundle", "context", "fill", "forecaster", "gold", "grid", "outputs",
+            "profile", "scaler", "series",
         )
     ),
     "warehouse/binary_decode.py", "warehouse/binary_format.py",
@@ -52,9 +52,9 @@ SOURCES = {
         *(
             f"training/{name}.py"
             for name in (
-                "baselines", "checkpoint", "descent", "evaluate", "fit_epochs", "fit_inputs",
-                "fit_once", "fit_result", "fit_span", "metrics", "refit", "trained_bundle",
-                "trainer", "windows",
+                "added_channels", "baselines", "checkpoint", "descent", "evaluate", "fit_epochs",
+                "fit_inputs", "fit_once", "fit_result", "fit_span", "metrics", "refit",
+                "trained_bundle", "trainer", "windows",
             )
         ),
     ],

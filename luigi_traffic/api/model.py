@@ -27,20 +27,30 @@ if TYPE_CHECKING:
 TIME_OF_DAY = "time_of_day"  # fraction of the day passed, in [0, 1)
 DAY_OF_WEEK = "day_of_week"  # 0 = Monday … 6 = Sunday
 OBSERVED = ":observed"  # suffix: "speed:observed" is 1.0 where gold has a value, else 0.0
+#: Suffix: "speed:age" is the number of intervals since speed was last observed in the window,
+#: divided by `input_steps`: 0 where it is observed, 1 if it was not observed yet.
+AGE = ":age"
 #: The channel that is the measure to forecast, whatever a dataset measures.
 TARGET = "target"
 
 
 def resolved(channels: Iterable[str], target: str) -> tuple[str, ...]:
-    """The channels with the column `target` in the place of `TARGET`, also before `OBSERVED`."""
-    names = {TARGET: target, TARGET + OBSERVED: target + OBSERVED}
+    """The channels with the column `target` in the place of `TARGET`, also before a suffix."""
+    names = {TARGET + suffix: target + suffix for suffix in ("", OBSERVED, AGE)}
     return tuple(names.get(channel, channel) for channel in channels)
 
 
 def gold_columns(channels: Iterable[str]) -> tuple[str, ...]:
     """The columns of gold that these channels are made from, each once."""
     made = (TIME_OF_DAY, DAY_OF_WEEK)
-    return tuple(dict.fromkeys(c.removesuffix(OBSERVED) for c in channels if c not in made))
+    named = (c.removesuffix(OBSERVED).removesuffix(AGE) for c in channels if c not in made)
+    return tuple(dict.fromkeys(named))
+
+
+def value_columns(channels: Iterable[str]) -> tuple[str, ...]:
+    """The columns of gold that are channels themselves, not by a suffix alone, each once."""
+    chosen = tuple(channels)
+    return tuple(column for column in gold_columns(chosen) if column in chosen)
 
 
 class ModelConfig(BaseModel):
@@ -110,6 +120,43 @@ class ModelConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device of the training; auto: a GPU if there is one"
     )
+    fill: Literal["none", "last", "profile"] = Field(
+        "none",
+        description=(
+            "What the network sees of a value that was not observed: the mean (none), the last "
+            "observed value of the window (last), or the typical value of the link at this time "
+            "of a workday or of a weekend (profile)"
+        ),
+    )
+    flags: bool = Field(
+        False, description="Whether the network sees of each value if it was observed"
+    )
+    ages: bool = Field(
+        False, description="Whether the network sees of each value how old the last observation is"
+    )
+
+
+#: Hyperparameters that earlier versions did not have. Their defaults here are what was done then.
+NEW_HYPERPARAMETERS = ("fill", "flags", "ages")
+
+
+def stored_config(config: ModelConfig) -> dict[str, Any]:
+    """The config for JSON, without new hyperparameters that are as earlier versions had it.
+
+    So the id of a model that uses none of them stays, and earlier versions read it.
+    """
+    before = {name: ModelConfig.model_fields[name].default for name in NEW_HYPERPARAMETERS}
+    values = config.model_dump(mode="json")
+    return {k: v for k, v in values.items() if k not in before or v != before[k]}
+
+
+def restored_config(kind: type[ModelConfig], stored: dict[str, Any]) -> ModelConfig:
+    """What `stored_config` wrote, even if `kind` has other defaults for what it left out.
+
+    Raises pydantic's `ValidationError`.
+    """
+    before = {name: ModelConfig.model_fields[name].default for name in NEW_HYPERPARAMETERS}
+    return kind.model_validate({**before, **stored})
 
 
 @dataclass(frozen=True)
@@ -148,7 +195,10 @@ class Model(ABC):
     @abstractmethod
     def channels(self, config: Any) -> tuple[str, ...]:
         """Input channels in order: `TARGET`, columns of gold (`t1`, `flow`, …), the same with
-        `:observed`, `time_of_day`, `day_of_week`."""
+        `:observed` or `:age`, `time_of_day`, `day_of_week`.
+
+        The hyperparameters `flags` and `ages` add more of them at the end: see `input_channels`.
+        """
 
     @abstractmethod
     def build(self, config: Any, shape: ModelShape, context: ModelContext) -> torch.nn.Module:
@@ -218,6 +268,18 @@ class Model(ABC):
     def fitted_in_one_go(self) -> bool:
         """Whether this model has a `fit` of its own."""
         return type(self).fit is not Model.fit
+
+
+def input_channels(model: Model, config: ModelConfig, target: str) -> tuple[str, ...]:
+    """What the network gets: the model's own channels, then those that its config adds.
+
+    `target` is the column that is forecast. Of all columns that come in as values, `flags` adds
+    those with `:observed`, then `ages` those with `:age`, if they are not there already.
+    """
+    own = resolved(model.channels(config), target)
+    suffixes = [suffix for suffix, asked in ((OBSERVED, config.flags), (AGE, config.ages)) if asked]
+    added = [column + suffix for suffix in suffixes for column in value_columns(own)]
+    return (*own, *(channel for channel in added if channel not in own))
 
 
 def takes_context(model: Model) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from luigi_traffic.api.dataset import Dataset
-from luigi_traffic.api.model import ModelConfig, takes_context
+from luigi_traffic.api.model import ModelConfig, stored_config, takes_context
 from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.project import Project
 from luigi_traffic.recipe import Recipe
@@ -57,7 +57,9 @@ class TrainingPlan:
         """Model, version, configuration, window, and what gold's ids do not say."""
         model = self.project.plugins.model(self.model)
         # Where the numbers are computed is no part of what is computed.
-        config = self.config.model_dump(mode="json", exclude={"device", "target"})
+        config = stored_config(self.config)
+        for elsewhere in ("device", "target"):
+            config.pop(elsewhere)
         terms = {
             **self._beyond_gold(takes_context(model)),
             "model": model.name,

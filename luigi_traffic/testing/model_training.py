@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 import torch
 
 from luigi_traffic.api.model import Model
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.testing.toy import batch
 from luigi_traffic.training.baselines import Persistence, link_means
 from luigi_traffic.training.bundle import Bundle
@@ -17,6 +18,8 @@ from luigi_traffic.training.forecaster import Forecaster
 if TYPE_CHECKING:
     from luigi_traffic.testing.trial import Trial
 
+#: What the model is tried with beside its own config: what is missing is filled, and marked.
+_MISSING = {"fill": "profile", "flags": True, "ages": True}
 #: A share of the baseline's error; a road without secrets is forecast far better than this.
 _CLEARLY = 0.7
 
@@ -79,4 +82,38 @@ class TrainingChecks:
         assert loaded.config == bundle.config, (
             "the stored config is read back with other values. Use types that pydantic reads "
             "from JSON as it wrote them."
+        )
+
+    def test_it_takes_fill_flags_and_ages(self) -> None:
+        """With filled inputs it trains, uses each added channel, and is stored as it is."""
+        trial = self.trial
+        short = {"epochs": 1, "samples_per_epoch": 400, "validation_samples": 200}
+        config = trial.changed(**(trial.toy_config.model_dump() | short | _MISSING))
+        if config is None:
+            pytest.skip("the model's Config does not take fill, flags and ages")
+        try:
+            done = trial.fit(config)
+        except SettingsError as e:
+            raise AssertionError(str(e)) from None
+        x = batch(done.shape, 16, links=None if not trial.model.per_link else 4, seed=6)
+        own = len(trial.model.channels(config))
+        with torch.inference_mode():
+            expected = trial.answer(done.network.cpu(), x)
+            for index in range(own, len(done.shape.channels)):
+                other = x.clone()
+                other[..., index] = 1 - x[..., index]
+                assert not torch.equal(trial.answer(done.network, other), expected), (
+                    f"the forecast does not depend on {done.shape.channels[index]}, which the "
+                    "hyperparameters flags and ages add. Build the network for all of "
+                    "shape.channels, or say in Config that the model does not take them: "
+                    "flags: Literal[False] = False, and the same for ages."
+                )
+        folder, windows = trial.folder / "filled", np.arange(40)
+        bundle = trial.stored(config, done)
+        bundle.save(folder)
+        loaded = Bundle.load(folder, lambda _: self.model())
+        one, two = (Forecaster(b, "cpu").predict(trial.series, windows) for b in (bundle, loaded))
+        assert np.allclose(one, two, rtol=1e-5, atol=1e-4), (
+            "with filled inputs a model forecasts differently after it was saved and loaded. "
+            "Build the network from `shape`, not from what channels() returns."
         )

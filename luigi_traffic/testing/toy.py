@@ -12,7 +12,8 @@ import torch
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
-from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
+from luigi_traffic.api.model import AGE, DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, ModelShape
+from luigi_traffic.training.fill import ages, last_seen
 from luigi_traffic.training.series import Series
 
 #: Columns of gold, in the order of the road where they are neighbours.
@@ -86,7 +87,7 @@ def batch(shape: ModelShape, size: int, *, links: int | None = None, seed: int =
     steps = torch.randint(0, 7 * shape.steps_per_day, (size, 1), generator=made)
     steps = steps + torch.arange(shape.input_steps)  # slots since Monday, midnight
     whole = (size, shape.input_steps, width)
-    names = {channel.removesuffix(OBSERVED) for channel in shape.channels}
+    names = {c.removesuffix(OBSERVED).removesuffix(AGE) for c in shape.channels}
     flags = {n: (torch.rand(whole, generator=made) < 0.8).float() for n in sorted(names)}
     values = {n: torch.randn(whole, generator=made) * flags[n] for n in sorted(names)}
     parts = []
@@ -99,18 +100,23 @@ def batch(shape: ModelShape, size: int, *, links: int | None = None, seed: int =
             parts.append(part[..., None].expand(whole))
         elif channel.endswith(OBSERVED):
             parts.append(flags[channel.removesuffix(OBSERVED)])
+        elif channel.endswith(AGE):
+            seen = flags[channel.removesuffix(AGE)].bool()
+            parts.append(ages(last_seen(seen[..., None]))[..., 0])
         else:
             parts.append(values[channel])
     return torch.stack(parts, dim=-1)
 
 
 def nothing_observed(x: torch.Tensor, shape: ModelShape) -> torch.Tensor:
-    """The same moments without one observation: values and flags 0."""
+    """The same moments without one observation: values and flags 0, ages 1."""
     calendar = [channel in (TIME_OF_DAY, DAY_OF_WEEK) for channel in shape.channels]
-    return torch.where(torch.tensor(calendar), x, 0.0)
+    oldest = [float(channel.endswith(AGE)) for channel in shape.channels]
+    return torch.where(torch.tensor(calendar), x, torch.tensor(oldest))
 
 
 def far_from_the_mean(x: torch.Tensor, shape: ModelShape) -> torch.Tensor:
-    """The same moments with values eight times as far off; flags and calendar stay."""
-    kept = [c in (TIME_OF_DAY, DAY_OF_WEEK) or c.endswith(OBSERVED) for c in shape.channels]
+    """The same moments with values eight times as far off; flags, ages and calendar stay."""
+    calendar = (TIME_OF_DAY, DAY_OF_WEEK)
+    kept = [c in calendar or c.endswith((OBSERVED, AGE)) for c in shape.channels]
     return torch.where(torch.tensor(kept), x, 8 * x)

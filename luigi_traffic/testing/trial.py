@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from luigi_traffic.api.context import ModelContext
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, resolved
+from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, input_channels
 from luigi_traffic.testing.toy import TARGET, toy_context, toy_road
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.fit_epochs import fit
@@ -51,7 +51,7 @@ class Trial:
     def shape(self, config: ModelConfig, links: int) -> ModelShape:
         """What the network is built for; a `per_link` model is built for one link."""
         built = 1 if self.model.per_link else links
-        channels = resolved(self.model.channels(config), TARGET)
+        channels = input_channels(self.model, config, TARGET)
         return ModelShape(config.input_steps, config.output_steps, built, channels, STEPS_PER_DAY)
 
     def network(
@@ -112,10 +112,14 @@ class Trial:
     @cached_property
     def fitted(self) -> Fit:
         """The model trained on the toy road by the framework's own loop."""
+        return self.fit(self.toy_config)
+
+    def fit(self, config: ModelConfig) -> Fit:
+        """Trained with `config`."""
         with torch.random.fork_rng(devices=[]):
             return fit(
                 self.model,
-                self.toy_config,
+                config,
                 self.series,
                 checkpoint_dir=self.folder / "checkpoint",
                 context=self.context(len(self.series.links)),
@@ -123,10 +127,13 @@ class Trial:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """The same as it is stored."""
-        done, series = self.fitted, self.series
-        rows = done.split.training_rows(self.toy_config.input_steps)
+        """`fitted` as it is stored."""
+        return self.stored(self.toy_config, self.fitted)
+
+    def stored(self, config: ModelConfig, done: Fit) -> Bundle:
+        """What `fit(config)` gave, as it is stored."""
+        rows = done.split.training_rows(config.input_steps)
         return Bundle(
-            self.model, self.toy_config, done.shape, done.scaler, done.network, "toy",
-            done.context, free_flow(series.actual[rows]),
+            self.model, config, done.shape, done.scaler, done.network, "toy",
+            done.context, free_flow(self.series.actual[rows]), profile=done.profile,
         )  # fmt: skip

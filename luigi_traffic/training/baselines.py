@@ -103,8 +103,7 @@ class HistoricalMedian:
         link = np.where(np.isnan(link), np.nanmedian(link), link)
         table = np.where(np.isnan(table), table[::-1], table)
         table = np.where(np.isnan(table), link, table)
-        key = weekend * slots + series.slot_of_day
-        return cls(table.reshape(2 * slots, -1), key, t_in, t_out)
+        return cls(table.reshape(2 * slots, -1), series.slot_and_kind, t_in, t_out)
 
     def predict(self, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`(W, t_out, N)`."""

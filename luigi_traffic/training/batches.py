@@ -1,7 +1,8 @@
 """Tensors for the network: inputs by channel name, targets with their mask, samples.
 
 A *sample* is a window, or for a model with `per_link` a (window, link) pair. Inputs are
-standard scores with 0 where missing; targets stay in the dataset's unit.
+standard scores, filled as the config says, or 0, where missing; targets stay in the dataset's unit,
+and are never filled.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from luigi_traffic.api.model import DAY_OF_WEEK, OBSERVED, TIME_OF_DAY
+from luigi_traffic.api.model import AGE, DAY_OF_WEEK, OBSERVED, TIME_OF_DAY, gold_columns
 from luigi_traffic.errors import DataError, did_you_mean
+from luigi_traffic.training.fill import ages, carried, last_seen
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 
@@ -21,7 +24,10 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class Tensors:
-    """A series on the device, from which batches are gathered by window and link index."""
+    """A series on the device, from which batches are gathered by window and link index.
+
+    `fill` is that of the config; "profile" needs the `profile`.
+    """
 
     def __init__(
         self,
@@ -31,28 +37,46 @@ class Tensors:
         t_in: int,
         t_out: int,
         device: torch.device,
+        fill: str = "none",
+        profile: Profile | None = None,
     ) -> None:
         check_channels(channels, series.columns)
         self.channels = tuple(channels)
         self.t_in, self.t_out, self.device = t_in, t_out, device
         self.links = len(series.links)
         # Only columns some channel asks for, in one (T, N, F) tensor: one gather a batch.
-        self._columns = [
-            c for c in series.columns if c in self.channels or c + OBSERVED in self.channels
-        ]
+        asked = gold_columns(self.channels)
+        self._columns = [c for c in series.columns if c in asked]
         scaled = [scaler.scale(c, series.column(c)) for c in self._columns]
         self._values = torch.from_numpy(np.stack(scaled, axis=-1)).to(device)
         self._target = torch.from_numpy(np.ascontiguousarray(series.actual)).to(device)
         day = np.stack([series.slot_of_day / series.steps_per_day, series.day_of_week], axis=-1)
         self._calendar = torch.from_numpy(day.astype(np.float32)).to(device)
+        self._carries = fill == "last"
+        self._ages = any(channel.endswith(AGE) for channel in self.channels)
+        self._usual = None
+        if fill == "profile":
+            if profile is None:
+                raise ValueError("fill is 'profile', but no profile is given")
+            usual = profile.scores(series.links, self._columns, scaler)
+            self._usual = torch.from_numpy(usual).to(device)
+            self._slots = torch.from_numpy(series.slot_and_kind).to(device)
 
     def inputs(self, windows: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
         """`(B, t_in, N, C)` for window indices `(B,)` and link indices `(B or 1, N)`."""
         rows = windows[:, None] + torch.arange(self.t_in, device=self.device)
         values = self._values[rows[:, :, None], links[:, None, :]]
         seen = ~torch.isnan(values)
-        values = torch.where(seen, values, 0.0)
+        at = last_seen(seen) if self._carries or self._ages else None
+        if self._carries and at is not None:
+            values = carried(values, at)
+        elif self._usual is not None:
+            usual = self._usual[self._slots[rows][:, :, None], links[:, None, :]]
+            values = torch.where(seen, values, usual)
+        else:
+            values = torch.where(seen, values, 0.0)
         flags = seen.to(values.dtype)
+        old = ages(at) if self._ages and at is not None else None
         calendar = self._calendar[rows][:, :, None, :].expand(-1, -1, values.shape[2], -1)
         parts = []
         for channel in self.channels:
@@ -62,6 +86,8 @@ class Tensors:
                 parts.append(calendar[..., 1])
             elif channel.endswith(OBSERVED):
                 parts.append(flags[..., self._columns.index(channel.removesuffix(OBSERVED))])
+            elif channel.endswith(AGE) and old is not None:
+                parts.append(old[..., self._columns.index(channel.removesuffix(AGE))])
             else:
                 parts.append(values[..., self._columns.index(channel)])
         return torch.stack(parts, dim=-1)
@@ -142,7 +168,8 @@ class Samples:
 
 def check_channels(channels: Sequence[str], columns: Sequence[str]) -> None:
     """Raises DataError for a channel that neither gold nor the calendar has."""
-    known = {TIME_OF_DAY, DAY_OF_WEEK, *columns, *(c + OBSERVED for c in columns)}
+    made = (c + suffix for c in columns for suffix in (OBSERVED, AGE))
+    known = {TIME_OF_DAY, DAY_OF_WEEK, *columns, *made}
     for channel in channels:
         if channel not in known:
             raise DataError(

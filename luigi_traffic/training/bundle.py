@@ -3,7 +3,8 @@
 `network.pt` forecasts. If it was trained on all windows, `scored.pt` holds the weights that were
 scored on a hold-out before (see `refit`). `model.json` names the SHA-256 of both, and a bundle's
 `digest` is the SHA-256 of `model.json`: one number stands for the whole. Weights are loaded with
-`weights_only`, so a bundle cannot run code.
+`weights_only`, so a bundle cannot run code. What fills missing inputs, if the config's `fill` is
+"profile", lies beside the weights.
 """
 
 from __future__ import annotations
@@ -26,15 +27,27 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from luigi_traffic.api.context import ModelContext
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, takes_context
+from luigi_traffic.api.model import (
+    Model,
+    ModelConfig,
+    ModelShape,
+    build_network,
+    restored_config,
+    stored_config,
+    takes_context,
+    value_columns,
+)
 from luigi_traffic.errors import DataError, PluginError
 from luigi_traffic.training.context import context_as_dict, context_from_dict
 from luigi_traffic.training.fit_span import FitSpan
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 
 WEIGHTS = "network.pt"
 SCORED_WEIGHTS = "scored.pt"
 CARD = "model.json"
+#: Beside the weights; a parameter's name has no colon.
+PROFILE = "fill:profile"
 FORMAT = 2
 #: Formats that are read: 1 has `speed_unit`, no target, and no roads.
 KNOWN_FORMATS = (1, FORMAT)
@@ -57,6 +70,8 @@ class Bundle:
     """None for a model of an earlier version, which does not say."""
     scored: Bundle | None = None
     """The same model before it was trained on all windows; None if it was not."""
+    profile: Profile | None = None
+    """What fills missing inputs, if the config's `fill` is "profile"."""
 
     @property
     def target(self) -> str:
@@ -86,9 +101,9 @@ class Bundle:
     def save(self, folder: Path) -> str:
         """Write the files into `folder`; returns the digest. Equal weights give equal bytes."""
         folder.mkdir(parents=True, exist_ok=True)
-        files = {WEIGHTS: _dumped(self.network)}
+        files = {WEIGHTS: _dumped(self)}
         if self.scored is not None:
-            files[SCORED_WEIGHTS] = _dumped(self.scored.network)
+            files[SCORED_WEIGHTS] = _dumped(self.scored)
         card = self._card(files[WEIGHTS])
         if self.scored is not None:
             card["scored"] = self.scored._fitted(SCORED_WEIGHTS, files[SCORED_WEIGHTS])
@@ -104,7 +119,7 @@ class Bundle:
         return {
             "format": FORMAT,
             "architecture": {"name": self.model.name, "version": self.model.version},
-            "config": self.config.model_dump(mode="json"),
+            "config": stored_config(self.config),
             "shape": {
                 "input_steps": self.shape.input_steps,
                 "output_steps": self.shape.output_steps,
@@ -174,14 +189,17 @@ class Bundle:
                 f"The model was trained by {wanted['name']} {wanted['version']}, but version "
                 f"{model.version} is installed. Train it again, or install that version."
             )
+        config = restored_config(model.Config, card["config"])
         shape = ModelShape(**{**card["shape"], "channels": tuple(card["shape"]["channels"])})
-        config = model.Config.model_validate(card["config"])
         context = context_from_dict(card)
 
         def bundle(fitted: dict[str, Any]) -> Bundle:
             path = folder / fitted["weights"]["file"]
             network = build_network(model, config, shape, context)
-            _load(network, files[path.name], fitted["weights"]["sha256"], path)
+            table = _load(network, config.fill, files[path.name], fitted["weights"]["sha256"], path)
+            profile = None
+            if table is not None:
+                profile = Profile(context.links, value_columns(shape.channels), table.numpy())
             free_flow = [math.nan if v is None else v for v in fitted["free_flow"]]
             return cls(
                 model=model,
@@ -193,6 +211,7 @@ class Bundle:
                 context=context,
                 free_flow=np.array(free_flow, dtype=np.float32),
                 fit_span=FitSpan.from_dict(fitted["fit_span"]) if "fit_span" in fitted else None,
+                profile=profile,
             )
 
         return replace(bundle(card), scored=bundle(card["scored"]) if "scored" in card else None)
@@ -217,15 +236,22 @@ def file_names(folder: Path) -> list[str]:
     return sorted([CARD, *weight_files(card)])
 
 
-def _dumped(network: torch.nn.Module) -> bytes:
+def _dumped(bundle: Bundle) -> bytes:
     buffer = io.BytesIO()
-    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    state = {k: v.detach().cpu().contiguous() for k, v in bundle.network.state_dict().items()}
+    if bundle.profile is not None:
+        state[PROFILE] = torch.from_numpy(bundle.profile.table)
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def _load(network: torch.nn.Module, weights: bytes, sha256: str, path: Path) -> None:
-    """Set the network's weights, in eval mode. Raises DataError if they are others or unfit."""
+def _load(
+    network: torch.nn.Module, fill: str, weights: bytes, sha256: str, path: Path
+) -> torch.Tensor | None:
+    """Set the network's weights, in eval mode; the table of the profile if `fill` needs one.
+
+    Raises DataError if the weights were changed, or do not fit.
+    """
     found = hashlib.sha256(weights).hexdigest()
     if found != sha256:
         raise DataError(
@@ -233,12 +259,13 @@ def _load(network: torch.nn.Module, weights: bytes, sha256: str, path: Path) -> 
             f"{CARD} says {sha256}."
         )
     try:
-        network.load_state_dict(
-            torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
-        )
-    except (RuntimeError, pickle.UnpicklingError) as error:
+        state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+        table: torch.Tensor | None = state.pop(PROFILE) if fill == "profile" else None
+        network.load_state_dict(state)
+    except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
         raise DataError(f"{path} does not fit the network: {error}") from error
     network.eval()
+    return table
 
 
 def intact(folder: Path, expected: str) -> bool:

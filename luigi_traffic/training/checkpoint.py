@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from luigi_traffic.api.context import ModelContext
-from luigi_traffic.api.model import Model, ModelConfig, takes_context
+from luigi_traffic.api.model import Model, ModelConfig, stored_config, takes_context
 from luigi_traffic.recipe import canonical_json, short_hash
 from luigi_traffic.training.context import context_digest, plain_context
 from luigi_traffic.training.series import Series
@@ -30,7 +30,7 @@ def fingerprint(
     around = plain_context(series) if context is None else context
     facts = {
         "model": [model.name, model.version],
-        "config": config.model_dump(mode="json"),
+        "config": stored_config(config),
         "start": str(series.start),
         "interval": series.interval.total_seconds(),
         "links": series.links,

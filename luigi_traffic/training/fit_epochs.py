@@ -96,6 +96,7 @@ def fit(
         per_link=model.per_link,
         device=str(prepared.device),
         seconds=time.monotonic() - begun,
+        profile=prepared.profile,
     )
 
 

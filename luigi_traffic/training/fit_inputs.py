@@ -10,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 
 from luigi_traffic.api.context import ModelContext
-from luigi_traffic.api.model import Model, ModelConfig, ModelShape, build_network, resolved
+from luigi_traffic.api.model import (
+    Model,
+    ModelConfig,
+    ModelShape,
+    input_channels,
+    value_columns,
+)
 from luigi_traffic.errors import DataError
+from luigi_traffic.training.added_channels import network_for
 from luigi_traffic.training.batches import Batch, Samples, Tensors
 from luigi_traffic.training.context import plain_context
 from luigi_traffic.training.device import choose_device, use_threads
 from luigi_traffic.training.outputs import Outputs
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.windows import Split, split, window_count
@@ -37,6 +45,7 @@ class Prepared:
     outputs: Outputs
     device: torch.device
     per_link: bool
+    profile: Profile | None = None
 
     @classmethod
     def of(
@@ -51,7 +60,7 @@ class Prepared:
         """`whole`: every window is a training window, those of validation and hold-out too.
 
         Raises DataError where a split has no targets, SettingsError where a GPU is asked for
-        and not there.
+        and not there, or the network does not take the channels that the config adds.
         """
         device = choose_device(config.device)
         use_threads()
@@ -66,18 +75,21 @@ class Prepared:
         if whole:
             parts = replace(parts, train=range(windows))
         scaler = Scaler.fit(series, parts.training_rows(t_in))
-        channels = resolved(model.channels(config), series.target)
+        channels = input_channels(model, config, series.target)
+        profile = None
+        if config.fill == "profile":
+            profile = Profile.of(series, parts.training_rows(t_in), value_columns(channels))
         links = 1 if model.per_link else len(series.links)
         shape = ModelShape(t_in, t_out, links, channels, series.steps_per_day)
-        tensors = Tensors(series, scaler, channels, t_in, t_out, device)
+        tensors = Tensors(series, scaler, channels, t_in, t_out, device, config.fill, profile)
         train = Samples(series, parts.train, t_in, t_out, model.per_link)
         validation = Samples(series, parts.validation, t_in, t_out, model.per_link)
         torch.manual_seed(config.seed)
         around = plain_context(series) if context is None else context
-        network = build_network(model, config, shape, around).to(device)
+        network = network_for(model, config, shape, around).to(device)
         return cls(
             config, parts, scaler, shape, around, tensors, train, validation, network,
-            Outputs(model), device, model.per_link,
+            Outputs(model), device, model.per_link, profile,
         )  # fmt: skip
 
     def batches(self, samples: Samples, positions: NDArray[np.int64]) -> Iterator[Batch]:

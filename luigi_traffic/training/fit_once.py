@@ -75,6 +75,7 @@ def fit_in_one_go(
         per_link=prepared.per_link,
         device=str(prepared.device),
         seconds=seconds,
+        profile=prepared.profile,
     )
 
 

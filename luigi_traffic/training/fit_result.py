@@ -8,6 +8,7 @@ import torch
 
 from luigi_traffic.api.context import ModelContext
 from luigi_traffic.api.model import ModelShape
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.windows import Split
 
@@ -40,6 +41,8 @@ class Refit:
     validation_mae: float
     """On the validation windows, which it was trained on: smaller than that of `Fit`, as a rule."""
     seconds: float
+    profile: Profile | None = None
+    """As of `Fit`, of all windows."""
 
 
 @dataclass(frozen=True)
@@ -67,5 +70,7 @@ class Fit:
     per_link: bool
     device: str
     seconds: float
+    profile: Profile | None = None
+    """What fills missing inputs, if `fill` is "profile"."""
     refit: Refit | None = None
     """The network that forecasts, if it is another one."""

@@ -90,6 +90,8 @@ class Forecaster:
             self.input_steps,
             self.output_steps,
             self.device,
+            self.bundle.config.fill,
+            self.bundle.profile,
         )
         links = torch.arange(len(series.links), device=self.device)
         size = max(1, LINK_WINDOWS // max(1, len(links)))

@@ -61,7 +61,7 @@ def refit(
         return None
     return Refit(
         prepared.network, prepared.scaler, prepared.split, first.best_epoch, error,
-        time.monotonic() - begun,
+        time.monotonic() - begun, prepared.profile,
     )  # fmt: skip
 
 

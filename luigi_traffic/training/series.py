@@ -99,6 +99,11 @@ class Series:
         days = self.timestamps.astype("datetime64[D]").astype(np.int64)
         return np.asarray((days + 3) % 7)  # 1970-01-01 was a Thursday
 
+    @property
+    def slot_and_kind(self) -> NDArray[np.int64]:
+        """`(T,)`: the slot of the day, plus the number of slots of a day at the weekend."""
+        return np.asarray((self.day_of_week >= 5) * self.steps_per_day + self.slot_of_day)
+
     def column(self, name: str) -> NDArray[np.float32]:
         """One column, `(T, N)`, a view. Raises DataError where gold has no such column."""
         if name not in self.columns:

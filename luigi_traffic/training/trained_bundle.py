@@ -34,6 +34,7 @@ def trained_bundle(
             if series.target == SPEED
             else np.full(len(series.links), np.nan, dtype=np.float32),
             fit_span=FitSpan.of(series, fitted.split, config.input_steps, config.output_steps),
+            profile=fitted.profile,
         )
 
     scored = of(trained)

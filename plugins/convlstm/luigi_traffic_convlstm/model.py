@@ -52,12 +52,15 @@ class ConvLSTM(Model):
     per_link = True
 
     def channels(self, config: ConvLSTMConfig) -> tuple[str, ...]:
-        """Five values, their five flags, time of day, day of week."""
+        """Five values, their five flags, time of day, day of week; five ages may come after."""
         return (*POSITIONS, *(p + OBSERVED for p in POSITIONS), TIME_OF_DAY, DAY_OF_WEEK)
 
     def build(self, config: ConvLSTMConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
-        """`(batch, input_steps, links, 12) -> (batch, output_steps, links)`, any `links`."""
+        """`(batch, input_steps, links, channels) -> (batch, output_steps, links)`, any `links`."""
         from luigi_traffic_convlstm.network import Network
 
         own = POSITIONS.index(TARGET)
-        return Network(len(POSITIONS), own, config.hidden, config.head, shape.output_steps)
+        return Network(
+            len(shape.channels), len(POSITIONS), own, config.hidden, config.head,
+            shape.output_steps,
+        )  # fmt: skip

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 KERNEL = 3
-#: Channels at a position: value, observed flag, and the calendar: sine and cosine of
-#: the time of day, sine and cosine of the day of the week.
-FEATURES = 6
+#: Of the calendar: sine and cosine of the time of day, sine and cosine of the day of the week.
+CALENDAR = 4
 
 
 class ConvLSTMLayer(nn.Module):
@@ -51,17 +50,35 @@ class ConvLSTMLayer(nn.Module):
 
 
 class Network(nn.Module):
-    """The forecast is the last observed value of the link plus what the layers add."""
+    """The forecast is the last observed value of the link plus what the layers add.
+
+    `channels` are, for all positions at once, values, observed flags, two of the calendar, and,
+    if they are there, ages.
+    """
 
     def __init__(
-        self, positions: int, own: int, hidden: tuple[int, int], head: int, output_steps: int
+        self,
+        channels: int,
+        positions: int,
+        own: int,
+        hidden: tuple[int, int],
+        head: int,
+        output_steps: int,
     ) -> None:
         super().__init__()
         self.positions, self.own = positions, own
-        self.first = ConvLSTMLayer(FEATURES, hidden[0])
+        self.calendar_at = 2 * positions
+        self.added = channels - self.calendar_at - 2
+        if self.added % positions:
+            raise ValueError(
+                f"{self.added} channels after the calendar cannot be told apart by position"
+            )
+        self.first = ConvLSTMLayer(2 + CALENDAR + self.added // positions, hidden[0])
         self.second = ConvLSTMLayer(hidden[0], hidden[1])
         self.head = nn.Sequential(
-            nn.Linear(hidden[1] * positions + 4, head), nn.ReLU(), nn.Linear(head, output_steps)
+            nn.Linear(hidden[1] * positions + CALENDAR, head),
+            nn.ReLU(),
+            nn.Linear(head, output_steps),
         )
         last = self.head[-1]
         assert isinstance(last, nn.Linear)
@@ -69,23 +86,24 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(B, T, N, 12) -> (B, output_steps, N)`, standard scores."""
+        """`(B, T, N, channels) -> (B, output_steps, N)`, standard scores."""
         batch, steps, links, _ = x.shape
-        flat = x.permute(1, 0, 2, 3).reshape(steps, batch * links, -1)  # (T, B·N, 12)
-        count = self.positions
-        value, seen = flat[..., :count], flat[..., count : 2 * count]
-        calendar = _calendar(flat[..., -2], flat[..., -1])  # (T, B·N, 4)
+        flat = x.permute(1, 0, 2, 3).reshape(steps, batch * links, -1)  # (T, B·N, channels)
+        count, at = self.positions, self.calendar_at
+        value, seen = flat[..., :count], flat[..., count:at]
+        added = torch.split(flat[..., at + 2 :], count, dim=-1) if self.added else ()
+        calendar = _calendar(flat[..., at], flat[..., at + 1])  # (T, B·N, 4)
         features = torch.cat(
             [
-                torch.stack([value, seen], dim=2),
+                torch.stack([value, seen, *added], dim=2),
                 calendar[..., None].expand(-1, -1, -1, count),
             ],
             dim=2,
         )
         state = self.second(self.first(features))[-1]  # (B·N, hidden, 5)
-        added = self.head(torch.cat([state.flatten(1), calendar[-1]], dim=-1))
+        change = self.head(torch.cat([state.flatten(1), calendar[-1]], dim=-1))
         base = _last_observed(value[..., self.own], seen[..., self.own])
-        forecast: torch.Tensor = base[:, None] + added
+        forecast: torch.Tensor = base[:, None] + change
         return forecast.reshape(batch, links, -1).permute(0, 2, 1)
 
 

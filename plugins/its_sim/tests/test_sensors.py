@@ -1,3 +1,4 @@
+import hashlib
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,6 +22,15 @@ def test_slots_are_missing_as_at_the_real_source():
     assert share[often] == pytest.approx(np.full(7, 0.93), abs=0.02)
     assert share[seldom] == pytest.approx(np.full(5, 0.12), abs=0.02)
     assert len(present_slots(0, DAY, False)) == 288
+
+
+def test_the_published_mask_of_a_benchmark_stays():
+    """benchmarks/its_mask.py: 28 days of METR-LA, seed 1; its SHA-256 is in docs/benchmarks.md."""
+    there = np.zeros((28, 288), np.uint8)
+    for n, slots in enumerate(there):
+        slots[present_slots(1, date(2012, 3, 1) + timedelta(n), True)] = 1
+    assert hashlib.sha256(there.tobytes()).hexdigest().startswith("3bee307f05fc57f8d3ea734b")
+    assert there.mean() == pytest.approx(1 - 0.4117, abs=5e-5)
 
 
 def test_perfect_sensors_report_every_slot_of_every_link_in_order_of_time():

@@ -51,7 +51,7 @@ class Ridge(Model):
     per_link = True
 
     def channels(self, config: RidgeConfig) -> tuple[str, ...]:
-        """Values, their flags, time of day, day of week."""
+        """Values, their flags, time of day, day of week; ages may come after them."""
         values = (TARGET, *config.columns)
         return (*values, *(name + OBSERVED for name in values), TIME_OF_DAY, DAY_OF_WEEK)
 

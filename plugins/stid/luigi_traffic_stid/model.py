@@ -7,7 +7,7 @@ is built, so that listing plugins does not load torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 class StidConfig(ModelConfig):
     """Hyperparameters of `Stid`; the defaults are the authors' for METR-LA but for the
-    schedule and the number of epochs."""
+    schedule, the number of epochs and what is done about missing values."""
 
     window_width: int = Field(32, ge=1, description="Width of the embedded input window")
     link_width: int = Field(32, ge=1, description="Width of the embedding of a link")
@@ -43,6 +43,8 @@ class StidConfig(ModelConfig):
     )
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
+    fill: Literal["none", "last", "profile"] = Field("last")
+    flags: bool = Field(True)
 
 
 class Stid(Model):
@@ -54,11 +56,12 @@ class Stid(Model):
     per_link = False  # a link's identity is its place in the order of links
 
     def channels(self, config: StidConfig) -> tuple[str, ...]:
-        """The target, time of day, day of week."""
+        """The target, time of day, day of week; flags and ages may come after them."""
         return (TARGET, TIME_OF_DAY, DAY_OF_WEEK)
 
     def build(self, config: StidConfig, shape: ModelShape, context: ModelContext) -> nn.Module:
-        """`(batch, input_steps, links, 3) -> (batch, output_steps, links)`, for `shape.links`."""
+        """`(batch, input_steps, links, channels) -> (batch, output_steps, links)`, for
+        `shape.links`."""
         from luigi_traffic_stid.network import Network
 
         return Network(

@@ -11,10 +11,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from luigi_traffic import ModelShape
+from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, ModelShape
 
-#: Channels, in the order of `Stid.channels`.
-TARGET, TIME_OF_DAY, DAY_OF_WEEK = range(3)
 DAYS = 7
 #: Slots, by which a time of day may lie before the slot it means: float32 holds a fraction
 #: of the day to 6e-8, which is 0.005 slots where a slot is a second.
@@ -74,6 +72,11 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.steps_per_day = shape.steps_per_day
+        self.at_time = shape.channels.index(TIME_OF_DAY)
+        self.at_day = shape.channels.index(DAY_OF_WEEK)
+        calendar = (self.at_time, self.at_day)
+        #: Channels that differ from link to link: the target, flags, ages.
+        self.of_links = [i for i in range(len(shape.channels)) if i not in calendar]
         self.window = nn.Linear(shape.input_steps * len(shape.channels), window_width)
         self.link = _identities(shape.links, link_width)
         self.time_of_day = _identities(shape.steps_per_day, time_of_day_width)
@@ -83,34 +86,34 @@ class Network(nn.Module):
         self.regression = nn.Linear(width, shape.output_steps)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(B, T, N, 3) -> (B, output_steps, N)`, standard scores.
+        """`(B, T, N, channels) -> (B, output_steps, N)`, standard scores.
 
         The calendar is the same for all links, so it is looked up and multiplied once a window.
         """
         batch, _, links, _ = x.shape
-        calendar = x[:, :, 0]
-        slot = slot_of_day(calendar[:, -1, TIME_OF_DAY], self.steps_per_day)
-        day = calendar[:, -1, DAY_OF_WEEK].round().long()
+        time, day = x[:, :, 0, self.at_time], x[:, :, 0, self.at_day]
+        slot = slot_of_day(time[:, -1], self.steps_per_day)
         hidden = torch.cat(
             [
-                self._embedded(x[..., TARGET], calendar),
+                self._embedded(x, time, day),
                 self.link.expand(batch, -1, -1),
                 self.time_of_day[slot][:, None].expand(-1, links, -1),
-                self.day_of_week[day][:, None].expand(-1, links, -1),
+                self.day_of_week[day[:, -1].round().long()][:, None].expand(-1, links, -1),
             ],
             dim=-1,
         )
         forecast: torch.Tensor = self.regression(self.blocks(hidden))
         return forecast.transpose(1, 2)
 
-    def _embedded(self, values: torch.Tensor, calendar: torch.Tensor) -> torch.Tensor:
-        """`(B, N, window_width)` of values `(B, T, N)` and calendar `(B, T, 3)`: `self.window`."""
+    def _embedded(self, x: torch.Tensor, time: torch.Tensor, day: torch.Tensor) -> torch.Tensor:
+        """`(B, N, window_width)`: `self.window` of the whole window; the calendar is `(B, T)`."""
+        weights = self.window.weight.view(-1, x.shape[1], x.shape[3])
         # A window goes in as the authors feed it: the day of week in [0, 1), like the time.
-        weights = self.window.weight.view(-1, values.shape[1], calendar.shape[-1])
-        of_links = values.transpose(1, 2) @ weights[..., TARGET].T
-        of_time = calendar[..., TIME_OF_DAY] @ weights[..., TIME_OF_DAY].T
-        of_day = (calendar[..., DAY_OF_WEEK] / DAYS) @ weights[..., DAY_OF_WEEK].T
-        return of_links + (of_time + of_day + self.window.bias)[:, None]
+        once = time @ weights[..., self.at_time].T + (day / DAYS) @ weights[..., self.at_day].T
+        found = (once + self.window.bias)[:, None]
+        for channel in self.of_links:
+            found = found + x[..., channel].transpose(1, 2) @ weights[..., channel].T
+        return found
 
 
 def slot_of_day(time_of_day: torch.Tensor, steps_per_day: int) -> torch.Tensor:

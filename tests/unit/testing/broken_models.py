@@ -165,6 +165,19 @@ class LastSpeed(Small):
         return x[:, -1:, :, 0] + 1e-6 * super().forward(x)
 
 
+class FixedWidth(Small):
+    """Built for the channels that its model names."""
+
+    def __init__(self, config: Any, shape: ModelShape) -> None:
+        super().__init__(config, shape)
+        self.inner = nn.Linear(4 * shape.input_steps, config.hidden)
+
+
+class IgnoresAdded(FixedWidth):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x[..., :4])
+
+
 class OtherBranch(Small):
     """Builds another network than was stored, by a value that the config does not keep."""
 

@@ -40,6 +40,16 @@ BROKEN = [
     (made.RunningMean, "test_stored_and_loaded_it_forecasts_the_same", "register_buffer"),
     (made.OtherBranch, "test_stored_and_loaded_it_forecasts_the_same", "only the state_dict is"),
     (made.Constant, "test_it_learns", "that the forecast depends on the inputs"),
+    (
+        made.FixedWidth,
+        "test_it_takes_fill_flags_and_ages",
+        r"does not take the channels.*speed:age",
+    ),
+    (
+        made.IgnoresAdded,
+        "test_it_takes_fill_flags_and_ages",
+        r"not depend on speed:age.*Literal\[False\]",
+    ),
     (made.LastSpeed, "test_it_learns", "persistence.*it did not learn"),
 ]
 

@@ -20,6 +20,8 @@ from luigi_traffic.api.version import __version__
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.mlflow_model import requirements, save_model
 
+#: Hyperparameters of the model that is served, whose rows have gaps.
+FILLED = {"fill": "profile", "flags": True, "ages": True}
 PLUGIN = """
 from training_tiny import PerLink
 from luigi_traffic import hookimpl
@@ -37,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     plugins = place / "plugins"
     plugins.mkdir(parents=True)
     (plugins / "tiny.py").write_text(PLUGIN)
-    untrained(PerLink(), road()).save(place / "bundle")
+    untrained(PerLink(), road(), **FILLED).save(place / "bundle")
     save_model(place / "model", place / "bundle", ["speed", "t1"], "speed")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")} | {
         "PYTHONPATH": str(Path(__file__).parent),
@@ -84,7 +86,7 @@ def test_it_answers_the_forecast_that_the_pipeline_stores(server: str, rows: pd.
     answer = requests.post(server, json=sent, timeout=60)
     assert answer.status_code == 200, answer.text
     got = answer.json()["predictions"]
-    forecaster = Forecaster(untrained(PerLink(), series), "cpu")
+    forecaster = Forecaster(untrained(PerLink(), series, **FILLED), "cpu")
     *_, last = forecaster.predict(series, forecaster.rolling(series, 0))
     np.testing.assert_allclose([row["speed"] for row in got], last.ravel(), rtol=0, atol=1e-5)
     assert got[0] | {"speed": 0} == {

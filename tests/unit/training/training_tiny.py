@@ -18,7 +18,9 @@ from luigi_traffic import (
     ModelContext,
     ModelShape,
 )
+from luigi_traffic.api.model import input_channels, value_columns
 from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 
@@ -108,16 +110,21 @@ def get_model(name: str) -> Model:
     return {"tiny": PerLink, "tiny_all": AllLinks}[name]()
 
 
-def untrained(model: Model, series: Series) -> Bundle:
+def untrained(model: Model, series: Series, **changes: Any) -> Bundle:
     """The model as it is before its training, for forecasts of `series`."""
-    settings = config()
+    settings = config(**changes)
     links = 1 if model.per_link else len(series.links)
-    shape = ModelShape(6, 4, links, model.channels(settings), series.steps_per_day)
+    channels = input_channels(model, settings, series.target)
+    shape = ModelShape(6, 4, links, channels, series.steps_per_day)
+    profile = None
+    if settings.fill == "profile":
+        profile = Profile.of(series, slice(0, 99), value_columns(channels))
     torch.manual_seed(1)
     return Bundle(
         model, settings, shape, Scaler.fit(series, slice(0, 99)),
         model.build(settings, shape),
         "road", around(series), np.full(len(series.links), 60, np.float32),
+        profile=profile,
     )  # fmt: skip
 
 
