@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from luigi_traffic.settings.engine_keys import Section
 
@@ -55,7 +55,15 @@ class PromotionSettings(Section):
 
 
 class ForecastSettings(Section):
-    """The prediction intervals of forecasts."""
+    """What is stored of a forecast, and its prediction intervals."""
+
+    rolling_steps: tuple[PositiveInt, ...] = Field(
+        (),
+        description=(
+            "Steps that are stored of what is issued during a day, for example [3, 6, 12]; empty: "
+            "all. What is issued at the end of the day is stored with all steps"
+        ),
+    )
 
     interval: float = Field(
         0.9,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.model import gold_columns
+from luigi_traffic.errors import SettingsError
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.intervals import Intervals, recent_intervals
@@ -39,6 +40,8 @@ class ForecastRows:
     part: str
     model: str
     version: int
+    #: Of what is issued during the day these steps are stored; empty: all.
+    rolling_steps: tuple[int, ...]
     #: Of what is issued during the day, and at its end.
     rolling_intervals: Intervals | None
     next_intervals: Intervals | None
@@ -59,7 +62,16 @@ class ForecastRows:
 
         `earlier` has the ids of days before them, whose errors make the intervals. `names` are
         part, model and version, which are written into each row (see `forecast_table`).
+
+        Raises SettingsError for a step to store that the model does not forecast.
         """
+        beyond = [n for n in settings.rolling_steps if n > forecaster.output_steps]
+        if beyond:
+            raise SettingsError(
+                f"forecast.rolling_steps has step {beyond[0]}, but the champion forecasts "
+                f"{forecaster.output_steps} steps. Leave it out, or train a model with more "
+                "output_steps."
+            )
         first = days(forecaster, dataset.interval, day)[0]
         target = forecaster.bundle.target
         columns = list(dict.fromkeys([target, *gold_columns(forecaster.bundle.shape.channels)]))
@@ -80,8 +92,8 @@ class ForecastRows:
             for before in (len(history) - new, len(history))
         )
         return cls(
-            forecaster, series, first_row, rolling_intervals=rolling, next_intervals=following,
-            **names,
+            forecaster, series, first_row, rolling_steps=settings.rolling_steps,
+            rolling_intervals=rolling, next_intervals=following, **names,
         )  # fmt: skip
 
     @property
@@ -93,7 +105,15 @@ class ForecastRows:
     def count(self) -> int:
         """Rows in all."""
         links = len(self.forecaster.links(self.series))
-        return len(self.windows) * self.forecaster.output_steps * links
+        rolling = max(0, len(self.windows) - 1)  # the last window is issued at the day's end
+        stored = rolling * int(self._stored.sum()) + (len(self.windows) > 0) * len(self._stored)
+        return stored * links
+
+    @property
+    def _stored(self) -> NDArray[np.bool_]:
+        """`(steps,)`: which are stored of what is issued during the day."""
+        steps = np.arange(1, self.forecaster.output_steps + 1)
+        return np.isin(steps, self.rolling_steps or steps)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Rows with the columns of `forecast_table`."""
@@ -118,7 +138,7 @@ class ForecastRows:
             def wide(column: Any, shape: tuple[int, ...] = shape) -> Any:
                 return np.broadcast_to(column, shape).ravel()
 
-            yield pa.RecordBatch.from_pydict(
+            batch = pa.RecordBatch.from_pydict(
                 {
                     "part": pa.repeat(self.part, size),
                     "model": pa.repeat(self.model, size),
@@ -134,6 +154,8 @@ class ForecastRows:
                     "upper": pa.array(upper.ravel(), pa.float32(), from_pandas=True),
                 }
             )
+            stored = at_end[:, None] | self._stored
+            yield batch if stored.all() else batch.filter(pa.array(wide(stored[:, :, None])))
 
     def _ends(
         self, forecast: NDArray[np.float32], at_end: NDArray[np.bool_]
