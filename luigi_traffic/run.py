@@ -15,22 +15,26 @@ from luigi_traffic.project import current
 from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw
 from luigi_traffic.tasks.bronze import Bronze
+from luigi_traffic.tasks.drift import Drift
 from luigi_traffic.tasks.evaluate import Evaluate
 from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline
 from luigi_traffic.tasks.raw import IngestRaw
+from luigi_traffic.tasks.retrain import RetrainIfNeeded
 from luigi_traffic.tasks.silver import Silver
 from luigi_traffic.tasks.train import Train
 
 __all__ = [
     "AnnounceRaw",
     "Bronze",
+    "Drift",
     "Evaluate",
     "Forecast",
     "FullPipeline",
     "Gold",
     "IngestRaw",
+    "RetrainIfNeeded",
     "Silver",
     "Train",
 ]

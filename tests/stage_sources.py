@@ -73,6 +73,11 @@ SOURCES = {
         ),
         "warehouse/tables.py",
     ],
+    "drift": [
+        "tasks/drift.py", "targets/drift.py", "training/drift.py", "training/baselines.py",
+        "training/evaluate.py", "training/intervals.py", "training/metrics.py", *_NETWORK,
+    ],
+    "retraining": ["tasks/retrain.py"],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",
         "yaml_dataset/time_texts.py", "yaml_dataset/wide.py",

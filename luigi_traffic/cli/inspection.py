@@ -156,6 +156,29 @@ def evaluation(
 
 
 @app.command()
+def drift(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset plugin")],
+    target: Annotated[
+        str, typer.Option(help="Measure that is forecast; empty: the dataset's own")
+    ] = "",
+    first: FirstDay = None,
+    last: LastDay = None,
+    as_json: Json = False,
+) -> None:
+    """Show which days were unlike the days that the champion was trained on, and what followed.
+
+    \b
+    luigi-traffic drift its
+    luigi-traffic drift its --from 2024-05-01 --to 2024-05-31
+    """
+    from luigi_traffic.commands import drift
+    from luigi_traffic.commands.output import show
+
+    rows = drift.rows(current(), dataset, target, day(first), day(last))
+    show(rows, as_json, drift.draw)
+
+
+@app.command()
 def lineage(
     partition: Annotated[
         str | None, typer.Argument(help="Id of a partition, or its first digits")

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
 #: Stages whose partitions have a row of the ledger alone.
-TABLES = ("gold", "forecast", "evaluation", "model")
+TABLES = ("gold", "forecast", "evaluation", "drift", "retraining", "model")
 
 
 def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:
     """Mark what is committed of a part; what was made of it is left as it is.
 
     part    a day ("2024-05-31"); a day and a version ("2024-05-31/stid:7") of a forecast; a
-            day and a measure ("2024-05-31/speed") of an evaluation; a model's partition id
+            day and a measure ("2024-05-31/speed") of an evaluation and of a drift; a model's
+            partition id
     reason  kept beside the mark
 
     The files and rows stay: of a lake partition for `lineage`, of gold until the day is replaced.

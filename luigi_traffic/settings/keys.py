@@ -16,6 +16,7 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.reading import Layers, home, validated
 from luigi_traffic.settings.training_keys import (
+    DriftSettings,
     ForecastSettings,
     PromotionSettings,
     TrackingSettings,
@@ -259,6 +260,7 @@ class Settings(Section):
     tracking: TrackingSettings = TrackingSettings()
     promotion: PromotionSettings = PromotionSettings()
     forecast: ForecastSettings = ForecastSettings()
+    drift: DriftSettings = DriftSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

@@ -80,3 +80,40 @@ class ForecastSettings(Section):
             "Number of days before a forecast whose errors make its interval; 0: no intervals"
         ),
     )
+
+
+class DriftSettings(Section):
+    """When a day is unlike those that the champion was trained on, see `training/drift.py`."""
+
+    coverage: float = Field(
+        0.2,
+        gt=0,
+        description=(
+            "Drift if the share of intervals that were observed is smaller by more than this"
+        ),
+    )
+    links: float = Field(
+        0.1, gt=0, description="Drift if a larger share of the links is new or silent"
+    )
+    distribution: float = Field(
+        0.25, gt=0, description="Drift if the population stability index of the target is larger"
+    )
+    error: float = Field(
+        1.5,
+        gt=1,
+        description=(
+            "Drift if the model's error, as a share of that of persistence, is larger than on its "
+            "hold-out by this factor"
+        ),
+    )
+    reference_days: int = Field(
+        14, ge=1, description="Number of days of the training that a day is compared with, the last"
+    )
+    retrain_days: int = Field(
+        7,
+        ge=3,
+        description=(
+            "Number of days with drift in a row, after which RetrainIfNeeded trains on these days; "
+            "half of them are to be promotion.min_days or more"
+        ),
+    )

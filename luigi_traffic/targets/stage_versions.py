@@ -15,4 +15,6 @@ STAGE_VERSIONS = {
     "model": "2",
     "forecast": "3",
     "evaluation": "1",
+    "drift": "1",
+    "retraining": "1",
 }

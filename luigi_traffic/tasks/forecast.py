@@ -13,7 +13,7 @@ import luigi
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.crashpoints import CrashPoint, crash_point
-from luigi_traffic.errors import DamageError, DataError, PluginError, SourceAbsent
+from luigi_traffic.errors import SourceAbsent
 from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.published import PublishedForecast
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -25,9 +25,8 @@ from luigi_traffic.tasks.train import ModelStage, Train
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-    from luigi_traffic.training.bundle import Bundle
+    from luigi_traffic.tasks.champion_model import ChampionModel
     from luigi_traffic.training.forecasts import ForecastRows
-    from luigi_traffic.training.registry import Registered
     from luigi_traffic.warehouse.ledger import LedgerRow
     from luigi_traffic.warehouse.partitions import PartitionedTable
 
@@ -104,25 +103,28 @@ class Forecast(ModelStage):
     def work(self) -> str:  # noqa: D102
         from luigi_traffic.training.forecaster import Forecaster
         from luigi_traffic.training.forecasts import ForecastRows, days
-        from luigi_traffic.training.registry import PARTITION_ID
         from luigi_traffic.warehouse import ledger, published
         from luigi_traffic.warehouse.tables import forecast_part, forecast_table
 
         with self.project.warehouse.connect() as connection:
             champion_at = published.now(connection)
-        version = self._champion()
+        champion = self._champion()
+        version = champion.version
         self.tell(f"forecasting with version {version.version} of {version.name}")
-        forecaster = Forecaster(self._bundle(version))
+        forecaster = Forecaster(champion.bundle())
         gold = self._gold(days(forecaster, self._plugin.interval, self.date))
         settings = self.project.settings.forecast
         recent = [self.date - timedelta(days=n) for n in range(settings.calibration_days, 0, -1)]
         errors = {day: i for day, i in self._known_gold(recent).items() if day not in gold}
-        model, made_of = version.tags["model"], version.tags[PARTITION_ID]
+        model, made_of = champion.model, champion.partition_id
         series = f"{model}:{self._target}" if self._target else model
         part = forecast_part(self.date, series, version.version)
-        recipe = Recipe(
-            "forecast", self.dataset, {"core": STAGE_VERSIONS["forecast"], "model": model}
-        )
+        terms = {
+            "core": STAGE_VERSIONS["forecast"],
+            "model": model,
+            "settings": settings.model_dump(mode="json"),
+        }
+        recipe = Recipe("forecast", self.dataset, terms)
         row = ledger.LedgerRow(
             stage="forecast",
             dataset=self.dataset,
@@ -152,6 +154,11 @@ class Forecast(ModelStage):
         table = forecast_table(self.dataset, forecaster.bundle.target)
         self._commit(rows, row, table, champion_at)
         return f"{rows.count:,} rows by version {version.version}, {model}"
+
+    def _champion(self) -> ChampionModel:
+        from luigi_traffic.tasks.champion_model import ChampionModel
+
+        return ChampionModel.find(self.project, self.dataset, self._target, self.label)
 
     def _publish(self, connection: Connection, part: str, champion_at: datetime) -> None:
         from luigi_traffic.warehouse import published
@@ -188,61 +195,6 @@ class Forecast(ModelStage):
                 with warehouse.connect() as connection:  # another runner has committed it
                     self._publish(connection, row.part, champion_at)
         crash_point(CrashPoint.FORECAST_COMMITTED)
-
-    def _champion(self) -> Registered:
-        """The version that carries the alias now, whoever gave it."""
-        from luigi_traffic.training.registry import (
-            CHAMPION,
-            DIGEST,
-            PARTITION_ID,
-            champion,
-            registered_name,
-        )
-
-        name = registered_name(self.dataset, self._target)
-        found = champion(self.project.settings.tracking_uri, name)
-        if found is None:
-            raise DataError(
-                f"{self.label}: no version of {name} in MLflow carries the alias {CHAMPION!r}, so "
-                "there is nothing to forecast with. Train a model (name one with --model), or "
-                f"choose a version: luigi-traffic promote {self.dataset} VERSION."
-            )
-        if not {"model", DIGEST, PARTITION_ID} <= found.tags.keys():
-            raise DataError(
-                f"{self.label}: version {found.version} of {name}, the champion, was not "
-                "registered by luigi_traffic, so it cannot forecast here. Choose another one: "
-                f"luigi-traffic promote {self.dataset} VERSION."
-            )
-        return found
-
-    def _bundle(self, version: Registered) -> Bundle:
-        """What was trained, from this home or from MLflow. Raises `DamageError` if it is lost."""
-        from luigi_traffic.training import champion
-        from luigi_traffic.training.bundle import Bundle
-        from luigi_traffic.training.registry import DIGEST, PARTITION_ID, ModelLost, bundle_folder
-        from luigi_traffic.warehouse import ledger
-
-        made_of, digest = version.tags[PARTITION_ID], version.tags[DIGEST]
-        wanted = {"name": version.name, "version": version.version, "digest": digest}
-        local = self.project.home / "models" / made_of
-        try:
-            folder = bundle_folder(self.project.settings.tracking_uri, wanted, local)
-        except ModelLost as e:
-            with self.project.warehouse.connect() as connection:
-                ledger.void(connection, "model", self.dataset, made_of, str(e), made_of)
-            lost = champion.lost_holder(version, e)
-            raise DamageError(
-                f"{self.label}: {lost.warning}. The model now counts as missing: the run that "
-                "trained it trains it again."
-            ) from None
-        try:
-            return Bundle.load(folder, self.project.plugins.model, expected=digest)
-        except PluginError as e:
-            raise PluginError(
-                f"{self.label}: the champion, version {version.version} of {version.name}, cannot "
-                f"forecast here. {e} Or let another version forecast: luigi-traffic promote "
-                f"{self.dataset} VERSION."
-            ) from None
 
     def _gold(self, days: list[Date]) -> dict[str, str]:
         """Day → id of the gold of these days. Raises `SourceAbsent` if the day itself has none."""

@@ -124,6 +124,18 @@ def current_id(conn: Connection, stage: str, dataset: str, part: str) -> str | N
     return found[0] if found else None
 
 
+def live(conn: Connection, stage: str, dataset: str, part: str) -> LedgerRow | None:
+    """The row of one part that is not superseded."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM meta.ledger"  # noqa: S608 - our own column list
+            " WHERE stage = %s AND dataset = %s AND part = %s AND superseded_at IS NULL",
+            (stage, dataset, part),
+        )
+        values = cursor.fetchone()
+    return _row(values) if values else None
+
+
 def promised_rows(conn: Connection, stage: str, dataset: str) -> dict[str, tuple[str, int]]:
     """Part -> partition id and number of rows of all live rows of a stage, in one query."""
     with conn.cursor() as cursor:

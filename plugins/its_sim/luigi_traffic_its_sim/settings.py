@@ -71,6 +71,14 @@ class ItsSimSettings(ItsFileSettings):
     implausible: float = setting(
         0.001, stage="raw", ge=0, lt=1, description="Share of observations that say 0 or 999 km/h"
     )
+    slow_from: date | None = setting(
+        None,
+        stage="raw",
+        description="Day from which all speeds are slower for good; empty: never",
+    )
+    slow_factor: float = setting(
+        0.7, stage="raw", gt=0, le=1, description="Factor of all speeds from `slow_from` on"
+    )
     folder: Path | None = setting(
         # The same bytes wherever they lie: no stage.
         None, stage=None, description="Folder of the archives; empty: <home>/its_sim"
@@ -81,4 +89,6 @@ class ItsSimSettings(ItsFileSettings):
         values = self.model_dump(mode="json", include=set(_BYTES))
         if self.links_count > REGION_LINKS:
             values["country"] = COUNTRY_VERSION
+        if self.slow_from is not None:
+            values |= {"slow_from": self.slow_from.isoformat(), "slow_factor": self.slow_factor}
         return {"simulator": SIMULATOR_VERSION, **values}

@@ -33,7 +33,8 @@ class Town(Simulated):
         expected = settings.incidents_per_100_links * len(self.network) / 100
         plan = plan_day(self.network, settings.seed, day, expected)
         run = simulate(self.network, plan.demand, plan.incidents, plan.weather)
-        return run.speed[WARM_UP_SLOTS:] * 3.6
+        slow = settings.slow_from is not None and day >= settings.slow_from
+        return run.speed[WARM_UP_SLOTS:] * 3.6 * (settings.slow_factor if slow else 1.0)
 
     def observations(self, day: date) -> Observations:
         """What the sensors report of that day."""
