@@ -71,7 +71,8 @@ def day(
 ) -> str:
     """One panel a link: (title, hours, actual, forecasts by label, congestion limit).
 
-    Hours with actual values below the limit are shaded; NaN leaves gaps.
+    Hours with actual values below the limit are shaded; NaN leaves gaps, and a value between two
+    gaps is a dot.
     """
     figure, all_axes = _figure(len(panels), 10.6, 2.15 * len(panels))
     for axes, (title, hours, actual, forecasts, limit) in zip(all_axes, panels, strict=True):
@@ -82,6 +83,8 @@ def day(
                 color=COLOURS[1], alpha=0.14, lw=0,
             )  # fmt: skip
         axes.plot(hours, actual, color=_INK, lw=1.1, label="actual")
+        alone = isolated(actual)  # a line of one point is not seen
+        axes.plot(hours[alone], actual[alone], ".", color=_INK, ms=3)
         # The last is the baseline, grey and dotted.
         styles = [*range(len(forecasts) - 1), len(COLOURS) - 1]
         for index, (label, values) in zip(styles, forecasts.items(), strict=True):
@@ -94,6 +97,12 @@ def day(
     all_axes[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
     all_axes[-1].set_xlabel("hour of day")
     return _svg(figure, "day")
+
+
+def isolated(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """`(T,)`: which values have no value on either side of them."""
+    there = np.concatenate([[False], ~np.isnan(values), [False]])
+    return np.asarray(there[1:-1] & ~there[:-2] & ~there[2:])
 
 
 def _figure(rows: int, width: float, height: float) -> tuple[Figure, Sequence[Axes]]:

@@ -8,7 +8,7 @@ sample.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class Evaluation:
     """Forecaster → MAE a step."""
     by_hour: dict[str, list[float | None]]
     """Forecaster → MAE an hour of day."""
+    by_link: dict[str, list[float | None]] = field(default_factory=dict)
+    """Forecaster → MAE a link, in the order of the forecaster's links."""
 
     def mae(self, forecaster: str = MODEL, step: str = MEAN) -> float | None:
         """One MAE in the dataset's unit; None where nothing was observed."""
@@ -93,6 +95,7 @@ def evaluate(
         scores={name: e.summary() for name, e in errors.items()},
         by_step={name: e.by_step() for name, e in errors.items()},
         by_hour={name: e.by_hour() for name, e in errors.items()},
+        by_link={name: errors[name].by_link() for name in (MODEL, PERSISTENCE)},
     )
 
 

@@ -44,6 +44,9 @@ class Errors:
     misses: NDArray[np.int64] = field(init=False)
     hour_absolute: NDArray[np.float64] = field(init=False)
     hour_count: NDArray[np.int64] = field(init=False)
+    link_absolute: NDArray[np.float64] | None = field(init=False, default=None)
+    """`(N,)` of all steps, as `link_count`; None before the first forecast."""
+    link_count: NDArray[np.int64] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for name in ("count", "relative_count", "hits", "false_alarms", "misses"):
@@ -73,6 +76,12 @@ class Errors:
         self.absolute += size.sum(axis=over)
         self.squared += (error**2).sum(axis=over)
         self.truth += np.abs(truth).sum(axis=over)
+        by_link = size.sum(axis=(0, 1)), mask.sum(axis=(0, 1))
+        if self.link_absolute is None or self.link_count is None:
+            self.link_absolute, self.link_count = by_link
+        else:
+            self.link_absolute += by_link[0]
+            self.link_count += by_link[1]
         ratio = mask & (truth != 0)
         self.relative += np.divide(size, np.abs(truth), out=np.zeros_like(size), where=ratio).sum(
             axis=over
@@ -119,6 +128,12 @@ class Errors:
     def by_step(self) -> list[float | None]:
         """MAE of each step."""
         return [self.at(slice(step, step + 1))["mae"] for step in range(self.steps)]
+
+    def by_link(self) -> list[float | None]:
+        """MAE of each link, all steps together."""
+        if self.link_absolute is None or self.link_count is None:
+            return []
+        return [_ratio(a, int(n)) for a, n in zip(self.link_absolute, self.link_count, strict=True)]
 
     def by_hour(self) -> list[float | None]:
         """MAE by the target's hour of day, all steps together."""

@@ -28,6 +28,13 @@ LONGEST = 5000
 #: Absent days that are named, and characters of the decision: the rest is in the report.
 _DAYS, _DECISION = 10, 800
 
+#: The config's `fill` → what the network sees of a missing value.
+_FILLS = {
+    "none": "nothing is filled in, and the forecast comes from what is there",
+    "last": "the network sees the last value of the link within the window",
+    "profile": "the network sees the link's typical value at this time of such a day",
+}
+
 
 def model_card(name: str, origin: Origin, bundle: Bundle, evaluation: Evaluation) -> str:
     """The description of the version of `name` that is about to be registered; 60 lines at most.
@@ -136,8 +143,8 @@ def _limits(bundle: Bundle) -> list[str]:
         )
     return [
         links,
-        "If input is missing (null, or no row), nothing is filled in, and the forecast comes from "
-        "what is there: `observed` in the table of forecasts says how much that was.",
+        f"If input is missing (null, or no row), {_FILLS[bundle.config.fill]}: `observed` in the "
+        "table of forecasts says how much was there.",
         f"Timestamps are local times of the dataset ({bundle.context.timezone}) without a zone. "
         "Other units or intervals than those of its training need a training of their own.",
         "The errors were measured on these days alone: what did not happen on them, such as "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from luigi_traffic.training.scores import (
     HIGHER_IS_BETTER,
     MEASURES,
     MODEL,
+    PERSISTENCE,
     baseline_wins,
     horizon,
     shown,
@@ -31,6 +32,8 @@ from luigi_traffic.training.series import Series
 
 #: Links drawn against their actual values.
 DRAWN_LINKS = 4
+#: Links with the largest errors that are listed, and as many with the smallest.
+SHOWN_LINKS = 5
 #: Key of a measure → what stands behind its name in a table.
 _UNITS = {
     "mae": ", {unit}",
@@ -107,6 +110,7 @@ def write_report(
         verdict=_verdict(evaluation, unit),
         wins_title=win_title(wins),
         wins=win_lines(wins),
+        link_rows=_link_rows(forecaster.links(series), evaluation),
         drawings={name: Markup(svg) for name, svg in drawings.items()},  # noqa: S704 - ours
         date=date,
         links=chosen,
@@ -202,6 +206,26 @@ def _tables(evaluation: Evaluation, unit: str) -> list[dict[str, Any]]:
         }
         out.append({"label": name + _UNITS[key].format(unit=unit), "rows": cells})
     return out
+
+
+def _link_rows(links: Sequence[str], evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Link, MAE and MAE of persistence of the links with the largest errors, then the smallest.
+
+    Empty if there are too few links to choose from.
+    """
+    ours, theirs = (evaluation.by_link.get(name, []) for name in (MODEL, PERSISTENCE))
+    known = [
+        (mae, link, last)
+        for link, mae, last in zip(links, ours, theirs, strict=False)
+        if mae is not None
+    ]
+    if len(known) < 2 * SHOWN_LINKS:
+        return []
+    known.sort(key=lambda one: (-one[0], one[1]))
+    return [
+        (link, shown("mae", mae), "–" if last is None else shown("mae", last))
+        for mae, link, last in known[:SHOWN_LINKS] + known[-SHOWN_LINKS:]
+    ]
 
 
 def _verdict(evaluation: Evaluation, unit: str) -> str:

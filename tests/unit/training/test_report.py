@@ -6,17 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_tiny import AllLinks, PerLink, around, config
+from training_tiny import AllLinks, PerLink, around, config, road
 
 from luigi_traffic.training.bundle import Bundle
+from luigi_traffic.training.charts import isolated
 from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.model_card import LONGEST, model_card
-from luigi_traffic.training.report import Origin, _days_drawn, write_report
+from luigi_traffic.training.report import Origin, _days_drawn, _link_rows, write_report
 from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 
 ORIGIN = Origin(
     partition_id="0123456789abcdef",
@@ -171,3 +173,25 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
             window = series.actual[row - 4 - 6 + 1 : row - 4 + 1, at]  # ends two hours before
             seen = window[~np.isnan(window)]
             np.testing.assert_equal(value, seen[-1] if len(seen) else np.nan)
+
+
+def test_the_worst_and_the_best_links_are_listed(tmp_path: Path) -> None:
+    series = road(links=12)
+    settings = config(epochs=1)
+    done = fit(PerLink(), settings, series, checkpoint_dir=tmp_path)
+    forecaster = Forecaster(trained_bundle(PerLink(), settings, done, series, "road"), "cpu")
+    scores = evaluate(forecaster, series, done.split)
+    test = np.arange(done.split.test.start, done.split.test.stop)
+    actual = series.actual[test[:, None] + 6 + np.arange(4)]
+    mae = np.nanmean(np.abs(forecaster.predict(series, test) - actual), axis=(0, 1))
+    np.testing.assert_allclose(scores.by_link["model"], mae, rtol=1e-5)
+    order = [series.links[at] for at in np.argsort(-mae)]
+    rows = _link_rows(series.links, scores)
+    assert [row[0] for row in rows] == order[:5] + order[-5:]
+    assert _link_rows(series.links[:5], scores) == []
+
+
+def test_a_value_between_two_gaps_is_a_dot() -> None:
+    gap = np.nan
+    alone = isolated(np.array([gap, 1, gap, 2, 3, gap, 4]))
+    assert alone.nonzero()[0].tolist() == [1, 6]
