@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 GROUPS, LINKS_A_GROUP = 10, 5
 #: Fewest errors of a step and group that an interval is made from.
 FEWEST_ERRORS = 100
-#: About so many errors are looked at, drawn from all windows: 80 MB.
-MOST_ERRORS = 20_000_000
+#: About so many errors are looked at, of windows that are drawn from all, and fewest windows.
+MOST_ERRORS, FEWEST_WINDOWS = 2_000_000, 100
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def calibrate(
     the target.
     """
     links, t_out = len(forecaster.links(series)), forecaster.output_steps
-    windows = drawn(windows, max(50, MOST_ERRORS // (links * t_out)))
+    windows = drawn(windows, max(FEWEST_WINDOWS, MOST_ERRORS // (links * t_out)))
     if not len(windows):
         return None
     errors = _errors(forecaster, series, windows)
