@@ -44,7 +44,7 @@ def coverage(
     first = -(-(parts.test.start + t_in) // day) + 1
     inside, width, count, days = np.zeros(T), np.zeros(T), np.zeros(T), 0
     for begin in range(first * day, len(series) - T - day, day):
-        found = recent_intervals(forecaster, series, settings, begin)
+        (found,) = recent_intervals(forecaster, series, settings, [begin])
         assert found is not None
         windows = np.arange(begin, begin + day) - t_in
         for piece, said in forecaster.stream(series, windows):

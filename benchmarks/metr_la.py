@@ -47,12 +47,12 @@ from luigi_traffic.training.baselines import (
     Persistence,
     link_means,
 )
-from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
-from luigi_traffic.training.metrics import Errors, free_flow
+from luigi_traffic.training.metrics import Errors
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.training.windows import Split, split, window_count
 from luigi_traffic_metr_la import MetrLa
 
@@ -162,11 +162,7 @@ def trained(
     started, cpu = time.monotonic(), time.process_time()
     done = fit(model, config, series, checkpoint_dir=folder, context=context, progress=_told)
     fitted = time.monotonic() - started
-    rows = done.split.training_rows(config.input_steps)
-    bundle = Bundle(
-        model, config, done.shape, done.scaler, done.network, "metr_la", done.context,
-        free_flow(series.actual[rows]), profile=done.profile,
-    )  # fmt: skip
+    bundle = trained_bundle(model, config, done, series, "metr_la")
     scores = evaluate(Forecaster(bundle, config.device), series, done.split)
     return {
         "mae": {step: scores.mae(step=step) for step in STEPS},

@@ -28,11 +28,11 @@ from luigi_traffic import ModelContext
 from luigi_traffic.project import current
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.fit_epochs import fit
-from luigi_traffic.training.fit_result import Fit, Refit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import Errors
 from luigi_traffic.training.refit import refit
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 
 
 def part(series: Series, begin: int, end: int) -> Series:
@@ -40,16 +40,13 @@ def part(series: Series, begin: int, end: int) -> Series:
     return replace(series, start=series.timestamps[begin], values=series.values[begin:end])
 
 
-def score(done: Fit, fitted: Fit | Refit, bundle_of: Bundle, after: Series) -> list[float]:
+def score(bundle: Bundle, after: Series) -> list[float]:
     """MAE at each of STEPS over all windows of `after`."""
-    bundle = replace(
-        bundle_of, scaler=fitted.scaler, network=fitted.network, profile=fitted.profile
-    )
-    forecaster, t_out = Forecaster(bundle), done.shape.output_steps
+    forecaster = Forecaster(bundle)
+    t_in, t_out = forecaster.input_steps, forecaster.output_steps
     errors = Errors(t_out)
-    last = len(after) - forecaster.input_steps - t_out
-    for piece, said in forecaster.stream(after, np.arange(last + 1)):
-        actual = after.actual[piece[:, None] + forecaster.input_steps + np.arange(t_out)]
+    for piece, said in forecaster.stream(after, np.arange(len(after) - t_in - t_out + 1)):
+        actual = after.actual[piece[:, None] + t_in + np.arange(t_out)]
         errors.update(said, actual, ~np.isnan(actual))
     found = errors.summary()
     return [float(found[step]["mae"] or 0) for step in STEPS]
@@ -68,11 +65,8 @@ def window(
         again = refit(model, config, series, done, checkpoint_dir=folder)
     if again is None:
         raise SystemExit("the second training came out worse")
-    bundle = Bundle(
-        model, config, done.shape, done.scaler, done.network, "metr_la", done.context,
-        np.full(len(series.links), np.nan, np.float32),
-    )  # fmt: skip
-    return score(done, done, bundle, after), score(done, again, bundle, after)
+    bundle = trained_bundle(model, config, replace(done, refit=again), series, "metr_la")
+    return score(bundle.comparable, after), score(bundle, after)
 
 
 def main() -> int:

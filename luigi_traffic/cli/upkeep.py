@@ -102,15 +102,16 @@ def invalidate(
     stage: Annotated[
         str,
         typer.Argument(
-            help="Stage: raw, announce, bronze, silver, gold, forecast, evaluation or model"
+            help="Stage: raw, announce, bronze, silver, gold, forecast, evaluation, drift, "
+            "retraining or model"
         ),
     ],
     dataset: Annotated[str, typer.Argument(help="Name of the dataset")],
     part: Annotated[
         str,
         typer.Argument(
-            help="A day; for a forecast, day/model:version; for an evaluation, day/measure; for a "
-            "model, its partition id"
+            help="A day; for a forecast, day/model:version; for an evaluation or a drift, "
+            "day/measure; for a model, its partition id"
         ),
     ],
     reason: Annotated[

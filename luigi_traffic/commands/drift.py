@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.warehouse import existing_reader
-from luigi_traffic.errors import DataError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.project import Project
 from luigi_traffic.warehouse.sql_names import literal
 
@@ -29,6 +29,8 @@ def rows(
     """
     plugin = project.plugins.dataset(dataset)
     measure = plugin.measure_to_forecast(target, "--target")
+    if first and last and first > last:
+        raise SettingsError(f"--from {first} is after --to {last}")
     warehouse = existing_reader(project)
 
     def live(stage: str) -> dict[str, Any]:
@@ -36,7 +38,8 @@ def rows(
         found = warehouse.query(f"SELECT part, details {asked} ORDER BY part", None)[1]
         return dict(found)
 
-    decided = live("retraining")
+    # It is asked of the dataset's own measure alone.
+    decided = live("retraining") if measure == plugin.target else {}
     made = []
     for part, details in live("drift").items():
         day, _, of = part.partition("/")
@@ -45,8 +48,8 @@ def rows(
             made.append({"day": day} | details | {"retraining": decided.get(day)})
     if not made:
         raise DataError(
-            f"no day of {dataset} is compared with a training. Compare one: luigi --module "
-            f"luigi_traffic.run Drift --dataset {dataset} --date YYYY-MM-DD"
+            f"no day of {dataset} in this range is compared with a training. Compare one: luigi "
+            f"--module luigi_traffic.run Drift --dataset {dataset} --date YYYY-MM-DD"
         )
     return made
 

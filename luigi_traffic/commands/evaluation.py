@@ -13,6 +13,7 @@ from luigi_traffic.commands.warehouse import existing_reader
 from luigi_traffic.errors import DataError, SettingsError, did_you_mean
 from luigi_traffic.project import Project
 from luigi_traffic.warehouse.sql_names import literal, quote
+from luigi_traffic.warehouse.tables import ERROR_SUMS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,10 +25,6 @@ BY = {
     "step": ("step",), "link": ("link_id",), "hour": ("hour",), "version": ("model", "version"),
     "day": ("day",),
 }  # fmt: skip
-_SUMS = (
-    "count", "absolute", "squared", "error", "actual",
-    "persistence_count", "persistence_absolute", "day_before_count", "day_before_absolute",
-)  # fmt: skip
 #: Figures of a row → their head in a table, and how they are shown.
 _SHOWN = {
     "mae": ("MAE", ".2f"), "rmse": ("RMSE", ".2f"), "wape": ("WAPE", ".1%"),
@@ -127,7 +124,7 @@ def _expect_any(warehouse: Warehouse, scope: Scope) -> None:
 
 def _errors(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...], Row]:
     keys = ", ".join(BY[by])
-    sums = ", ".join(f"sum({quote(name)})" for name in _SUMS)
+    sums = ", ".join(f"sum({quote(name)})" for name in ERROR_SUMS)
     asked = scope.select(
         f"{keys}, congested, {sums}", "link" if by == "link" else "hour",
         f" GROUP BY {keys}, congested ORDER BY {keys}",
@@ -135,14 +132,14 @@ def _errors(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...]
     states: dict[tuple[Any, ...], dict[bool | None, Mapping[str, float]]] = {}
     width = len(BY[by])
     for row in warehouse.query(asked, None)[1]:
-        values = dict(zip(_SUMS, row[width + 1 :], strict=True))
+        values = dict(zip(ERROR_SUMS, row[width + 1 :], strict=True))
         states.setdefault(row[:width], {})[row[width]] = values
     return {key: _figures(parts) for key, parts in states.items()}
 
 
 def _figures(parts: Mapping[bool | None, Mapping[str, float]]) -> Row:
     """Of the sums of free and of congested values, or of all (None)."""
-    total = {name: sum(part[name] for part in parts.values()) for name in _SUMS}
+    total = {name: sum(part[name] for part in parts.values()) for name in ERROR_SUMS}
     mae = _ratio(total["absolute"], total["count"])
     persistence = _ratio(total["persistence_absolute"], total["persistence_count"])
     squared = _ratio(total["squared"], total["count"])

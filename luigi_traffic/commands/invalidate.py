@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from luigi_traffic.warehouse.connection import Warehouse
 
-#: Stages whose partitions have a row of the ledger alone.
-TABLES = ("gold", "forecast", "evaluation", "drift", "retraining", "model")
+#: Stages whose commit is a row of the ledger.
+LEDGER_STAGES = ("gold", "forecast", "evaluation", "drift", "retraining", "model")
 
 
 def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:
     """Mark what is committed of a part; what was made of it is left as it is.
 
     part    a day ("2024-05-31"); a day and a version ("2024-05-31/stid:7") of a forecast; a
-            day and a measure ("2024-05-31/speed") of an evaluation and of a drift; a model's
-            partition id
+            day and a measure ("2024-05-31/speed") of an evaluation and of a drift; the day of a
+            retraining; a model's partition id
     reason  kept beside the mark
 
     The files and rows stay: of a lake partition for `lineage`, of gold until the day is replaced.
@@ -39,10 +39,10 @@ def invalidate(project: Project, stage: str, dataset: str, part: str, reason: st
     warehouse = existing_warehouse(project)
     if stage in LAKE_STAGES:
         count = _lake(project.catalog, stage, dataset, part, reason)
-    elif stage in TABLES:
+    elif stage in LEDGER_STAGES:
         count = _ledger(warehouse, stage, dataset, part, reason)
     else:
-        known = (*LAKE_STAGES, *TABLES)
+        known = (*LAKE_STAGES, *LEDGER_STAGES)
         raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, known)}")
     return {"stage": stage, "dataset": dataset, "part": part, "reason": reason, "marked": count}
 

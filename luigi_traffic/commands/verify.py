@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from luigi_traffic.commands.invalidate import TABLES
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.verify_models import model_damage
-from luigi_traffic.commands.verify_tables import table_damage
+from luigi_traffic.commands.verify_tables import SCHEMA, table_damage
 from luigi_traffic.commands.warehouse import is_new
 from luigi_traffic.lake.attempt import Attempt
 from luigi_traffic.lake.catalog import Catalog
@@ -83,7 +82,7 @@ def _live(
         return [
             ((stage, name), ledger.current(connection, stage, name))
             for name in names
-            for stage in TABLES
+            for stage in (*SCHEMA, "model")  # of the others all there is is in the ledger
         ]
 
 

@@ -17,7 +17,7 @@ _PART = {
     "gold": '"timestamp"::date::text', "forecast": "part",
     "evaluation": "day::text || '/' || target",
 }  # fmt: skip
-_SCHEMA = {"gold": "gold", "forecast": "forecast_versions", "evaluation": "evaluation"}
+SCHEMA = {"gold": "gold", "forecast": "forecast_versions", "evaluation": "evaluation"}
 
 
 def table_damage(
@@ -44,7 +44,7 @@ def table_damage(
 
 
 def _table(stage: str, dataset: str) -> str:
-    return f"{quote(_SCHEMA[stage])}.{quote(dataset)}"
+    return f"{quote(SCHEMA[stage])}.{quote(dataset)}"
 
 
 def _columns(connection: Any, stage: str, dataset: str) -> list[str]:

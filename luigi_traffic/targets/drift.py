@@ -1,4 +1,4 @@
-"""The drift of a day, and whether it led to a training, as Luigi Targets: rows of the ledger."""
+"""How a day compares with the training of the champion, as a Luigi Target: a row of the ledger."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from luigi_traffic.project import Project
 from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.training import other_target
-from luigi_traffic.targets.warehouse import GoldPartition, LedgerPartition, ledger_view
+from luigi_traffic.targets.warehouse import LedgerPartition, known_gold, ledger_view
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.published import Published
@@ -50,9 +50,7 @@ class EvaluationPlan:
     @cached_property
     def gold(self) -> Mapping[str, str]:
         """Day → id of the gold that there is of `days`."""
-        known = [GoldPartition(self.project, self.dataset, day) for day in self.days]
-        ids = {p.chain.day.isoformat(): p.chain.id("gold") for p in known if p.exists()}
-        return {day: made for day, made in ids.items() if made is not None}
+        return known_gold(self.project, self.dataset, self.days)
 
     @property
     def recipe(self) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,13 @@ class GoldPartition(luigi.Target):
     def absent(self) -> bool:
         """Whether the day is left out."""
         return self.chain.absent() is not None
+
+
+def known_gold(project: Project, dataset: str, days: Iterable[date]) -> dict[str, str]:
+    """Day → id of the gold that there is of these days."""
+    known = [GoldPartition(project, dataset, day) for day in days]
+    found = {p.chain.day.isoformat(): p.chain.id("gold") for p in known if p.exists()}
+    return {day: made for day, made in found.items() if made is not None}
 
 
 class LedgerPartition(luigi.Target):

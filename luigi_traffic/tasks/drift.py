@@ -1,4 +1,4 @@
-"""drift: a day beside the days that the champion was trained on, and a training if it must be."""
+"""drift: a day beside the days that the champion was trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.drift import DriftResult
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.training import other_target
-from luigi_traffic.targets.warehouse import GoldPartition
+from luigi_traffic.targets.warehouse import known_gold
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.gold import Gold
 
@@ -118,12 +118,12 @@ class Drift(DayStage):
         )
         with self.project.warehouse.connect() as connection:
             ledger.write(connection, row)
-        said = reasons(found)
+        said = row.details["reasons"]
         return f"{f'drift: {said}' if said else 'no drift'}; report {report}"
 
     def _known(self, wanted: list[Date]) -> dict[str, str]:
         """Day → id of the gold that there is. Raises `SourceAbsent` if the day has none."""
-        found = _gold_of(self, wanted)
+        found = known_gold(self.project, self.dataset, wanted)
         if self.date.isoformat() not in found:
             raise SourceAbsent(f"{self.dataset} has no data on {self.date}: nothing to compare")
         return found
@@ -132,7 +132,8 @@ class Drift(DayStage):
         """The last days of the training that are in gold, without the day itself."""
         of_training = [Date.fromisoformat(one.part) for one in training.inputs]
         earlier = sorted(day for day in of_training if day != self.date)
-        found = _gold_of(self, earlier[-self.project.settings.drift.reference_days :])
+        wanted = earlier[-self.project.settings.drift.reference_days :]
+        found = known_gold(self.project, self.dataset, wanted)
         if not found:
             raise DataError(
                 f"{self.label}: gold has no day of the champion's training any more, so there is "
@@ -150,9 +151,3 @@ class Drift(DayStage):
             self.project.warehouse, self.dataset, ids, columns, min(known),
             max(known) + timedelta(days=1), self.plugin.interval, self.measure,
         )  # fmt: skip
-
-
-def _gold_of(task: Drift, wanted: list[Date]) -> dict[str, str]:
-    known = [GoldPartition(task.project, task.dataset, day) for day in wanted]
-    found = {p.chain.day.isoformat(): p.chain.id("gold") for p in known if p.exists()}
-    return {day: made for day, made in found.items() if made is not None}

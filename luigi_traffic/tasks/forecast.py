@@ -18,7 +18,7 @@ from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.published import PublishedForecast
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
 from luigi_traffic.targets.training import other_target
-from luigi_traffic.targets.warehouse import GoldPartition
+from luigi_traffic.targets.warehouse import known_gold
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.train import ModelStage, Train
 
@@ -210,7 +210,5 @@ class Forecast(ModelStage):
         if self.model:
             ids = self.plan.gold_ids() or {}
         else:
-            known = [GoldPartition(self.project, self.dataset, day) for day in days]
-            found = {p.chain.day: p.chain.id("gold") for p in known if p.exists()}
-            ids = {day.isoformat(): i for day, i in found.items() if i is not None}
+            ids = known_gold(self.project, self.dataset, days)
         return {d: ids[d] for d in map(Date.isoformat, days) if d in ids}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import luigi
 from luigi.freezing import recursively_unfreeze
 
+from luigi_traffic.errors import TransientError
 from luigi_traffic.recipe import Input, Recipe
 from luigi_traffic.targets.drift import DriftResult
 from luigi_traffic.targets.stage_versions import STAGE_VERSIONS
@@ -68,7 +69,12 @@ class RetrainIfNeeded(OfProject, luigi.Task):
 
     def run(self) -> Iterator[Any]:
         """Decide; train, and write down why. Luigi begins anew after the training."""
-        rows = self._drift or []
+        self.project.catalog.begin_work()  # from here on, commits of others must be seen
+        rows = self._drift
+        if rows is None:
+            raise TransientError(
+                f"Gold of {self.dataset} was replaced by another run during this run. Run again."
+            )
         reason = self._reason(rows)
         details: dict[str, Any] = {"needed": bool(reason), "reason": reason or "no lasting drift"}
         inputs = [Input("drift", row.part, row.partition_id) for row in rows]

@@ -15,8 +15,8 @@ from luigi_traffic.testing.toy import TARGET, toy_context, toy_road
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
-from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.series import Series
+from luigi_traffic.training.trained_bundle import trained_bundle
 
 if TYPE_CHECKING:
     from luigi_traffic.testing.model_suite import ModelSuite
@@ -132,8 +132,4 @@ class Trial:
 
     def stored(self, config: ModelConfig, done: Fit) -> Bundle:
         """What `fit(config)` gave, as it is stored."""
-        rows = done.split.training_rows(config.input_steps)
-        return Bundle(
-            self.model, config, done.shape, done.scaler, done.network, "toy",
-            done.context, free_flow(self.series.actual[rows]), profile=done.profile,
-        )  # fmt: skip
+        return trained_bundle(self.model, config, done, self.series, "toy")

@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Of the values that were both forecast and observed: their number, the sums of the errors' sizes,
-#: of their squares, of the errors (forecast minus actual) and of the sizes of what was observed.
-#: Then the numbers of them for which a baseline has a value, and the sums of its errors' sizes.
-SUMS = (
-    "count", "absolute", "squared", "error", "actual",
-    "persistence_count", "persistence_absolute", "day_before_count", "day_before_absolute",
-)  # fmt: skip
+from luigi_traffic.warehouse.tables import ERROR_SUMS
+
 #: Which of a day's forecasts a value is of: issued on the day before, at the midnight between, or
 #: on the day itself.
 BEFORE, MIDNIGHT, OWN = range(3)
@@ -27,8 +22,10 @@ BEFORE, MIDNIGHT, OWN = range(3)
 
 @dataclass(frozen=True)
 class ErrorSums:
-    """Sums in the order of `SUMS`, K of them; the axis of C is `BEFORE`, `MIDNIGHT`, `OWN`; the
-    last axis is free, congested."""
+    """Sums in the order of `ERROR_SUMS`, K of them.
+
+    The axis of C is `BEFORE`, `MIDNIGHT`, `OWN`; the last axis is free, congested.
+    """
 
     by_hour: NDArray[np.float64]
     """`(K, S, C, 24, 2)`"""
@@ -50,8 +47,8 @@ def error_sums(
     congested = today < limit
     last, day_before = persistence(actual, steps, slots), _day_before(actual, slots)
     hours = np.arange(slots) * 24 // slots
-    by_hour = np.zeros((len(SUMS), steps, 3, 24, 2))
-    by_link = np.zeros((len(SUMS), steps, 3, links, 2))
+    by_hour = np.zeros((len(ERROR_SUMS), steps, 3, 24, 2))
+    by_link = np.zeros((len(ERROR_SUMS), steps, 3, links, 2))
     for step in range(steps):
         sums = list(_terms(values[step], today, last[step], day_before))
         for issued, rows in enumerate(
@@ -87,7 +84,7 @@ def _terms(
     last: NDArray[Any],
     day_before: NDArray[Any],
 ) -> Iterator[NDArray[Any]]:
-    """What is summed, `(T, N)` each, in the order of `SUMS`; 0 where nothing is scored."""
+    """What is summed, `(T, N)` each, in the order of `ERROR_SUMS`; 0 where nothing is scored."""
     error = forecast - actual
     scored = ~np.isnan(error)
     error = np.where(scored, error, 0.0)

@@ -15,7 +15,6 @@ from luigi_traffic.training.error_sums import (
     BEFORE,
     MIDNIGHT,
     OWN,
-    SUMS,
     ErrorSums,
     error_sums,
     persistence,
@@ -24,6 +23,7 @@ from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE, free_flow
 from luigi_traffic.training.onsets import Onsets, onsets
 from luigi_traffic.training.series import Series
+from luigi_traffic.warehouse.tables import ERROR_SUMS
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column
@@ -113,7 +113,7 @@ class EvaluationRows:
     ) -> tuple[NDArray[np.int64], dict[str, Any]]:
         """Of `(K, S, X, 2)`, where something was scored: the place in X, and the columns."""
         step, at, state = np.nonzero(sums[0])
-        block = dict(zip(SUMS, sums[:, step, at, state], strict=True))
+        block = dict(zip(ERROR_SUMS, sums[:, step, at, state], strict=True))
         block |= {"model": issuer.model, "version": issuer.version, "step": step + 1}
         if self.free_flow is not None:
             block["congested"] = state.astype(bool)

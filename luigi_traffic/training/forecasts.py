@@ -87,9 +87,8 @@ class ForecastRows:
             older = read(earlier, min(map(date.fromisoformat, earlier)), first)
             history = older.followed_by(series, forecaster.links(series))
         new = len(series) - first_row
-        rolling, following = (
-            recent_intervals(forecaster, history, settings, before)
-            for before in (len(history) - new, len(history))
+        rolling, following = recent_intervals(
+            forecaster, history, settings, (len(history) - new, len(history))
         )
         return cls(
             forecaster, series, first_row, rolling_steps=settings.rolling_steps,

@@ -10,6 +10,7 @@ errors are those of the most recent days before the forecast.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,9 @@ class Intervals:
 
 
 def recent_intervals(
-    forecaster: Forecaster, series: Series, settings: ForecastSettings, before: int
-) -> Intervals | None:
-    """From the errors on the `calibration_days` that end at row `before` of the series.
+    forecaster: Forecaster, series: Series, settings: ForecastSettings, befores: Sequence[int]
+) -> list[Intervals | None]:
+    """For each of `befores`, from the errors on the `calibration_days` that end at that row.
 
     The errors are those of the network that was scored: the one that forecasts may have been
     trained on these days. None if there are too few.
@@ -63,9 +64,17 @@ def recent_intervals(
     rows = settings.calibration_days * series.steps_per_day
     scored = forecaster.bundle.comparable
     judge = forecaster if scored is forecaster.bundle else Forecaster(scored)
-    windows = unseen(judge, series, scored.fit_span, before)
-    recent = windows + judge.input_steps >= before - rows
-    return calibrate(judge, series, windows[recent], settings.interval)
+    windows = unseen(judge, series, scored.fit_span, max(befores))
+    windows = _drawn(judge, series, windows[windows + judge.input_steps >= min(befores) - rows])
+    errors = _errors(judge, series, windows)
+    first = windows + judge.input_steps
+    return [
+        _intervals(
+            errors[(first >= before - rows) & (first + judge.output_steps <= before)],
+            settings.interval,
+        )
+        for before in befores
+    ]
 
 
 def unseen(
@@ -91,33 +100,40 @@ def calibrate(
     `forecaster` must not have been trained on the targets, see `unseen`. They are in the unit of
     the target.
     """
-    links, t_out = len(forecaster.links(series)), forecaster.output_steps
-    windows = drawn(windows, max(FEWEST_WINDOWS, MOST_ERRORS // (links * t_out)))
-    if not len(windows):
-        return None
-    errors = _errors(forecaster, series, windows)
-    group = _groups(_mean_size(errors))
-    low = np.full((t_out, group.max() + 1), np.nan, np.float32)
-    high = low.copy()
-    for step in range(t_out):
-        for at in range(low.shape[1]):
-            low[step, at], high[step, at] = _ends(errors[:, step, group == at], level)
-    if np.isnan(low).all():
-        return None
-    return Intervals(level, group, low, high)
+    return _intervals(_errors(forecaster, series, _drawn(forecaster, series, windows)), level)
+
+
+def _drawn(forecaster: Forecaster, series: Series, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+    size = max(1, len(forecaster.links(series)) * forecaster.output_steps)
+    return drawn(windows, max(FEWEST_WINDOWS, MOST_ERRORS // size))
 
 
 def _errors(
     forecaster: Forecaster, series: Series, windows: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """`(W, steps, N)`, actual minus forecast; NaN where nothing was observed."""
-    actual = series.aligned(forecaster.links(series)).actual
-    ahead = forecaster.input_steps + np.arange(forecaster.output_steps)
-    parts = [
-        actual[piece[:, None] + ahead] - forecast
-        for piece, forecast in forecaster.stream(series, windows)
-    ]
-    return np.concatenate(parts)
+    links, t_in, t_out = forecaster.links(series), forecaster.input_steps, forecaster.output_steps
+    actual = series.aligned(links).actual
+    errors = np.empty((len(windows), t_out, len(links)), np.float32)
+    done = 0
+    for piece, forecast in forecaster.stream(series, windows):
+        rows = piece[:, None] + t_in + np.arange(t_out)
+        errors[done : done + len(piece)] = actual[rows] - forecast
+        done += len(piece)
+    return errors
+
+
+def _intervals(errors: NDArray[np.float32], level: float) -> Intervals | None:
+    """Of errors `(W, steps, N)`."""
+    if not errors.size:
+        return None
+    group = _groups(_mean_size(errors))
+    low = np.full((errors.shape[1], group.max() + 1), np.nan, np.float32)
+    high = low.copy()
+    for step in range(len(low)):
+        for at in range(low.shape[1]):
+            low[step, at], high[step, at] = _ends(errors[:, step, group == at], level)
+    return None if np.isnan(low).all() else Intervals(level, group, low, high)
 
 
 def _mean_size(errors: NDArray[np.float32]) -> NDArray[np.float32]:

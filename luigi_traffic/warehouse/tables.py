@@ -80,6 +80,15 @@ def forecast_bounds(day: date, part: str) -> Bounds:
     return Bounds(low, high, value=part)
 
 
+#: Of the values that were both forecast and observed: their number, the sums of the errors' sizes,
+#: of their squares, of the errors (forecast minus actual) and of the sizes of what was observed.
+#: Then the numbers of them for which a baseline has a value, and the sums of its errors' sizes.
+ERROR_SUMS = (
+    "count", "absolute", "squared", "error", "actual",
+    "persistence_count", "persistence_absolute", "day_before_count", "day_before_absolute",
+)  # fmt: skip
+
+
 def evaluation_table(dataset: str) -> PartitionedTable:
     """`evaluation.<dataset>`: how good published forecasts were; a partition is a day and target.
 
@@ -93,7 +102,7 @@ def evaluation_table(dataset: str) -> PartitionedTable:
                  "onset": onsets of congestion by step
                  "lead": onsets by the minutes between the first forecast of each and the onset
     congested    whether the actual value was; NULL for another target than speed
-    count …      see `error_sums.SUMS`; NULL in "onset" and "lead"
+    count …      see `ERROR_SUMS`; NULL in "onset" and "lead"
     free_flow    of the link, from the last days of gold; in "link"
     onsets …     see `onsets`; NULL in "hour" and "link"
     """
@@ -112,15 +121,10 @@ def evaluation_table(dataset: str) -> PartitionedTable:
             Column("link_id", "text"),
             Column("hour", "smallint"),
             Column("congested", "boolean"),
-            Column("count", "integer"),
-            Column("absolute", "double precision"),
-            Column("squared", "double precision"),
-            Column("error", "double precision"),
-            Column("actual", "double precision"),
-            Column("persistence_count", "integer"),
-            Column("persistence_absolute", "double precision"),
-            Column("day_before_count", "integer"),
-            Column("day_before_absolute", "double precision"),
+            *(
+                Column(name, "integer" if name.endswith("count") else "double precision")
+                for name in ERROR_SUMS
+            ),
             Column("free_flow", "real"),
             Column("onsets", "integer"),
             Column("hits", "integer"),

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from luigi_traffic.training.error_sums import SUMS, error_sums, persistence
+from luigi_traffic.training.error_sums import error_sums, persistence
 from luigi_traffic.training.evaluation_rows import EvaluationRows
 from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE
 from luigi_traffic.training.onsets import onset_mask, onsets
 from luigi_traffic.training.series import Series
-from luigi_traffic.warehouse.tables import evaluation_table
+from luigi_traffic.warehouse.tables import ERROR_SUMS, evaluation_table
 
 DAY = date(2024, 5, 31)
 FIVE = timedelta(minutes=5)
@@ -49,7 +49,7 @@ def arrays(seed: int, missing: float = 0.25) -> tuple[np.ndarray, np.ndarray, np
 
 def slow_sums(values, actual, limit):
     """(what is grouped) → sums, one value after the other."""
-    found = defaultdict(lambda: np.zeros(len(SUMS)))
+    found = defaultdict(lambda: np.zeros(len(ERROR_SUMS)))
     first = len(actual) - SLOTS
     for step in range(STEPS):
         for t in range(SLOTS):

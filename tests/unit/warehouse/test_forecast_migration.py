@@ -183,3 +183,20 @@ def test_who_could_read_it_still_can(before: Connection) -> None:
         for table in ("forecast.tiny", "forecast_versions.tiny"):
             asked = f"SELECT has_table_privilege('{who}', '{table}', 'SELECT')"
             assert run(before, asked) == [(True,)]
+
+
+def test_a_home_of_the_early_form_of_migration_6_goes_on(before: Connection) -> None:
+    schema.migrate(before)
+    run(before, "DELETE FROM meta.migrations WHERE number = 8")
+    run(before, "ALTER TABLE meta.published RENAME COLUMN champion_at TO published_at")
+    run(before, "ALTER TABLE meta.published ALTER COLUMN published_at SET DEFAULT now()")
+    run(before, "INSERT INTO meta.published VALUES (%s, '', %s, 'p')", ("tiny", DAY))
+    before.commit()
+    assert schema.migrate(before) == [8]
+    ((at, default),) = run(
+        before,
+        "SELECT champion_at, (SELECT column_default FROM information_schema.columns"
+        " WHERE table_schema = 'meta' AND table_name = 'published' AND column_name = 'champion_at')"
+        " FROM meta.published WHERE day = %s", (DAY,),
+    )  # fmt: skip
+    assert at is not None and default is None
