@@ -32,7 +32,8 @@ SECRET = "hush-hush"
 def packed(text: bytes = TEXT) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("day.csv", text)
+        member = zipfile.ZipInfo("day.csv")  # of a fixed time: the same bytes at every call
+        archive.writestr(member, text, zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 

@@ -151,7 +151,7 @@ def test_a_long_coded_answer_is_limited_too(wire: HttpServer, take: Callable) ->
 def zipped(text: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("day.csv", text)
+        archive.writestr(zipfile.ZipInfo("day.csv"), text, zipfile.ZIP_DEFLATED)
     return file.getvalue()
 
 
