@@ -53,8 +53,8 @@ SOURCES = {
             f"training/{name}.py"
             for name in (
                 "added_channels", "baselines", "checkpoint", "descent", "evaluate", "fit_epochs",
-                "fit_inputs", "fit_once", "fit_result", "fit_span", "metrics", "refit",
-                "trained_bundle", "trainer", "windows",
+                "fit_inputs", "fit_once", "fit_result", "fit_span", "link_blocks", "metrics",
+                "refit", "trained_bundle", "trainer", "windows",
             )
         ),
     ],
@@ -67,15 +67,16 @@ SOURCES = {
         *(
             f"training/{name}.py"
             for name in (
-                "error_sums", "evaluation_rows", "gold", "grid", "issued", "metrics", "onsets",
-                "series",
+                "error_sums", "evaluation_rows", "gold", "grid", "issued", "link_blocks", "metrics",
+                "onsets", "series",
             )
         ),
         "warehouse/tables.py",
     ],
     "drift": [
         "tasks/drift.py", "targets/drift.py", "training/drift.py", "training/baselines.py",
-        "training/evaluate.py", "training/intervals.py", "training/metrics.py", *_NETWORK,
+        "training/evaluate.py", "training/intervals.py", "training/link_blocks.py",
+        "training/metrics.py", *_NETWORK,
     ],
     "retraining": ["tasks/retrain.py"],
     "yaml source": [

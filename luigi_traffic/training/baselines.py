@@ -7,7 +7,6 @@ model and baselines are scored on the same targets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -16,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luigi_traffic.errors import DataError
+from luigi_traffic.training.link_blocks import link_blocks
 from luigi_traffic.training.series import Series
 
 #: The historical median takes what was observed this long before and after a slot, too.
 AROUND = timedelta(minutes=15)
 #: How many days back the day before is looked for.
 DAYS_BACK = 7
-#: Bytes of observations that are sorted at once.
-_CHUNK_BYTES = 1 << 26
 
 
 class Baseline(Protocol):
@@ -42,8 +40,10 @@ class Persistence:
     them. A link without an observation in the window gets `fallback` (its training mean).
     """
 
-    last: NDArray[np.float32]
-    """`(T, N)`: the last value observed in the `t_in` rows that end with this one."""
+    actual: NDArray[np.float32]
+    """`(T, N)`, NaN = missing."""
+    fallback: NDArray[np.float32]
+    """`(N,)`."""
     t_in: int
     t_out: int
 
@@ -52,17 +52,18 @@ class Persistence:
         cls, series: Series, t_in: int, t_out: int, fallback: NDArray[np.float32]
     ) -> Persistence:
         """Persistence over `series`; `fallback` is `(N,)`."""
-        actual = series.actual
-        now = np.arange(len(actual))[:, None]
-        seen_at = np.maximum.accumulate(np.where(np.isnan(actual), -1, now), axis=0)
-        last = np.take_along_axis(actual, np.maximum(seen_at, 0), axis=0)
-        fresh = (seen_at >= 0) & (seen_at > now - t_in)
-        return cls(np.where(fresh, last, fallback).astype(np.float32), t_in, t_out)
+        return cls(series.actual, fallback, t_in, t_out)
 
     def predict(self, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         """`(W, t_out, N)`."""
-        rows = self.last[windows + self.t_in - 1]
-        return np.repeat(rows[:, None, :], self.t_out, axis=1)
+        last = self.actual[windows + self.t_in - 1]
+        for back in range(1, self.t_in):
+            missing = np.isnan(last)
+            if not missing.any():
+                break
+            last = np.where(missing, self.actual[windows + self.t_in - 1 - back], last)
+        last = np.where(np.isnan(last), self.fallback, last).astype(np.float32)
+        return np.repeat(last[:, None, :], self.t_out, axis=1)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class HistoricalMedian:
         weekend_days = weekend[rows][np.maximum(np.arange(-first, len(actual), slots), 0)]
         link = np.empty(actual.shape[1], dtype=np.float32)
         table = np.empty((2, slots, actual.shape[1]), dtype=np.float32)
-        for chunk in _chunks(actual):
+        for chunk in link_blocks(actual):
             days = _by_day(actual[:, chunk], first, slots)
             link[chunk] = _median(days.reshape(len(days), -1))
             for kind in (False, True):
@@ -147,7 +148,9 @@ def link_means(actual: NDArray[np.float32]) -> NDArray[np.float32]:
     """`(N,)`: the mean of each link's observed values of `(T, N)`; that of all links for a link
     without one. NaN if nothing was observed."""
     count = np.count_nonzero(~np.isnan(actual), axis=0)
-    total = np.nansum(actual, axis=0, dtype=np.float64)
+    total = np.concatenate(
+        [np.nansum(actual[:, block], axis=0, dtype=np.float64) for block in link_blocks(actual)]
+    )
     overall = total.sum() / count.sum() if count.any() else np.nan
     means = np.full(actual.shape[1], overall)
     np.divide(total, count, out=means, where=count > 0)
@@ -157,14 +160,6 @@ def link_means(actual: NDArray[np.float32]) -> NDArray[np.float32]:
 def _target_rows(windows: NDArray[np.int64], t_in: int, t_out: int) -> NDArray[np.int64]:
     """Rows of the targets, `(W, t_out)`."""
     return np.asarray(windows[:, None] + t_in + np.arange(t_out))
-
-
-def _chunks(actual: NDArray[np.float32]) -> Iterator[slice]:
-    """Slices of the links of `(T, N)`, so that the work on one of them stays small."""
-    length, links = actual.shape
-    size = max(1, _CHUNK_BYTES // (4 * max(1, length)))
-    for begin in range(0, links, size):
-        yield slice(begin, begin + size)
 
 
 def _by_day(actual: NDArray[np.float32], first: int, slots: int) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ and are never filled.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,14 @@ from luigi_traffic.training.series import Series
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
+#: Targets that are looked at at once.
+_BLOCK = 1 << 23
+
 
 class Tensors:
     """A series on the device, from which batches are gathered by window and link index.
 
+    On a CPU it is the series itself, without a copy: values are scaled when they are gathered.
     `fill` is that of the config; "profile" needs the `profile`.
     """
 
@@ -44,12 +49,18 @@ class Tensors:
         self.channels = tuple(channels)
         self.t_in, self.t_out, self.device = t_in, t_out, device
         self.links = len(series.links)
-        # Only columns some channel asks for, in one (T, N, F) tensor: one gather a batch.
         asked = gold_columns(self.channels)
         self._columns = [c for c in series.columns if c in asked]
-        scaled = [scaler.scale(c, series.column(c)) for c in self._columns]
-        self._values = torch.from_numpy(np.stack(scaled, axis=-1)).to(device)
-        self._target = torch.from_numpy(np.ascontiguousarray(series.actual)).to(device)
+        at = [series.columns.index(c) for c in self._columns]
+        self._chosen = None if len(at) == len(series.columns) else torch.tensor(at, device=device)
+        # torch warns of an array that may not be written to.
+        values = torch.from_numpy(np.require(series.values, np.float32, "W"))
+        self._values = values.to(device)
+        self._target = self._values[..., series.columns.index(series.target)]
+        self._mean, self._std = (
+            torch.tensor(found, device=device)
+            for found in zip(*(scaler.moments(c) for c in self._columns), strict=True)
+        )
         day = np.stack([series.slot_of_day / series.steps_per_day, series.day_of_week], axis=-1)
         self._calendar = torch.from_numpy(day.astype(np.float32)).to(device)
         self._carries = fill == "last"
@@ -66,6 +77,9 @@ class Tensors:
         """`(B, t_in, N, C)` for window indices `(B,)` and link indices `(B or 1, N)`."""
         rows = windows[:, None] + torch.arange(self.t_in, device=self.device)
         values = self._values[rows[:, :, None], links[:, None, :]]
+        if self._chosen is not None:
+            values = values[..., self._chosen]
+        values = (values - self._mean) / self._std
         seen = ~torch.isnan(values)
         at = last_seen(seen) if self._carries or self._ages else None
         if self._carries and at is not None:
@@ -123,14 +137,10 @@ class Samples:
     def __init__(
         self, series: Series, windows: range, t_in: int, t_out: int, per_link: bool
     ) -> None:
-        first, last = windows.start + t_in, windows.stop - 1 + t_in + t_out
-        seen = ~np.isnan(series.actual[first:last])
-        total = np.zeros((len(seen) + 1, seen.shape[1]), dtype=np.int32)
-        np.cumsum(seen, axis=0, out=total[1:])
-        observed = total[t_out:] > total[:-t_out]  # (windows, links)
         self.per_link = per_link
         self._windows, self._links = windows, len(series.links)
-        self._keys = np.flatnonzero(observed if per_link else observed.any(axis=1))
+        targets = series.actual[windows.start + t_in : windows.stop - 1 + t_in + t_out]
+        self._keys = _observed(targets, len(windows), t_out, per_link)
         if not len(self._keys):
             raise DataError(
                 f"None of the {len(windows)} windows of a split has an observed {series.target} "
@@ -140,13 +150,14 @@ class Samples:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def drawn(self, seed: int, epoch: int, cap: int | None) -> NDArray[np.int64]:
+    def drawn(self, seed: int, epoch: int, cap: int | None) -> NDArray[Any]:
         """Positions of epoch `epoch` (from 0), in random order."""
         size, all_of_them = self.epoch_size(cap), len(self._keys)
         begin, end = epoch * size, (epoch + 1) * size
         parts = []
         for lap in range(begin // all_of_them, (end - 1) // all_of_them + 1):
-            order = np.random.default_rng([seed, lap]).permutation(all_of_them)
+            order = np.arange(all_of_them, dtype=self._keys.dtype)
+            np.random.default_rng([seed, lap]).shuffle(order)
             parts.append(order[max(0, begin - lap * all_of_them) : end - lap * all_of_them])
         return np.concatenate(parts)
 
@@ -155,15 +166,40 @@ class Samples:
         return min(cap or len(self._keys), len(self._keys))
 
     def batches(
-        self, positions: NDArray[np.int64], size: int
+        self, positions: NDArray[Any], size: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
         """(window indices, link indices or None) of `positions`, `size` at a time."""
         for begin in range(0, len(positions), size):
-            keys = self._keys[positions[begin : begin + size]]
+            keys = self._keys[positions[begin : begin + size]].astype(np.int64)
             if self.per_link:
                 yield self._windows.start + keys // self._links, keys % self._links
             else:
                 yield self._windows.start + keys, None
+
+
+def _observed(
+    targets: NDArray[np.float32], windows: int, t_out: int, per_link: bool
+) -> NDArray[Any]:
+    """Of targets `(windows + t_out - 1, N)`: which windows have one that was observed, in order.
+
+    With `per_link`, which pairs `window * N + link`. Integers of 32 bits if they hold them all: a
+    network has more than a hundred million pairs a month. A block of windows at a time.
+    """
+    links = targets.shape[1] if per_link else 1
+    dtype = np.int32 if windows * links <= np.iinfo(np.int32).max else np.int64
+    keys, found = np.empty(windows * links, dtype), 0
+    size = max(1, _BLOCK // max(1, targets.shape[1]))
+    for begin in range(0, windows, size):
+        end = min(begin + size, windows)
+        seen = ~np.isnan(targets[begin : end + t_out - 1])
+        if not per_link:
+            seen = np.asarray(seen.any(axis=1))[:, None]
+        total = np.zeros((len(seen) + 1, links), np.int32)
+        np.cumsum(seen, axis=0, out=total[1:])
+        here = np.flatnonzero(total[t_out:] > total[:-t_out])
+        keys[found : found + len(here)] = here + begin * links
+        found += len(here)
+    return keys[:found]
 
 
 def check_channels(channels: Sequence[str], columns: Sequence[str]) -> None:

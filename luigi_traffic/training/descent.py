@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from luigi_traffic.api.model import Model, ModelConfig, takes_context
 from luigi_traffic.errors import DataError
+from luigi_traffic.training.batches import Batch
 from luigi_traffic.training.fit_inputs import Prepared
 
 #: Seconds between two reports of progress within an epoch.
@@ -58,11 +59,10 @@ class Descent:
         positions = prepared.train.drawn(config.seed, self.epoch, config.samples_per_epoch)
         total = torch.zeros((), dtype=torch.float64, device=prepared.device)
         rate, seen = 0.0, 0
-        for index, batch in enumerate(prepared.batches(prepared.train, positions)):
+        for index, parts in enumerate(prepared.parted_batches(positions)):
             rate = float(self._optimizer.param_groups[0]["lr"])
-            loss = prepared.outputs.loss(config, network, batch, prepared.scaler)
             self._optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss = self._backward(parts)
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
             if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(loss)):
                 raise DataError(
@@ -73,13 +73,30 @@ class Descent:
             self._optimizer.step()
             if self._scheduler is not None:
                 self._scheduler.step()
-            total += loss.detach().double()
+            total += loss.double()
             seen += 1
             if time.monotonic() - last > PROGRESS_EVERY:
                 last = time.monotonic()
                 told(index / self._batches, float(total) / seen)
         self.epoch += 1
         return Passed(float(total) / seen, rate, len(positions), time.monotonic() - since)
+
+    def _backward(self, parts: list[Batch]) -> torch.Tensor:
+        """Leave the gradient of a batch in the network; its loss.
+
+        The loss is a mean over observed targets, so the parts count by how many they have.
+        """
+        prepared = self._prepared
+        observed = torch.stack([mask.sum() for _, _, mask in parts]).double()
+        shares = observed / observed.sum().clamp(min=1)
+        whole = torch.zeros((), dtype=torch.float64, device=prepared.device)
+        for share, batch in zip(shares.float(), parts, strict=True):
+            loss = prepared.outputs.loss(self._config, self.network, batch, prepared.scaler)
+            if len(parts) > 1:
+                loss = loss * share
+            loss.backward()  # type: ignore[no-untyped-call]
+            whole += loss.detach()
+        return whole
 
     def dump(self) -> dict[str, Any]:
         """All of it, for a checkpoint, with the state of the random numbers."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -27,6 +27,10 @@ from luigi_traffic.training.profile import Profile
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.windows import Split, split, window_count
+
+#: Link windows in one pass of a training. A batch of a whole network would need several gigabytes
+#: for what the network keeps of it; the sensors of the literature's benchmarks stay in one pass.
+LINK_WINDOWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -92,17 +96,28 @@ class Prepared:
             Outputs(model), device, model.per_link, profile,
         )  # fmt: skip
 
-    def batches(self, samples: Samples, positions: NDArray[np.int64]) -> Iterator[Batch]:
-        """The samples at `positions`, `batch_size` at a time."""
-        for at in samples.batches(positions, self.config.batch_size):
+    def batches(self, samples: Samples, positions: NDArray[Any]) -> Iterator[Batch]:
+        """The samples at `positions`, `batch_size` at a time, or as many as one pass may hold."""
+        for at in samples.batches(positions, min(self.config.batch_size, self._most)):
             yield self.tensors.batch(*at)
+
+    def parted_batches(self, positions: NDArray[Any]) -> Iterator[list[Batch]]:
+        """Batches of the training samples at `positions`, each in parts that one pass may hold."""
+        size = self.config.batch_size
+        for begin in range(0, len(positions), size):
+            yield list(self.batches(self.train, positions[begin : begin + size]))
+
+    @property
+    def _most(self) -> int:
+        """Samples that one pass through the network may hold."""
+        return max(1, LINK_WINDOWS // (1 if self.per_link else self.tensors.links))
 
     def validation_mae(self) -> float:
         """`mae` of the validation samples that the config asks for, the same after each epoch."""
         positions = self.validation.drawn(0, 0, self.config.validation_samples)
         return self.mae(self.validation, positions)
 
-    def mae(self, samples: Samples, positions: NDArray[np.int64]) -> float:
+    def mae(self, samples: Samples, positions: NDArray[Any]) -> float:
         """MAE of the network over observed targets of these samples, in the dataset's unit."""
         self.network.eval()
         mean, std = self.scaler.target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TrainingBatches:
     """The training samples as arrays: may be walked more than once, in the same order."""
 
-    def __init__(self, prepared: Prepared, positions: NDArray[np.int64]) -> None:
+    def __init__(self, prepared: Prepared, positions: NDArray[Any]) -> None:
         self._prepared, self._positions = prepared, positions
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ def fit_in_one_go(
     )
 
 
-def fitted(model: Model, prepared: Prepared) -> tuple[NDArray[np.int64], float]:
+def fitted(model: Model, prepared: Prepared) -> tuple[NDArray[Any], float]:
     """Let the model fit its network; the positions of the samples, and the validation error.
 
     Raises DataError if the error is not a number.

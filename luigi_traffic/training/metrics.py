@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from luigi_traffic.training.link_blocks import link_blocks
+
 #: Steps the literature reports: 15, 30 and 60 minutes at 5-minute intervals.
 REPORTED_STEPS = (3, 6, 12)
 #: Free flow is the 85th percentile of speeds, as in FHWA's Urban Congestion Report
@@ -148,9 +150,12 @@ def reported(steps: int) -> tuple[int, ...]:
 def free_flow(speed: NDArray[np.float32]) -> NDArray[np.float32]:
     """`(N,)` free-flow speeds of `(T, N)` observed speeds; NaN for a link without any."""
     out = np.full(speed.shape[1], np.nan, dtype=np.float32)
-    some = ~np.isnan(speed).all(axis=0)
-    if some.any():
-        out[some] = np.nanpercentile(speed[:, some], FREE_FLOW_PERCENTILE, axis=0)
+    for block in link_blocks(speed):
+        here = speed[:, block]
+        some = ~np.isnan(here).all(axis=0)
+        if some.any():
+            found = np.nanpercentile(here[:, some], FREE_FLOW_PERCENTILE, axis=0)
+            out[np.arange(len(out))[block][some]] = found
     return out
 
 

@@ -108,7 +108,7 @@ class Trainer:
             registered = None
         decision = champion.recorded(registered) if registered else None
         if decision is None:
-            decision = self._decide(forecaster, trained, scores)
+            decision = self._decide(forecaster, trained, scores, series)
         origin = self._origin(decision.reason)
         report = write_report(
             self.folder
@@ -160,7 +160,7 @@ class Trainer:
         )  # fmt: skip
 
     def _decide(
-        self, forecaster: Forecaster, trained: Fit, scores: Evaluation
+        self, forecaster: Forecaster, trained: Fit, scores: Evaluation, series: Series
     ) -> champion.Decision:
         """Against the champion, on what neither was fitted on."""
         holder = registry.champion(self.tracking_uri, self._name)
@@ -180,14 +180,19 @@ class Trainer:
                     return champion.decide_again(mine, lost)
                 return self._decide_lost(mine, lost)
             try:
-                comparison = self._compare(forecaster, trained, holder, folder)
+                comparison = self._compare(forecaster, trained, holder, folder, series)
             except (PluginError, SettingsError, DataError) as e:
                 logger.warning(champion.keep_warning(holder.name, holder.version, e))
                 return champion.keep(mine, holder.version, e)
         return champion.decide(mine, comparison, holder.version, self.promotion)
 
     def _compare(
-        self, forecaster: Forecaster, trained: Fit, holder: registry.Registered, folder: Path
+        self,
+        forecaster: Forecaster,
+        trained: Fit,
+        holder: registry.Registered,
+        folder: Path,
+        series: Series,
     ) -> Comparison:
         judged = Bundle.load(folder, self.get_model).comparable
         span = judged.fit_span or FitSpan.of_window(holder.tags.get(WINDOW, ""))
@@ -196,7 +201,8 @@ class Trainer:
                 "neither its files nor its tags in MLflow say which days it was trained on"
             )
         # Both read the same rows, each the columns it was built for.
-        series = self._series([*forecaster.bundle.shape.channels, *judged.shape.channels])
+        if not set(gold_columns(judged.shape.channels)) <= set(series.columns):
+            series = self._series([*forecaster.bundle.shape.channels, *judged.shape.channels])
         return compare(
             forecaster,
             Forecaster(judged, self.config.device),

@@ -116,15 +116,6 @@ def test_a_training_part_of_workdays_alone_or_without_a_value() -> None:
         HistoricalMedian.of(made(np.full_like(values, np.nan), 720), slice(0, 4), 1, 1)
 
 
-def test_links_in_small_chunks_give_the_same_medians(
-    series: Series, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = HistoricalMedian.of(series, slice(0, 100), T_IN, T_OUT)
-    monkeypatch.setattr(baselines, "_CHUNK_BYTES", 2 * 4 * 100)  # two of five links
-    parts = HistoricalMedian.of(series, slice(0, 100), T_IN, T_OUT)
-    np.testing.assert_array_equal(whole.table, parts.table)
-
-
 def test_the_historical_median_sees_training_rows_only(series: Series) -> None:
     spoilt = series.values.copy()
     spoilt[100:] = 1e6

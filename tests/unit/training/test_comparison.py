@@ -208,6 +208,7 @@ class OnTheRoad(Trainer):
     """Its gold is a series."""
 
     def _series(self, channels: Any) -> Series:
+        assert "t1" in channels
         return cast(Series, self.gold_ids)
 
 
@@ -216,9 +217,13 @@ def decide(
     challenger: Known,
     champion: Path,
     tags: dict[str, str] | None = None,
+    series: Series | None = None,
     **changes: Any,
 ) -> champions.Decision:
-    """Of the trainer, if the bundle in the folder `champion` is that of the champion."""
+    """Of the trainer, if the bundle in the folder `champion` is that of the champion.
+
+    `series` is what the challenger was trained on, if it is not all columns.
+    """
     tags = {registry.DIGEST: digest(champion)} if tags is None else tags
     holder = registry.Registered("luigi_traffic.road", "7", "run", "1", tags)
     monkeypatch.setattr(registry, "champion", lambda *_: holder)
@@ -235,7 +240,9 @@ def decide(
         | changes
     )  # fmt: skip
     scores = evaluate(challenger.forecaster, challenger.series, challenger.fit.split)
-    return trainer._decide(challenger.forecaster, challenger.fit, scores)
+    return trainer._decide(
+        challenger.forecaster, challenger.fit, scores, series or challenger.series
+    )
 
 
 def saved(known: Known, folder: Path, **changes: Any) -> Path:
@@ -272,6 +279,16 @@ def test_a_better_model_takes_the_alias_of_a_champion_of_a_shorter_window(
     found = compared(better, shorter)
     assert decision.challenger_mae == pytest.approx(found.challenger_mae)
     assert decision.champion_mae == pytest.approx(found.champion_mae)
+
+
+def test_gold_is_read_again_for_columns_that_the_champion_alone_needs(
+    shorter: Known, day_before: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day_before.forecaster.bundle.save(tmp_path)
+    not_read = decide(monkeypatch, shorter, tmp_path, gold_ids=None)
+    bare = replace(shorter.series, columns=("speed",), values=shorter.series.values[..., :1])
+    assert decide(monkeypatch, shorter, tmp_path, series=bare) == not_read
+    assert not_read.champion_version == "7"
 
 
 def test_of_a_champion_of_an_earlier_version_the_whole_window_counts(

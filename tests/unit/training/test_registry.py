@@ -10,7 +10,7 @@ from contextlib import closing, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -329,6 +329,11 @@ def store_fails(store: str, version: registry.Registered, files: Path) -> None:
     """The server of the files answers with an error."""
 
 
+def scored(mae: float) -> Any:
+    """An evaluation of that error."""
+    return SimpleNamespace(mae=lambda: mae)
+
+
 LOSSES = [lose_run_by_gc, lose_files, alter_weights, lose_version, store_fails]
 
 
@@ -370,7 +375,7 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     )
     with caplog.at_level(logging.WARNING, "luigi_traffic"):
         monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
-        decision = trainer._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: mine)))
+        decision = trainer._decide(nothing, nothing, scored(mine), nothing)
     assert decision.promoted is promoted
     assert f"version {version.version}, which is lost in MLflow" in decision.reason
     assert "1.9270, recorded" in decision.reason
@@ -378,10 +383,10 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     assert "Restore it in MLflow" in caplog.text
     # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
     of_flow = replace(trainer, target="flow")
-    assert of_flow._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 99.0))).promoted
+    assert of_flow._decide(nothing, nothing, scored(99.0), nothing).promoted
     # The same training once more, as the warning says: its MAE is the recorded one, not smaller.
     again = replace(trainer, partition_id="h1")
-    assert again._decide(nothing, nothing, cast(Any, SimpleNamespace(mae=lambda: 1.927))).promoted
+    assert again._decide(nothing, nothing, scored(1.927), nothing).promoted
     next_one = log(store, bundle, "h2", name)
     assert champion.promote(store, next_one, decision) is promoted
     holder = registry.champion(store, name)
