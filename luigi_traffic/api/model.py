@@ -30,6 +30,9 @@ OBSERVED = ":observed"  # suffix: "speed:observed" is 1.0 where gold has a value
 #: Suffix: "speed:age" is the number of intervals since speed was last observed in the window,
 #: divided by `input_steps`: 0 where it is observed, 1 if it was not observed yet.
 AGE = ":age"
+#: Slots, by which a time of day may lie before the slot it means: float32 holds a fraction
+#: of the day to 6e-8, which is 0.005 slots if a slot is a second.
+ROUNDING = 0.01
 #: The channel that is the measure to forecast, whatever a dataset measures.
 TARGET = "target"
 
@@ -173,6 +176,14 @@ class ModelShape:
     links: int
     channels: tuple[str, ...]
     steps_per_day: int
+
+    def slot_of_day(self, time_of_day: torch.Tensor) -> torch.Tensor:
+        """The slot, 0 to `steps_per_day` - 1, that values of the channel `time_of_day` lie in.
+
+        It is what an embedding of the time of day is looked up by; int64, of the same shape.
+        """
+        slot = (time_of_day.double() * self.steps_per_day + ROUNDING).floor().long()
+        return slot.clamp(max=self.steps_per_day - 1)
 
 
 class Model(ABC):

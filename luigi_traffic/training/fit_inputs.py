@@ -28,9 +28,9 @@ from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.windows import Split, split, window_count
 
-#: Link windows in one pass of a training. A batch of a whole network would need several gigabytes
-#: for what the network keeps of it; the sensors of the literature's benchmarks stay in one pass.
-LINK_WINDOWS = 1 << 16
+#: Link windows in one pass of a training. A batch of a whole network would need many gigabytes
+#: for what the network keeps of it: a transformer keeps 70 KB of a link window.
+LINK_WINDOWS = 1 << 15
 
 
 @dataclass(frozen=True)

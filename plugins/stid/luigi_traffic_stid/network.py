@@ -14,9 +14,6 @@ from torch import nn
 from luigi_traffic import DAY_OF_WEEK, TIME_OF_DAY, ModelShape
 
 DAYS = 7
-#: Slots, by which a time of day may lie before the slot it means: float32 holds a fraction
-#: of the day to 6e-8, which is 0.005 slots where a slot is a second.
-ROUNDING = 0.01
 
 
 class Dropout(nn.Module):
@@ -71,7 +68,7 @@ class Network(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.steps_per_day = shape.steps_per_day
+        self.shape = shape
         self.at_time = shape.channels.index(TIME_OF_DAY)
         self.at_day = shape.channels.index(DAY_OF_WEEK)
         calendar = (self.at_time, self.at_day)
@@ -92,7 +89,7 @@ class Network(nn.Module):
         """
         batch, _, links, _ = x.shape
         time, day = x[:, :, 0, self.at_time], x[:, :, 0, self.at_day]
-        slot = slot_of_day(time[:, -1], self.steps_per_day)
+        slot = self.shape.slot_of_day(time[:, -1])
         hidden = torch.cat(
             [
                 self._embedded(x, time, day),
@@ -114,12 +111,6 @@ class Network(nn.Module):
         for channel in self.of_links:
             found = found + x[..., channel].transpose(1, 2) @ weights[..., channel].T
         return found
-
-
-def slot_of_day(time_of_day: torch.Tensor, steps_per_day: int) -> torch.Tensor:
-    """The slot, 0 to `steps_per_day` - 1, that a fraction of the day in [0, 1) lies in."""
-    slot = (time_of_day.double() * steps_per_day + ROUNDING).floor().long()
-    return slot.clamp(max=steps_per_day - 1)
 
 
 def _identities(count: int, width: int) -> nn.Parameter:

@@ -17,7 +17,7 @@ from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.scaler import Scaler
 from luigi_traffic.training.series import Series
 from luigi_traffic_stid import Stid, StidConfig, luigi_traffic_models
-from luigi_traffic_stid.network import Dropout, Network, slot_of_day
+from luigi_traffic_stid.network import Dropout, Network
 
 CONF = Path(__file__).parents[3] / "conf" / "models" / "stid.yml"
 
@@ -157,25 +157,6 @@ def test_the_calendar_of_the_last_step_is_an_identity() -> None:
     torch.testing.assert_close(at, net(earlier))
 
 
-@pytest.mark.parametrize("steps_per_day", [1, 24, 96, 144, 288, 1440, 86_400])
-def test_every_slot_of_a_day_is_found_from_its_float32_fraction(steps_per_day: int) -> None:
-    slots = np.arange(steps_per_day)
-    fraction = torch.from_numpy((slots / steps_per_day).astype(np.float32))
-    assert slot_of_day(fraction, steps_per_day).tolist() == slots.tolist()
-    # A step of float32 to either side is the same slot still.
-    for towards in (0.0, 1.0):
-        near = torch.from_numpy(np.nextafter(fraction.numpy(), np.float32(towards)))
-        assert slot_of_day(near, steps_per_day).tolist() == slots.tolist()
-
-
-@pytest.mark.parametrize("steps_per_day", [24, 144, 288, 1440])
-def test_just_before_midnight_is_the_last_slot(steps_per_day: int) -> None:
-    latest = torch.tensor(np.nextafter(np.float32(1), np.float32(0)))
-    assert slot_of_day(latest, steps_per_day) == steps_per_day - 1
-    within = torch.tensor((steps_per_day - 0.5) / steps_per_day)
-    assert slot_of_day(within, steps_per_day) == steps_per_day - 1
-
-
 def six_hourly(days: int = 9, links: int = 3) -> Series:
     """Four intervals a day from Monday on, some of them missing."""
     rng = np.random.default_rng(0)
@@ -199,7 +180,7 @@ def test_slot_and_day_are_those_of_the_framework() -> None:
     windows = np.arange(len(series) - 2)
     x, _, _ = tensors.batch(windows, None)
     assert of.channels[1:] == (TIME_OF_DAY, DAY_OF_WEEK)
-    assert slot_of_day(x[:, -1, 0, 1], 4).tolist() == [(w + 1) % 4 for w in windows]
+    assert of.slot_of_day(x[:, -1, 0, 1]).tolist() == [(w + 1) % 4 for w in windows]
     assert x[:, -1, 0, 2].tolist() == [(w + 1) // 4 % 7 for w in windows]
     assert network(of)(x).isfinite().all()
 
