@@ -37,7 +37,8 @@ from luigi_traffic.training.gold import read_gold
 from luigi_traffic.training.model_card import model_card
 from luigi_traffic.training.refit import refit
 from luigi_traffic.training.registry import registered_name
-from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.warehouse import ledger
@@ -57,7 +58,7 @@ class Trainer:
     """One training. `gold_ids` is day → partition id; `absent` the days left out → reason.
 
     `target` is one of the dataset's measures. `graph` and `link_table` are the dataset's. `plugin`
-    provides the model.
+    provides the model. `interval` is the share of the values that an interval should hold.
     """
 
     warehouse: Warehouse
@@ -77,6 +78,7 @@ class Trainer:
     end: date
     folder: Path
     promotion: PromotionSettings
+    interval: float
     get_model: Callable[[str], Model]
     show_run: Callable[[registry.Registered], None]
 
@@ -119,6 +121,7 @@ class Trainer:
             scores,
             forecaster,
             series,
+            self.interval,
         )
         crash_point(CrashPoint.TRAIN_SCORED)
         if registered is None:

@@ -32,7 +32,8 @@ from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
-from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.series import Series
 
 EDGES = [("L0", "L1", 0.5), ("L3", "L1", 2.0), ("L1", "L2", 1.0), ("L9", "L0", 1.0)]
