@@ -68,6 +68,18 @@ def lines(
 
 
 @dataclass(frozen=True)
+class Band:
+    """An interval around a line; NaN: none."""
+
+    label: str
+    line: str
+    """The label of the line."""
+    lower: NDArray[Any]
+    """`(T,)`"""
+    upper: NDArray[Any]
+
+
+@dataclass(frozen=True)
 class Panel:
     """A link on a day, T intervals; NaN: missing."""
 
@@ -77,11 +89,10 @@ class Panel:
     actual: NDArray[Any]
     """`(T,)`"""
     lines: Mapping[str, NDArray[Any]]
-    """Label → `(T,)`, three at most, the last of them the baseline."""
+    """Label → `(T,)`, four at most, the last of them the baseline."""
     limit: float
     """What is below it is congested; NaN: nothing is."""
-    band: tuple[str, NDArray[Any], NDArray[Any]] | None = None
-    """Label, lower and upper ends, each `(T,)`."""
+    band: Band | None = None
 
 
 def day(panels: Sequence[Panel], unit: str) -> Markup:
@@ -98,24 +109,24 @@ def day(panels: Sequence[Panel], unit: str) -> Markup:
                 hours, 0, 1, where=slow, step="mid", transform=axes.get_xaxis_transform(),
                 color=COLOURS[1], alpha=0.14, lw=0,
             )  # fmt: skip
-        if panel.band is not None:
-            label, lower, upper = panel.band
-            # The colour of the line that it is around, the last but the baseline.
-            colour = COLOURS[max(0, len(panel.lines) - 2)]
-            axes.fill_between(hours, lower, upper, color=colour, alpha=0.2, lw=0, label=label)
         axes.plot(hours, actual, color=INK, lw=1.1, label="actual")
         alone = isolated(actual)  # a line of one point is not seen
         axes.plot(hours[alone], actual[alone], ".", color=INK, ms=3)
         # The last is the baseline, grey and dotted.
         styles = [*range(len(panel.lines) - 1), len(COLOURS) - 1]
         for index, (label, values) in zip(styles, panel.lines.items(), strict=True):
+            if (band := panel.band) and band.line == label:
+                axes.fill_between(
+                    hours, band.lower, band.upper, color=COLOURS[index], alpha=0.2, lw=0,
+                    label=band.label,
+                )  # fmt: skip
             axes.plot(hours, values, color=COLOURS[index], ls=_DASHES[index], lw=1.3, label=label)
         axes.set_title(panel.title, loc="left", fontsize=9, color=INK)
         axes.set_xlim(0, 24)
         axes.set_xticks(range(0, 25, 3))
         axes.set_ylim(bottom=0)
         axes.set_ylabel(unit)
-    all_axes[0].legend(ncols=5, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
+    all_axes[0].legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.1)
     all_axes[-1].set_xlabel("hour of day")
     return svg(figure, "day")
 

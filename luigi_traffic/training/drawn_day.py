@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.charts import Panel
-from luigi_traffic.training.holdout_days import HoldoutDay
+from luigi_traffic.training.charts import Band, Panel
+from luigi_traffic.training.fit_span import FitSpan
+from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.holdout_days import HoldoutDay, HoldoutDays
 from luigi_traffic.training.intervals import Intervals
 from luigi_traffic.training.metrics import CONGESTED_SHARE, reported
 from luigi_traffic.training.scores import MODEL, PERSISTENCE, horizon
@@ -57,34 +58,63 @@ def hours(day: HoldoutDay, series: Series) -> NDArray[Any]:
     return np.asarray(slots * 24 / series.steps_per_day)
 
 
+@dataclass(frozen=True)
+class ChampionLines:
+    """The forecasts of the champion on the day, which it was not trained on either."""
+
+    label: str
+    by_link: Mapping[str, NDArray[np.float32]]
+    """`(T,)` of the links that it knows."""
+
+
+def champion_lines(
+    champion: Forecaster, span: FitSpan, series: Series, choice: Choice, steps: int
+) -> ChampionLines | None:
+    """Of the champion, fitted on `span`, at the last of `steps` that it forecasts.
+
+    None if it was trained on a target of that day, or if the series begins too late for its input.
+    """
+    rows = choice.rows
+    seen = span.covers(series.timestamps[rows.start : rows.stop]).any()
+    known = tuple(link for link in choice.links if link in set(champion.links(series)))
+    if seen or not known or rows.start < champion.input_steps + champion.output_steps:
+        return None
+    step = min(steps, champion.output_steps)
+    ahead = horizon(step * series.interval.total_seconds())
+    values = HoldoutDays(champion, series, (rows,), 1, known).day(rows).values[step - 1]
+    return ChampionLines(
+        f"champion, {ahead} ahead", {link: values[:, at] for at, link in enumerate(known)}
+    )
+
+
 def panels(
     day: HoldoutDay,
     series: Series,
     links: Sequence[str],
-    names: Sequence[str],
-    bundle: Bundle,
+    holdout: HoldoutDays,
     intervals: Intervals | None = None,
+    champion: ChampionLines | None = None,
 ) -> list[Panel]:
-    """A panel for each of `links`; `names` are the links of the arrays of `day` and `intervals`."""
-    last = len(day.values)
-    ahead = sorted({reported(last)[0], last})
-    seconds = series.interval.total_seconds()
-    ends = None
-    if intervals is not None:
-        lower, upper = intervals.around(day.values.transpose(1, 0, 2))
-        ends = lower[:, last - 1], upper[:, last - 1]
-        band = f"{intervals.level:.0%} interval, {horizon(last * seconds)} ahead"
+    """A panel for each of `links`; `day` and `intervals` are of the links of `holdout`."""
+    last, bundle = len(day.values), holdout.forecaster.bundle
+    ahead = {step: horizon(step * series.interval.total_seconds()) for step in
+             sorted({reported(last)[0], last})}  # fmt: skip
+    ends = intervals.around(day.values.transpose(1, 0, 2)) if intervals else None
     made = []
     for link in links:
-        at = names.index(link)
+        at = holdout.links.index(link)
         trained = bundle.links.index(link) if link in bundle.links else None
         flow = bundle.free_flow[trained] if trained is not None else np.nan
-        lines = {
-            f"{MODEL}, {horizon(step * seconds)} ahead": day.values[step - 1, :, at]
-            for step in ahead
-        }
-        label = f"{PERSISTENCE}, {horizon(last * seconds)} ahead"
-        lines[label] = day.persistence[last - 1, :, at]
+        lines = {f"{MODEL}, {text} ahead": day.values[step - 1, :, at] for step, text in
+                 ahead.items()}  # fmt: skip
+        band = None
+        if intervals and ends:
+            label = f"{intervals.level:.0%} interval, {ahead[last]} ahead"
+            lower, upper = (end[:, last - 1, at] for end in ends)
+            band = Band(label, list(lines)[-1], lower, upper)
+        if champion and link in champion.by_link:
+            lines[champion.label] = champion.by_link[link]
+        lines[f"{PERSISTENCE}, {ahead[last]} ahead"] = day.persistence[last - 1, :, at]
         made.append(
             Panel(
                 title=f"link {link}",
@@ -92,7 +122,7 @@ def panels(
                 actual=day.actual[:, at],
                 lines=lines,
                 limit=float(CONGESTED_SHARE * flow),
-                band=None if ends is None else (band, ends[0][:, at], ends[1][:, at]),
+                band=band,
             )
         )
     return made

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from luigi_traffic.training import charts, drawn_day, page
+from luigi_traffic.training.compared_days import ComparedDays
 from luigi_traffic.training.evaluate import Evaluation
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
@@ -37,10 +38,12 @@ def write_report(
     forecaster: Forecaster,
     series: Series,
     level: float = 0.9,
+    compared: ComparedDays | None = None,
 ) -> Path:
     """Write the report to `path` and return it. Equal inputs give equal bytes.
 
-    `level`: the share of the values that an interval should hold.
+    `level` is the share of the values that an interval should hold; `compared`, the comparison with
+    the champion if one was made.
     """
     bundle = forecaster.bundle
     unit, seconds = bundle.unit, int(series.interval.total_seconds())
@@ -54,7 +57,8 @@ def write_report(
     for one in holdout:
         if coverage:
             coverage.add(one)
-    panels = drawn_day.panels(day, series, choice.links, holdout.links, bundle, intervals)
+    rival = compared.lines if compared else None
+    panels = drawn_day.panels(day, series, choice.links, holdout, intervals, rival)
     html = page.render(
         "report.html.jinja",
         title=f"{bundle.model.name} on {bundle.dataset}",
@@ -73,6 +77,8 @@ def write_report(
         level=f"{level:.0%}",
         calibrated=validation_targets(forecaster, series, fit.split),
         coverage=coverage.rows(series) if coverage else [],
+        compared=compared,
+        rival=rival is not None,
         looked_at=holdout.said,
         congested=f"{CONGESTED_SHARE:.0%}" if np.isfinite(bundle.free_flow).any() else "",
         config=[

@@ -95,6 +95,7 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     # Self-contained: no file or host is asked for anything.
     assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import""", html)
 
+    assert "compared the model with no other, day by day. Not champion: 4.2 does not" in html
     again = write_report(tmp_path / "again.html", ORIGIN, done, scores, forecaster, series)
     assert again.read_bytes() == path.read_bytes()
 
@@ -161,7 +162,7 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
     links = choice.links
     holdout = HoldoutDays.of(forecaster, series, days, links)
     day = holdout.day(choice.rows)
-    date, drawn_links = day.date, panels(day, series, links, holdout.links, bundle)
+    date, drawn_links = day.date, panels(day, series, links, holdout)
     windows = forecaster.rolling(series, 0)
     issued, forecasts = forecaster.issued(series, windows), forecaster.predict(series, windows)
     assert len(links) == 4
