@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from luigi_traffic.training.holdout_coverage import (
     validation_targets,
 )
 from luigi_traffic.training.holdout_days import HoldoutDays, days_of
+from luigi_traffic.training.holdout_onsets import OnsetSkill
 from luigi_traffic.training.metrics import CONGESTED_SHARE
+from luigi_traffic.training.onsets import TOLERANCE
 from luigi_traffic.training.report_facts import Origin, facts
 from luigi_traffic.training.report_tables import link_rows, score_tables, verdict
 from luigi_traffic.training.scores import (
@@ -54,7 +57,9 @@ def write_report(
     day = holdout.day(choice.rows)
     intervals = validation_intervals(forecaster, series, fit.split, holdout.links, level)
     coverage = Coverage(intervals) if intervals else None
+    skill = OnsetSkill.of(holdout)
     for one in holdout:
+        skill.add(one)
         if coverage:
             coverage.add(one)
     rival = compared.lines if compared else None
@@ -74,11 +79,13 @@ def write_report(
         link_rows=link_rows(forecaster.links(series), evaluation),
         drawings=_drawings(fit, evaluation, unit, seconds),
         day={"date": day.date, "drawing": charts.day(panels, unit)} if panels else None,
+        tolerance=TOLERANCE // timedelta(minutes=1),
         level=f"{level:.0%}",
         calibrated=validation_targets(forecaster, series, fit.split),
         coverage=coverage.rows(series) if coverage else [],
         compared=compared,
         rival=rival is not None,
+        skill=skill,
         looked_at=holdout.said,
         congested=f"{CONGESTED_SHARE:.0%}" if np.isfinite(bundle.free_flow).any() else "",
         config=[

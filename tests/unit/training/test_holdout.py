@@ -12,6 +12,7 @@ from luigi_traffic.training.holdout_coverage import (
     validation_targets,
 )
 from luigi_traffic.training.holdout_days import HoldoutDays, days_of
+from luigi_traffic.training.holdout_onsets import OnsetSkill
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +75,37 @@ def test_the_share_in_the_intervals_is_of_targets_that_did_not_make_them(
     assert np.datetime64(last) < series.timestamps[holdout.days[0].start]
     few = validation_intervals(trained.forecaster, series, split, series.links[:1], 0.99)
     assert few is None
+
+
+def test_onsets_are_those_of_the_definition(trained: Trained, holdout: HoldoutDays) -> None:
+    skill, step = OnsetSkill.of(holdout), 2  # the third, the reported one
+    for day in holdout:
+        skill.add(day)
+    limit = 0.6 * trained.forecaster.bundle.free_flow
+    onsets, any_hits, said, counts = 0, 0, {}, {}
+    # Intervals of 30 minutes: free in the one before, congested in this one.
+    for day in holdout:
+        actual = np.concatenate([day.before, day.actual])
+        for name, values in (("model", day.values), ("persistence", day.persistence)):
+            said[name] = values < limit
+            for t in range(48):
+                for link in range(12):
+                    now, before = actual[48 + t, link], actual[47 + t, link]
+                    onset = now < limit[link] and before >= limit[link]
+                    earlier = values[step, t - 1, link] >= limit[link] if t else False
+                    alarm = said[name][step, t, link] and earlier and not np.isnan(now)
+                    hits = counts.setdefault(name, np.zeros(3, int))
+                    hits += [onset and said[name][step, t, link], alarm, alarm and not onset]
+                    if name == "model":
+                        onsets += onset
+                        any_hits += onset and said[name][:, t, link].any()
+    shares = [
+        f"{part / whole:.0%}" if whole else "–"
+        for hits, forecast, false in counts.values()
+        for part, whole in ((hits, onsets), (false, forecast))
+    ]
+    assert onsets > 10 and counts["model"].min() > 0 and counts["persistence"][1] > 0
+    assert skill.rows() == [("90 min", f"{onsets:,}", *shares)]
+    assert skill.total == onsets
+    assert skill.leads()[0].startswith(f"model: {any_hits:,} of {onsets:,}, the median of the lea")
+    assert skill.congested == sum(int((day.actual < limit).sum()) for day in holdout)
