@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
+
+from luigi_traffic.training.chart_text import FONTS, LAYOUT_FONT, restored, stand_ins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
 #: Drawn as this, then replaced by `currentColor`.
@@ -107,7 +110,7 @@ def day(panels: Sequence[Panel], unit: str) -> Markup:
         if slow.any():
             axes.fill_between(
                 hours, 0, 1, where=slow, step="mid", transform=axes.get_xaxis_transform(),
-                color=COLOURS[1], alpha=0.14, lw=0,
+                color=FAINT, alpha=0.22, lw=0,
             )  # fmt: skip
         axes.plot(hours, actual, color=INK, lw=1.1, label="actual")
         alone = isolated(actual)  # a line of one point is not seen
@@ -157,8 +160,19 @@ def figure_of(rows: int, width: float, height: float) -> tuple[Figure, Sequence[
     return figure, list(all_axes)
 
 
-def svg(figure: Figure, name: str) -> Markup:
-    """The figure as SVG; `name` differs from those of the other drawings on the page."""
+def colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, label: str) -> None:
+    """Beside the axes, what the colours mean."""
+    bar = figure.colorbar(drawn, ax=axes, pad=0.01, aspect=16)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=INK, labelsize=8, color=FAINT)
+    bar.set_label(label, color=INK, fontsize=8)
+
+
+def svg(figure: Figure, name: str, instead: str = "") -> Markup:
+    """The figure as SVG; `name` differs from those of the other drawings on the page.
+
+    `instead` is what it shows, for whoever cannot see it.
+    """
     import matplotlib
 
     for axes in figure.axes:
@@ -168,13 +182,19 @@ def svg(figure: Figure, name: str) -> Markup:
             for text in legend.get_texts():
                 text.set_color(INK)
                 text.set_fontsize(8)
+    texts = stand_ins(figure)
     out = io.StringIO()
     # The salt keeps the ids of two drawings on one page apart, and equal from run to run.
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    settings: Any = {
+        "svg.fonttype": "none", "svg.hashsalt": name,
+        "font.family": "sans-serif", "font.sans-serif": [LAYOUT_FONT],
+    }  # fmt: skip
+    nothing = {"Date": None, "Creator": None}
     with matplotlib.rc_context(settings):
-        figure.savefig(
-            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
+        figure.savefig(out, format="svg", facecolor="none", edgecolor="none", metadata=nothing)
     drawn = out.getvalue()
     drawn = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
-    return Markup(drawn.replace("'DejaVu Sans', 'Bitstream Vera Sans'", "system-ui"))  # noqa: S704
+    drawn = drawn.replace(f"'{LAYOUT_FONT}'", FONTS)
+    label = f'<svg role="img" aria-label="{escape(instead)}"' if instead else "<svg"
+    drawn = drawn.replace("<svg", label, 1)
+    return Markup(restored(drawn, texts))  # noqa: S704 - ours, and texts are escaped

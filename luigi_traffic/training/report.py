@@ -12,6 +12,7 @@ from luigi_traffic.training.compared_days import ComparedDays
 from luigi_traffic.training.evaluate import Evaluation
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.heat_map import HeatMap
 from luigi_traffic.training.holdout_coverage import (
     Coverage,
     validation_intervals,
@@ -26,6 +27,7 @@ from luigi_traffic.training.report_tables import link_rows, score_tables, verdic
 from luigi_traffic.training.scores import (
     MODEL,
     baseline_wins,
+    horizon,
     step_horizon,
     win_lines,
     win_title,
@@ -64,6 +66,8 @@ def write_report(
             coverage.add(one)
     rival = compared.lines if compared else None
     panels = drawn_day.panels(day, series, choice.links, holdout, intervals, rival)
+    heat = HeatMap.of(day, drawn_day.hours(day, series), holdout.links, bundle.context)
+    ahead = horizon(forecaster.output_steps * seconds)
     html = page.render(
         "report.html.jinja",
         title=f"{bundle.model.name} on {bundle.dataset}",
@@ -78,13 +82,17 @@ def write_report(
         wins=win_lines(wins),
         link_rows=link_rows(forecaster.links(series), evaluation),
         drawings=_drawings(fit, evaluation, unit, seconds),
-        day={"date": day.date, "drawing": charts.day(panels, unit)} if panels else None,
+        date=day.date,
+        day=charts.day(panels, unit) if panels else "",
         tolerance=TOLERANCE // timedelta(minutes=1),
         level=f"{level:.0%}",
         calibrated=validation_targets(forecaster, series, fit.split),
         coverage=coverage.rows(series) if coverage else [],
         compared=compared,
         rival=rival is not None,
+        heat=heat,
+        heat_drawing=heat.drawing(unit, bundle.target, ahead) if heat else "",
+        ahead=ahead,
         skill=skill,
         looked_at=holdout.said,
         congested=f"{CONGESTED_SHARE:.0%}" if np.isfinite(bundle.free_flow).any() else "",

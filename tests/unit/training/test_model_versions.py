@@ -160,7 +160,8 @@ def test_flow_is_forecast_scored_and_stored_as_speed_is(tmp_path: Path) -> None:
     report = write_report(tmp_path / "r.html", origin, done, scores, forecaster, series)
     html = report.read_text("utf-8")
     assert "MAE, veh/h" in html and "flow, veh/h" in html
-    assert "speed" not in html.replace("free-flow", "") and "F1" not in html
+    assert "speed" not in html.replace("free-flow", "") and "F1 of" not in html
+    assert "Onsets of congestion" not in html and "heat map" in html.lower()
     with pytest.raises(DataError, match="The model forecasts flow, but the series has speed"):
         forecaster.predict(replace(series, target="speed"), np.array([0]))
 

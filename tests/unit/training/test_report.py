@@ -84,7 +84,7 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
         )
     heads = re.findall(r'<th scope="col">(.*?)</th>', html[: html.index("<tbody>")])
     assert heads == ["90 min", "mean"]  # step 3 of half hours
-    assert html.count("<svg") == 4  # curve, by step, by hour, forecast against actual
+    assert html.count("<svg") == 5  # curve, by step, by hour, forecast against actual, heat map
     for line in ("actual", "model, 90 min ahead", "model, 2 h ahead", "persistence, 2 h ahead"):
         assert line in html
     wins = win_lines(baseline_wins(scores.scores, 1800))
@@ -93,7 +93,7 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     assert html.index("A baseline is better than the model at:") < html.index("<table")
     assert "<script" not in html
     # Self-contained: no file or host is asked for anything.
-    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import""", html)
+    assert not re.search(r"""(src|href)=["'](?!#|data:image/png)|url\((?!#)|@import""", html)
 
     assert "compared the model with no other, day by day. Not champion: 4.2 does not" in html
     again = write_report(tmp_path / "again.html", ORIGIN, done, scores, forecaster, series)
@@ -138,7 +138,7 @@ def test_a_hold_out_too_patchy_to_draw_still_gives_a_report(series: Series, tmp_
     forecaster = Forecaster(bundle, "cpu")
     scores = evaluate(forecaster, series, done.split)
     path = write_report(tmp_path / "report.html", ORIGIN, done, scores, forecaster, series)
-    assert path.read_text(encoding="utf-8").count("<svg") == 3
+    assert path.read_text(encoding="utf-8").count("<svg") == 4
 
 
 def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
