@@ -47,24 +47,19 @@ def write(project: Project, scope: Scope, path: Path, most_links: int | None) ->
 def page(scope: Scope, days: Sequence[date], found: dict[str, list[Row]]) -> str:
     """HTML of the rows by step, hour, day, link and version. Equal rows give equal text."""
     with extras_named():
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-
+        from luigi_traffic.training import page as html_page
         from luigi_traffic.training.metrics import CONGESTED_SHARE
         from luigi_traffic.training.onsets import TOLERANCE
 
         drawings = _drawings(found)
-    environment = Environment(
-        loader=PackageLoader("luigi_traffic.training", ""), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True,
-    )  # fmt: skip
     unit = found["step"][0]["unit"]
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
     congested = any(row["mae_free"] is not None for row in found["step"])
-    return environment.get_template("evaluation.html.jinja").render(
+    return html_page.render(
+        "evaluation.html.jinja",
         title=f"Forecasts of {scope.target} of {scope.dataset}, {span}",
         verdict=_verdict(found["version"], unit),
-        drawings=[(caption, Markup(svg)) for caption, svg in drawings],  # noqa: S704 - ours
+        drawings=drawings,
         tables=[
             _table("Versions", "version", found["version"], (*_COLUMNS, *_ONSETS)),
             _table(
@@ -96,7 +91,7 @@ def _drawings(found: dict[str, list[Row]]) -> list[tuple[str, str]]:
     minutes = [row["minutes"] for row in found["step"]]
     by_hour = {row["hour"]: row for row in found["hour"]}
     hours = [by_hour.get(hour, {}) for hour in range(24)]
-    made = [
+    made: list[tuple[str, str]] = [
         ("By how far ahead", charts.lines(
             minutes, _lines(found["step"], _BASELINES), "minutes ahead", y, "step")),
         ("By hour of day, all steps", charts.lines(
@@ -126,5 +121,5 @@ def _table(
     title: str, by: str, rows: Sequence[Row], columns: Sequence[str] = _COLUMNS
 ) -> dict[str, Any]:
     names = [n for n in columns if any(row.get(n) is not None for row in rows)]
-    cells = [(label(by, row), [cell(name, row.get(name)) for name in names]) for row in rows]
-    return {"title": title, "by": by, "heads": heads(names), "rows": cells}
+    cells = [(label(by, row), *(cell(name, row.get(name)) for name in names)) for row in rows]
+    return {"title": title, "heads": [by, *heads(names)], "rows": cells}

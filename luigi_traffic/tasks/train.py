@@ -85,6 +85,7 @@ class Train(ModelStage):
             end=self.date + timedelta(days=1),
             folder=self.project.home,
             promotion=self.project.settings.promotion,
+            interval=self.project.settings.forecast.interval,
             get_model=self.project.plugins.model,
             show_run=self._show_run,
         )

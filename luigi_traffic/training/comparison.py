@@ -32,6 +32,8 @@ class Comparison:
     dataset's.
     """
 
+    dates: NDArray[np.datetime64]
+    """datetime64[D], in order."""
     challenger: NDArray[np.float64]
     champion: NDArray[np.float64]
     targets: NDArray[np.int64]
@@ -101,7 +103,9 @@ def compare(
     links = [link for link in total if link in known]
     if not links:
         none = np.zeros(0)
-        return Comparison(none, none, none.astype(np.int64), 0.0, 0, len(total))
+        return Comparison(
+            none.astype("datetime64[D]"), none, none, none.astype(np.int64), 0.0, 0, len(total)
+        )
     part = series.aligned(links)
     steps = np.arange(min(challenger.output_steps, champion.output_steps))
     issued = np.arange(split.test.start, split.test.stop, dtype=np.int64) + challenger.input_steps
@@ -125,7 +129,10 @@ def compare(
         _errors_by_day(one, series, part, issued, steps, usable)[some]
         for one in (challenger, champion)
     )
-    return Comparison(ours, theirs, targets[some].astype(np.int64), share, len(links), len(total))
+    dates = series.timestamps[0].astype("datetime64[D]") + some
+    return Comparison(
+        dates, ours, theirs, targets[some].astype(np.int64), share, len(links), len(total)
+    )
 
 
 def _errors_by_day(

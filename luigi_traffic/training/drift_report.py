@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luigi_traffic.training import charts
+from luigi_traffic.training import charts, page
 from luigi_traffic.training.drift import Check, reasons, same_kind
 from luigi_traffic.training.series import Series
 
@@ -24,16 +24,10 @@ def write_drift_report(
     found: Sequence[Check],
 ) -> Path:
     """Write it to `path` and return it. Equal inputs give equal bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("luigi_traffic.training", ""), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True,
-    )  # fmt: skip
     said = reasons(found)
     days = reference.timestamps[[0, -1]].astype("datetime64[D]").astype(str)
-    html = environment.get_template("drift.html.jinja").render(
+    html = page.render(
+        "drift.html.jinja",
         title=title,
         verdict=f"Drift. {said}." if said else "No drift.",
         version=version,
@@ -44,11 +38,9 @@ def write_drift_report(
              check.text, check.drifted)
             for check in found
         ],
-        drawing=Markup(_distributions(reference, recent)),  # noqa: S704 - ours
+        drawing=_distributions(reference, recent),
     )  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
-    return path
+    return page.write(path, html)
 
 
 def _distributions(reference: Series, recent: Series) -> str:

@@ -10,7 +10,7 @@ from luigi_traffic.api.model import gold_columns
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.evaluate import Evaluation
 from luigi_traffic.training.fit_span import FitSpan
-from luigi_traffic.training.report import Origin
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.scores import (
     MODEL,
     baseline_wins,

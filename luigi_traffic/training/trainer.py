@@ -27,17 +27,21 @@ from luigi_traffic.recipe import Input, Recipe, short_hash
 from luigi_traffic.training import champion, mlflow_runs, registry
 from luigi_traffic.training.alias import Alias
 from luigi_traffic.training.bundle import Bundle
-from luigi_traffic.training.comparison import Comparison, compare
+from luigi_traffic.training.compared_days import ComparedDays
+from luigi_traffic.training.comparison import compare
+from luigi_traffic.training.drawn_day import Choice, champion_lines
 from luigi_traffic.training.evaluate import Evaluation, evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit, Progress
 from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
+from luigi_traffic.training.holdout_days import days_of
 from luigi_traffic.training.model_card import model_card
 from luigi_traffic.training.refit import refit
 from luigi_traffic.training.registry import registered_name
-from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.warehouse import ledger
@@ -57,7 +61,7 @@ class Trainer:
     """One training. `gold_ids` is day → partition id; `absent` the days left out → reason.
 
     `target` is one of the dataset's measures. `graph` and `link_table` are the dataset's. `plugin`
-    provides the model.
+    provides the model. `interval` is the share of the values that an interval should hold.
     """
 
     warehouse: Warehouse
@@ -77,6 +81,7 @@ class Trainer:
     end: date
     folder: Path
     promotion: PromotionSettings
+    interval: float
     get_model: Callable[[str], Model]
     show_run: Callable[[registry.Registered], None]
 
@@ -107,8 +112,9 @@ class Trainer:
             )  # fmt: skip
             registered = None
         decision = champion.recorded(registered) if registered else None
+        compared = None
         if decision is None:
-            decision = self._decide(forecaster, trained, scores, series)
+            decision, compared = self._decide(forecaster, trained, scores, series)
         origin = self._origin(decision.reason)
         report = write_report(
             self.folder
@@ -119,6 +125,8 @@ class Trainer:
             scores,
             forecaster,
             series,
+            self.interval,
+            compared,
         )
         crash_point(CrashPoint.TRAIN_SCORED)
         if registered is None:
@@ -161,13 +169,13 @@ class Trainer:
 
     def _decide(
         self, forecaster: Forecaster, trained: Fit, scores: Evaluation, series: Series
-    ) -> champion.Decision:
-        """Against the champion, on what neither was fitted on."""
+    ) -> tuple[champion.Decision, ComparedDays | None]:
+        """Against the champion, on what neither was fitted on; None if they are not compared."""
         holder = registry.champion(self.tracking_uri, self._name)
         mine = cast(float, scores.mae())  # `evaluate` refuses a hold-out with nothing to score
         if holder is None:
             lost = self._lost_before()
-            return self._decide_lost(mine, lost) if lost else champion.decide_first(mine)
+            return self._decide_lost(mine, lost) if lost else champion.decide_first(mine), None
         with tempfile.TemporaryDirectory(prefix="luigi-traffic-champion-") as scratch:
             try:
                 folder = registry.intact_version(
@@ -177,14 +185,15 @@ class Trainer:
             except (registry.ModelLost, StoreError) as e:
                 lost = champion.lost_holder(holder, e)
                 if holder.tags.get(registry.PARTITION_ID) == self.partition_id:
-                    return champion.decide_again(mine, lost)
-                return self._decide_lost(mine, lost)
+                    return champion.decide_again(mine, lost), None
+                return self._decide_lost(mine, lost), None
             try:
-                comparison = self._compare(forecaster, trained, holder, folder, series)
+                compared = self._compare(forecaster, trained, holder, folder, series)
             except (PluginError, SettingsError, DataError) as e:
                 logger.warning(champion.keep_warning(holder.name, holder.version, e))
-                return champion.keep(mine, holder.version, e)
-        return champion.decide(mine, comparison, holder.version, self.promotion)
+                return champion.keep(mine, holder.version, e), None
+        decision = champion.decide(mine, compared.comparison, holder.version, self.promotion)
+        return decision, compared
 
     def _compare(
         self,
@@ -193,7 +202,7 @@ class Trainer:
         holder: registry.Registered,
         folder: Path,
         series: Series,
-    ) -> Comparison:
+    ) -> ComparedDays:
         judged = Bundle.load(folder, self.get_model).comparable
         span = judged.fit_span or FitSpan.of_window(holder.tags.get(WINDOW, ""))
         if span is None:
@@ -203,13 +212,13 @@ class Trainer:
         # Both read the same rows, each the columns it was built for.
         if not set(gold_columns(judged.shape.channels)) <= set(series.columns):
             series = self._series([*forecaster.bundle.shape.channels, *judged.shape.channels])
-        return compare(
-            forecaster,
-            Forecaster(judged, self.config.device),
-            span,
-            series,
-            trained.split,
-            self.config.evaluation_windows,
+        holds, steps = Forecaster(judged, self.config.device), forecaster.output_steps
+        days = days_of(series, trained.split.test, forecaster.input_steps, steps)
+        return ComparedDays(
+            compare(forecaster, holds, span, series, trained.split, self.config.evaluation_windows),
+            holder.version,
+            self.promotion,
+            champion_lines(holds, span, series, Choice.of(series, days), steps),
         )
 
     def _lost_before(self) -> champion.Lost | None:

@@ -31,9 +31,11 @@ def test_every_stage_has_a_source_that_is_watched() -> None:
 
 #: They show, store and serve what was made, or say on which device.
 NO_OUTPUT = {
-    "__init__", "alias", "champion", "charts", "comparison", "device", "drift_report",
-    "mlflow_model", "mlflow_runs", "mlflow_store", "model_card", "pyfunc", "registry", "report",
-    "scores", "serving",
+    "__init__", "alias", "champion", "chart_text", "charts", "compared_days", "comparison",
+    "device", "drawn_day", "drift_report", "heat_map", "holdout_coverage", "holdout_days",
+    "holdout_onsets", "mlflow_model", "mlflow_runs", "mlflow_store", "model_card",
+    "page", "pyfunc", "registry", "report", "report_facts", "report_tables", "scores",
+    "serving",
 }  # fmt: skip
 
 

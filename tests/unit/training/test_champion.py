@@ -24,7 +24,8 @@ def errors(
     """Of MAEs a day."""
     count = np.full(len(challenger), TARGETS) if targets is None else np.array(targets)
     ours, theirs = np.array(challenger, float), np.array(champion, float)
-    return Comparison(ours * count, theirs * count, count, seen_share, links, 20)
+    dates = np.arange(len(count)).astype("datetime64[D]")
+    return Comparison(dates, ours * count, theirs * count, count, seen_share, links, 20)
 
 
 def decide(comparison: Comparison, **changes: float) -> champion.Decision:

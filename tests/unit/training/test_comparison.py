@@ -19,12 +19,15 @@ from luigi_traffic.settings.training_keys import PromotionSettings
 from luigi_traffic.training import champion as champions
 from luigi_traffic.training import registry
 from luigi_traffic.training.bundle import CARD, Bundle, digest
+from luigi_traffic.training.compared_days import ComparedDays
 from luigi_traffic.training.comparison import Comparison, compare
+from luigi_traffic.training.drawn_day import Choice, champion_lines
 from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.fit_span import FitSpan
 from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.holdout_days import days_of
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trainer import Trainer
 
@@ -212,14 +215,18 @@ class OnTheRoad(Trainer):
         return cast(Series, self.gold_ids)
 
 
-def decide(
+def decide(*what: Any, **changes: Any) -> champions.Decision:
+    return decided(*what, **changes)[0]
+
+
+def decided(
     monkeypatch: pytest.MonkeyPatch,
     challenger: Known,
     champion: Path,
     tags: dict[str, str] | None = None,
     series: Series | None = None,
     **changes: Any,
-) -> champions.Decision:
+) -> tuple[champions.Decision, ComparedDays | None]:
     """Of the trainer, if the bundle in the folder `champion` is that of the champion.
 
     `series` is what the challenger was trained on, if it is not all columns.
@@ -272,13 +279,39 @@ def test_a_better_model_takes_the_alias_of_a_champion_of_a_shorter_window(
 ) -> None:
     shorter.forecaster.bundle.save(tmp_path / "champion")
     better = trained(days(2, 30), tmp_path / "better", epochs=8)
-    decision = decide(monkeypatch, better, tmp_path / "champion")
+    decision, for_report = decided(monkeypatch, better, tmp_path / "champion")
     assert decision.promoted and decision.champion_version == "7"
     assert "on 3 days that neither was trained on" in decision.reason
     assert "% of the hold-out is left out: version 7 knows it)" in decision.reason
     found = compared(better, shorter)
     assert decision.challenger_mae == pytest.approx(found.challenger_mae)
     assert decision.champion_mae == pytest.approx(found.champion_mae)
+
+    assert for_report is not None and for_report.version == "7"
+    expected = plain(better, shorter)[0]
+    rows = {str(day): (f"{n:,}", f"{e / n:.3f}", f"{c / n:.3f}")
+            for day, (e, c, n) in expected.items()}  # fmt: skip
+    *by_day, (name, count, ours, _, gain) = for_report.rows()
+    assert {day: (n, e, c) for day, n, e, c, _ in by_day} == rows
+    assert (name, count) == ("all", f"{sum(n for _, _, n in expected.values()):,}")
+    assert (ours, gain) == (f"{found.challenger_mae:.3f}", f"{found.gain:+.3f}")
+    assert f"at least {found.least_gain(0.95):.4f} with 0.95 confidence" in for_report.verdict()
+
+    # The drawn day is one that the champion was not trained on, or its lines are left out.
+    choice = Choice.of(better.series, days_of(better.series, better.fit.split.test, T_IN, T_OUT))
+    date = better.series.timestamps[choice.rows.start]
+    assert (for_report.lines is None) is bool(date <= np.datetime64(shorter.span.last))
+    late = replace(choice, rows=range(len(better.series) - DAY, len(better.series)))
+    lines = champion_lines(shorter.forecaster, shorter.span, better.series, late, T_OUT)
+    assert lines is not None and lines.label == "champion, 60 min ahead"
+    assert shorter.forecaster.output_steps == 2  # the last step that both forecast
+    first = np.array(late.rows) - shorter.forecaster.input_steps - 1
+    said = shorter.forecaster.predict(better.series, first)
+    for link in choice.links:
+        at = better.series.links.index(link)
+        np.testing.assert_allclose(lines.by_link[link], said[:, -1, at], rtol=1e-5)
+    known = replace(late, rows=range(20 * DAY, 21 * DAY))
+    assert champion_lines(shorter.forecaster, shorter.span, better.series, known, T_OUT) is None
 
 
 def test_gold_is_read_again_for_columns_that_the_champion_alone_needs(

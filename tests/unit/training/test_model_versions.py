@@ -32,7 +32,8 @@ from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.fit_result import Fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
-from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.series import Series
 
 EDGES = [("L0", "L1", 0.5), ("L3", "L1", 2.0), ("L1", "L2", 1.0), ("L9", "L0", 1.0)]
@@ -159,7 +160,8 @@ def test_flow_is_forecast_scored_and_stored_as_speed_is(tmp_path: Path) -> None:
     report = write_report(tmp_path / "r.html", origin, done, scores, forecaster, series)
     html = report.read_text("utf-8")
     assert "MAE, veh/h" in html and "flow, veh/h" in html
-    assert "speed" not in html.replace("free-flow", "") and "F1" not in html
+    assert "speed" not in html.replace("free-flow", "") and "F1 of" not in html
+    assert "Onsets of congestion" not in html and "heat map" in html.lower()
     with pytest.raises(DataError, match="The model forecasts flow, but the series has speed"):
         forecaster.predict(replace(series, target="speed"), np.array([0]))
 

@@ -362,6 +362,10 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     row = LedgerRow("model", "x", "h1", "h1", {}, [], 1, "", details)
     monkeypatch.setattr(ledger, "current", lambda *_: {"h1": row})
     nothing: Any = SimpleNamespace()
+
+    def scored(mae: float) -> Any:
+        return SimpleNamespace(mae=lambda: mae)
+
     trainer = Trainer(
         **dict.fromkeys((f.name for f in fields(Trainer)), nothing)
         | {
@@ -375,18 +379,18 @@ def test_a_lost_champion_is_reported_and_gives_way_to_a_better_one_alone(
     )
     with caplog.at_level(logging.WARNING, "luigi_traffic"):
         monkeypatch.setattr(logging.getLogger("luigi_traffic"), "propagate", True)
-        decision = trainer._decide(nothing, nothing, scored(mine), nothing)
-    assert decision.promoted is promoted
+        decision, compared = trainer._decide(nothing, nothing, scored(mine), nothing)
+    assert decision.promoted is promoted and compared is None
     assert f"version {version.version}, which is lost in MLflow" in decision.reason
     assert "1.9270, recorded" in decision.reason
     assert f"the champion of {name}, version {version.version}, is lost: " in caplog.text
     assert "Restore it in MLflow" in caplog.text
     # Vehicles an hour cannot be compared with what is recorded of a champion of speeds.
     of_flow = replace(trainer, target="flow")
-    assert of_flow._decide(nothing, nothing, scored(99.0), nothing).promoted
+    assert of_flow._decide(nothing, nothing, scored(99.0), nothing)[0].promoted
     # The same training once more, as the warning says: its MAE is the recorded one, not smaller.
     again = replace(trainer, partition_id="h1")
-    assert again._decide(nothing, nothing, scored(1.927), nothing).promoted
+    assert again._decide(nothing, nothing, scored(1.927), nothing)[0].promoted
     next_one = log(store, bundle, "h2", name)
     assert champion.promote(store, next_one, decision) is promoted
     holder = registry.champion(store, name)

@@ -10,12 +10,16 @@ from training_tiny import AllLinks, PerLink, around, config, road
 
 from luigi_traffic.training.bundle import Bundle
 from luigi_traffic.training.charts import isolated
+from luigi_traffic.training.drawn_day import Choice, panels
 from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
+from luigi_traffic.training.holdout_days import HoldoutDays, days_of
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.model_card import LONGEST, model_card
-from luigi_traffic.training.report import Origin, _days_drawn, _link_rows, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
+from luigi_traffic.training.report_tables import link_rows
 from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
@@ -78,9 +82,9 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
         assert f"<td>{scores.scores[name]['mean']['wape']:.2f}</td>" in html.replace(
             ' class="best"', ""
         )
-    heads = re.findall(r'<th scope="col">(.*?)</th>', html)
+    heads = re.findall(r'<th scope="col">(.*?)</th>', html[: html.index("<tbody>")])
     assert heads == ["90 min", "mean"]  # step 3 of half hours
-    assert html.count("<svg") == 4  # curve, by step, by hour, forecast against actual
+    assert html.count("<svg") == 5  # curve, by step, by hour, forecast against actual, heat map
     for line in ("actual", "model, 90 min ahead", "model, 2 h ahead", "persistence, 2 h ahead"):
         assert line in html
     wins = win_lines(baseline_wins(scores.scores, 1800))
@@ -89,8 +93,9 @@ def test_the_report_says_what_was_trained_on_what_and_how_well(
     assert html.index("A baseline is better than the model at:") < html.index("<table")
     assert "<script" not in html
     # Self-contained: no file or host is asked for anything.
-    assert not re.search(r"""(src|href)=["'](?!#)|url\((?!#)|@import""", html)
+    assert not re.search(r"""(src|href)=["'](?!#|data:image/png)|url\((?!#)|@import""", html)
 
+    assert "compared the model with no other, day by day. Not champion: 4.2 does not" in html
     again = write_report(tmp_path / "again.html", ORIGIN, done, scores, forecaster, series)
     assert again.read_bytes() == path.read_bytes()
 
@@ -133,7 +138,7 @@ def test_a_hold_out_too_patchy_to_draw_still_gives_a_report(series: Series, tmp_
     forecaster = Forecaster(bundle, "cpu")
     scores = evaluate(forecaster, series, done.split)
     path = write_report(tmp_path / "report.html", ORIGIN, done, scores, forecaster, series)
-    assert path.read_text(encoding="utf-8").count("<svg") == 3
+    assert path.read_text(encoding="utf-8").count("<svg") == 4
 
 
 def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
@@ -152,15 +157,20 @@ def test_a_drawn_point_is_the_forecast_that_was_issued_so_long_before(
         free_flow(series.actual),
     )
     forecaster = Forecaster(bundle, "cpu")
-    links, date, panels = _days_drawn(forecaster, series, done.split.test)
+    days = days_of(series, done.split.test, 6, 4)
+    choice = Choice.of(series, days)
+    links = choice.links
+    holdout = HoldoutDays.of(forecaster, series, days, links)
+    day = holdout.day(choice.rows)
+    date, drawn_links = day.date, panels(day, series, links, holdout)
     windows = forecaster.rolling(series, 0)
     issued, forecasts = forecaster.issued(series, windows), forecaster.predict(series, windows)
     assert len(links) == 4
-    for link, (_, hours, actual, drawn, _) in zip(links, panels, strict=True):
-        at = series.links.index(link)
+    for link, panel in zip(links, drawn_links, strict=True):
+        at, hours, drawn = series.links.index(link), panel.hours, panel.lines
         assert list(drawn) == ["model, 90 min ahead", "model, 2 h ahead", "persistence, 2 h ahead"]
         for label, step in zip(list(drawn)[:2], (3, 4), strict=True):
-            for hour, truth, value in zip(hours, actual, drawn[label], strict=True):
+            for hour, truth, value in zip(hours, panel.actual, drawn[label], strict=True):
                 target = np.datetime64(date, "m") + np.timedelta64(round(hour * 60), "m")
                 row = int(np.flatnonzero(series.timestamps == target)[0])
                 np.testing.assert_equal(truth, series.actual[row, at])
@@ -186,9 +196,9 @@ def test_the_worst_and_the_best_links_are_listed(tmp_path: Path) -> None:
     mae = np.nanmean(np.abs(forecaster.predict(series, test) - actual), axis=(0, 1))
     np.testing.assert_allclose(scores.by_link["model"], mae, rtol=1e-5)
     order = [series.links[at] for at in np.argsort(-mae)]
-    rows = _link_rows(series.links, scores)
+    rows = link_rows(series.links, scores)
     assert [row[0] for row in rows] == order[:5] + order[-5:]
-    assert _link_rows(series.links[:5], scores) == []
+    assert link_rows(series.links[:5], scores) == []
 
 
 def test_a_value_between_two_gaps_is_a_dot() -> None:
