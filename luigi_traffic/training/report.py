@@ -77,6 +77,7 @@ def write_report(
         unit=unit,
         target=bundle.target,
         facts=facts(origin, fit, evaluation, forecaster, series),
+        reason=origin.decision,
         decision=origin.decision[:1].upper() + origin.decision[1:],
         columns=[step_horizon(step, seconds) for step in evaluation.scores[MODEL]],
         score_tables=score_tables(evaluation, unit),

@@ -97,6 +97,10 @@ def test_a_page_refers_to_nothing_outside_and_scrolls_in_its_boxes(html: str) ->
     assert not re.search(r"url\((?!#)|@import|<script|<link", html)
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
     assert "prefers-color-scheme: dark" in html and "#010203" not in html  # ink is the page's
+    # At 390 px nothing is wider than the page: what has a width of its own scrolls in its box.
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert ".wide { overflow-x: auto; } .wide svg { min-width: 46rem; }" in style
+    assert re.findall(r"(?<!max-)(?<!min-)width: *\d+(?:px|pt|in)", style) == []
     assert len(html) < 500_000
     ids = re.findall(r' id="([mphc][0-9a-f]{10})"', html)
     assert len(ids) == len(set(ids))
