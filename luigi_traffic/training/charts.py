@@ -31,7 +31,7 @@ def learning_curve(history: Sequence[Mapping[str, float]], best: int, unit: str)
     """Training loss and validation MAE by epoch, the chosen epoch marked."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axes,) = figure_of(1, 5.2, 2.9)
+    figure, (axes,) = figure_of(1, 4.4, 2.6)
     epochs = [row["epoch"] for row in history]
     axes.plot(
         epochs, [row["train_loss"] for row in history], color=FAINT, ls="--", label="training loss"
@@ -56,7 +56,7 @@ def lines(
     tick_labels: Sequence[str] | None = None,
 ) -> Markup:
     """One line a forecaster, four of them at most, from 0 upwards; None leaves a gap."""
-    figure, (axes,) = figure_of(1, 5.2, 2.9)
+    figure, (axes,) = figure_of(1, 4.4, 2.6)
     styles = list(zip(COLOURS, _DASHES, strict=True))[: len(series)]
     for (label, values), (colour, dash) in zip(series.items(), styles, strict=True):
         y = [math.nan if v is None else v for v in values]
@@ -103,7 +103,7 @@ def day(panels: Sequence[Panel], unit: str) -> Markup:
 
     Congested hours are shaded; NaN leaves gaps, and a value between two gaps is a dot.
     """
-    figure, all_axes = figure_of(len(panels), 10.6, 2.15 * len(panels))
+    figure, all_axes = figure_of(len(panels), 9.0, 2.0 * len(panels))
     for axes, panel in zip(all_axes, panels, strict=True):
         hours, actual = panel.hours, panel.actual
         slow = actual < panel.limit

@@ -20,6 +20,7 @@ from luigi_traffic.training.holdout_coverage import (
 )
 from luigi_traffic.training.holdout_days import HoldoutDays, days_of
 from luigi_traffic.training.holdout_onsets import OnsetSkill
+from luigi_traffic.training.link_map import LinkMap
 from luigi_traffic.training.metrics import CONGESTED_SHARE
 from luigi_traffic.training.onsets import TOLERANCE
 from luigi_traffic.training.report_facts import Origin, facts
@@ -68,6 +69,7 @@ def write_report(
     panels = drawn_day.panels(day, series, choice.links, holdout, intervals, rival)
     heat = HeatMap.of(day, drawn_day.hours(day, series), holdout.links, bundle.context)
     ahead = horizon(forecaster.output_steps * seconds)
+    places = LinkMap.of(bundle.context, evaluation.by_link[MODEL])
     html = page.render(
         "report.html.jinja",
         title=f"{bundle.model.name} on {bundle.dataset}",
@@ -75,6 +77,7 @@ def write_report(
         unit=unit,
         target=bundle.target,
         facts=facts(origin, fit, evaluation, forecaster, series),
+        reason=origin.decision,
         decision=origin.decision[:1].upper() + origin.decision[1:],
         columns=[step_horizon(step, seconds) for step in evaluation.scores[MODEL]],
         score_tables=score_tables(evaluation, unit),
@@ -93,6 +96,8 @@ def write_report(
         heat=heat,
         heat_drawing=heat.drawing(unit, bundle.target, ahead) if heat else "",
         ahead=ahead,
+        map=places,
+        map_drawing=places.drawing(unit) if places else "",
         skill=skill,
         looked_at=holdout.said,
         congested=f"{CONGESTED_SHARE:.0%}" if np.isfinite(bundle.free_flow).any() else "",

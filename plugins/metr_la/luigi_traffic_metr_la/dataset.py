@@ -16,11 +16,12 @@ from luigi_traffic import (
     DatasetSettings,
     LinkCell,
     LinkGraph,
+    LinkTable,
     RawDay,
     setting,
 )
 from luigi_traffic import functions as F
-from luigi_traffic_metr_la.source import HEADER, MetrLaSource, read
+from luigi_traffic_metr_la.source import HEADER, MetrLaSource, places, read
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -102,6 +103,10 @@ class MetrLa(Dataset):
             (ids[a], ids[b], float(weights[a, b]))
             for a, b in zip(rows.tolist(), columns.tolist(), strict=True)
         )
+
+    def links(self) -> LinkTable | None:
+        """Where the sensors are; None if the file of their places is not in the folder."""
+        return places(self.folder / "graph_sensor_locations.csv")
 
     def expected_slots(self, day: date) -> list[time]:
         """Every interval."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from luigi_traffic import SettingsError, Source, SourceAbsent, SourceError, Stream
+from luigi_traffic import (
+    DataError,
+    LinkTable,
+    SettingsError,
+    Source,
+    SourceAbsent,
+    SourceError,
+    Stream,
+)
 
 HEADER = "timestamp,link_id,speed"
 _STEPS_A_DAY = 288
@@ -34,6 +43,29 @@ def read(path: Path) -> dict[str, Any]:
         ) from None
     except (ValueError, OSError, zipfile.BadZipFile) as e:
         raise SourceError(f"METR-LA: {path} is not a readable .npz file: {e}") from e
+
+
+def places(path: Path) -> LinkTable | None:
+    """Sensors and their coordinates, of a CSV as the DCRNN code has it; None without the file.
+
+    Raises `SourceError` where it is no such CSV.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return LinkTable.from_rows(
+                {
+                    "link_id": row["sensor_id"],
+                    "longitude": float(row["longitude"]),
+                    "latitude": float(row["latitude"]),
+                }
+                for row in csv.DictReader(file)
+            )
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError, OSError, DataError) as e:
+        raise SourceError(
+            f"METR-LA: {path} is not a readable CSV with sensor_id, latitude and longitude: {e}"
+        ) from e
 
 
 class MetrLaSource(Source):

@@ -51,6 +51,19 @@ def test_edges_are_close_neighbours_in_their_direction(dataset) -> None:
     assert dataset.graph().edges == (("767541", "767542"), ("773869", "767541"))
 
 
+def test_places_are_known_if_their_file_is_there(dataset, tmp_path) -> None:
+    assert dataset.links() is None
+    file = tmp_path / "graph_sensor_locations.csv"
+    file.write_text("index,sensor_id,latitude,longitude\n0,773869,34.15497,-118.31829\n")
+    (sensor,) = dataset.links()
+    assert (sensor.link_id, sensor.latitude) == ("773869", 34.15497)
+    assert sensor.longitude == -118.31829
+    for text in ("a,b\n1,2\n", "sensor_id,latitude,longitude\n1,north,2\n"):
+        file.write_text(text)
+        with pytest.raises(SourceError, match="not a readable CSV with sensor_id, latitude and lo"):
+            dataset.links()
+
+
 def test_a_folder_without_the_files(tmp_path) -> None:
     with pytest.raises(SettingsError, match="METR_LA_DIR"):
         read(tmp_path / "metr-la.npz")

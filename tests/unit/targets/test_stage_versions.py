@@ -33,7 +33,7 @@ def test_every_stage_has_a_source_that_is_watched() -> None:
 NO_OUTPUT = {
     "__init__", "alias", "champion", "chart_text", "charts", "compared_days", "comparison",
     "device", "drawn_day", "drift_report", "heat_map", "holdout_coverage", "holdout_days",
-    "holdout_onsets", "mlflow_model", "mlflow_runs", "mlflow_store", "model_card",
+    "holdout_onsets", "link_map", "mlflow_model", "mlflow_runs", "mlflow_store", "model_card",
     "page", "pyfunc", "registry", "report", "report_facts", "report_tables", "scores",
     "serving",
 }  # fmt: skip

@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import warnings
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -16,11 +17,12 @@ from matplotlib import colormaps
 from PIL import Image
 from training_tiny import around, road
 
-from luigi_traffic import LinkGraph, ModelContext
+from luigi_traffic import LinkGraph, LinkTable, ModelContext
 from luigi_traffic.training import drawn_day
 from luigi_traffic.training.drawn_day import Choice
 from luigi_traffic.training.heat_map import MOST_ROWS, HeatMap
 from luigi_traffic.training.holdout_days import HoldoutDay, HoldoutDays, days_of
+from luigi_traffic.training.link_map import LinkMap
 from luigi_traffic.training.report import write_report
 from luigi_traffic.training.report_facts import Origin
 
@@ -95,6 +97,10 @@ def test_a_page_refers_to_nothing_outside_and_scrolls_in_its_boxes(html: str) ->
     assert not re.search(r"url\((?!#)|@import|<script|<link", html)
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
     assert "prefers-color-scheme: dark" in html and "#010203" not in html  # ink is the page's
+    # At 390 px nothing is wider than the page: what has a width of its own scrolls in its box.
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert ".wide { overflow-x: auto; } .wide svg { min-width: 46rem; }" in style
+    assert re.findall(r"(?<!max-)(?<!min-)width: *\d+(?:px|pt|in)", style) == []
     assert len(html) < 500_000
     ids = re.findall(r' id="([mphc][0-9a-f]{10})"', html)
     assert len(ids) == len(set(ids))
@@ -139,6 +145,34 @@ def test_the_heat_map_has_the_values_of_the_day_along_the_road(
     assert f"In hatched cells nothing was observed: {missing.mean():.1%} of all." in html
 
 
+def test_the_map_has_the_links_whose_places_are_known(trained: Trained, html: str) -> None:
+    series, context = trained.series, trained.forecaster.bundle.context
+    mae = dict(zip(series.links, trained.scores.by_link["model"], strict=True))
+    placed = sorted(mae)[:-1]  # the fixture knows no place of the last one
+    (svg,) = [svg for svg in svgs(html) if svg.attrib.get("aria-label", "").startswith("Map of")]
+    dots = [group for group in svg.iter(f"{SVG}g") if "PathCollection" in group.get("id", "")]
+    marks = [mark for group in dots for mark in group.iter(f"{SVG}use")]
+    assert len(marks) == len(placed) == 11
+    worst = sorted(placed, key=lambda link: -mae[link])[:5]
+    said = [text.text for text in svg.iter(f"{SVG}text")]
+    assert [text for text in said if text in mae] == worst
+    assert f"largest errors: {worst[0]} {mae[worst[0]]:.2f}, " in svg.attrib["aria-label"]
+    # The largest errors lie on top; east is right, and north is up.
+    order = sorted(placed, key=lambda link: mae[link])
+    place = {link.link_id: link for link in context.link_table}
+    x, y = (np.array([float(mark.attrib[axis]) for mark in marks]) for axis in "xy")
+    east = np.array([place[link].longitude for link in order])
+    north = np.array([place[link].latitude for link in order])
+    assert np.corrcoef(x, east)[0, 1] > 0.999 and np.corrcoef(y, north)[0, 1] < -0.999
+    assert "1 of 12 links are left out: the dataset does not say where they are." in html
+
+    assert LinkMap.of(around(series), [1.0] * 12) is None
+    unplaced = LinkTable.from_rows([{"link_id": link} for link in series.links])
+    assert LinkMap.of(replace(context, link_table=unplaced), [1.0] * 12) is None
+    nothing = LinkMap.of(context, [None] * 12)
+    assert nothing is not None and nothing.worst == [] and "<svg" in nothing.drawing("")
+
+
 def test_links_without_a_graph_are_ordered_by_their_mean_and_many_are_sampled() -> None:
     series = road(days=1, links=700)
     values = np.repeat(series.actual[None], 2, axis=0)
@@ -166,4 +200,8 @@ def test_a_large_picture_is_small() -> None:
     names = tuple(f"link {n}" for n in range(MOST_ROWS))
     seen, said = (rng.normal(50, 10, shape).astype(np.float32) for _ in range(2))
     heat = HeatMap(names, "", 14_000, np.arange(288) / 12, seen, said)
-    assert len(heat.drawing("km/h", "speed", "1 h")) < 1_000_000  # noise, the worst that can come
+    drawn = heat.drawing("km/h", "speed", "1 h")
+    places = LinkMap(
+        tuple(map(str, range(14_000))), *rng.normal(37, 1, (2, 14_000)), rng.random(14_000), 14_000
+    )
+    assert len(drawn) + len(places.drawing("km/h")) < 1_500_000  # noise, the worst that can come
