@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from training_tiny import AllLinks, PerLink, around, config, road
 
 from luigi_traffic.training.bundle import Bundle
@@ -15,7 +16,7 @@ from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.model_card import LONGEST, model_card
-from luigi_traffic.training.report import Origin, _days_drawn, _link_rows, write_report
+from luigi_traffic.training.report import Origin, _days_drawn, _link_rows, stored, write_report
 from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
@@ -189,6 +190,12 @@ def test_the_worst_and_the_best_links_are_listed(tmp_path: Path) -> None:
     rows = _link_rows(series.links, scores)
     assert [row[0] for row in rows] == order[:5] + order[-5:]
     assert _link_rows(series.links[:5], scores) == []
+
+
+def test_a_text_that_is_stored_is_not_counted_as_parameters() -> None:
+    network = torch.nn.Linear(3, 2)
+    network.register_buffer("text", torch.zeros(2**20, dtype=torch.uint8))
+    assert stored(network) == "8 parameters (1.0 MiB)"
 
 
 def test_a_value_between_two_gaps_is_a_dot() -> None:
