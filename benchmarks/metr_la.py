@@ -51,6 +51,7 @@ from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.metrics import Errors
+from luigi_traffic.training.report_facts import stored
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
 from luigi_traffic.training.windows import Split, split, window_count
@@ -166,7 +167,7 @@ def trained(
     scores = evaluate(Forecaster(bundle, config.device), series, done.split)
     return {
         "mae": {step: scores.mae(step=step) for step in STEPS},
-        "parameters": sum(p.numel() for p in done.network.parameters()),
+        "stored": stored(done.network),
         "epochs": len(done.history), "best_epoch": done.best_epoch,
         "seconds_an_epoch": statistics.median(row["seconds"] for row in done.history),
         "seconds": fitted, "cpu_seconds": time.process_time() - cpu, "device": done.device,
@@ -241,7 +242,7 @@ def main() -> int:
     for seed, run in runs.items():
         print(
             row(f"{given.model}, seed {seed}", [run["mae"][step] for step in STEPS])
-            + f"  {run['parameters']:,} parameters, best of {run['epochs']} epochs:"
+            + f"  {run['stored']}, best of {run['epochs']} epochs:"
             f" {run['best_epoch']}, {run['seconds_an_epoch']:.1f} s an epoch on {run['device']}"
         )
     if len(runs) > 1:

@@ -35,7 +35,8 @@ from luigi_traffic.training.evaluate import evaluate
 from luigi_traffic.training.fit_epochs import fit
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.refit import refit
-from luigi_traffic.training.report import Origin, write_report
+from luigi_traffic.training.report import write_report
+from luigi_traffic.training.report_facts import Origin
 from luigi_traffic.training.series import Series
 from luigi_traffic.training.trained_bundle import trained_bundle
 

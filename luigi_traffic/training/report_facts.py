@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from luigi_traffic.training.evaluate import Evaluation
 from luigi_traffic.training.fit_result import Fit
@@ -32,6 +33,18 @@ class Origin:
     """Anything else worth a row, name → text."""
 
 
+def stored(network: torch.nn.Module) -> str:
+    """What is stored of a network, for example "117,868 parameters (0.4 MiB)".
+
+    What is fitted in one go lies in buffers. Numbers that are no fractions are not counted as
+    parameters, such as the bytes of a text; all of them take space.
+    """
+    state = network.state_dict().values()
+    numbers = sum(value.numel() for value in state if value.is_floating_point())
+    size = sum(value.numel() * value.element_size() for value in state)
+    return f"{numbers:,} parameters ({size / 2**20:.1f} MiB)"
+
+
 def facts(
     origin: Origin, fit: Fit, evaluation: Evaluation, forecaster: Forecaster, series: Series
 ) -> list[tuple[str, str]]:
@@ -43,10 +56,8 @@ def facts(
     span = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "no days"
     resumed = f", resumed at epoch {fit.resumed_at}" if fit.resumed_at else ""
     stopped = ", stopped early" if fit.stopped_early else ""
-    # All that is stored: what is fitted in one go lies in buffers.
-    numbers = sum(value.numel() for value in bundle.network.state_dict().values())
     return [
-        ("Model", f"{bundle.model.name} {bundle.model.version}, {numbers:,} parameters"),
+        ("Model", f"{bundle.model.name} {bundle.model.version}, {stored(bundle.network)}"),
         (
             "Dataset",
             f"{bundle.dataset}: {len(series.links):,} links every "

@@ -107,6 +107,15 @@ def test_samples_are_drawn_by_seed_and_capped(tmp_path: Path) -> None:
     assert not torch.equal(weights(), weights(seed=1))
 
 
+def test_the_training_error_is_that_of_as_many_samples_as_are_validated(tmp_path: Path) -> None:
+    few, more, all_of_them = (
+        fit(LeastSquares(), config(samples_per_epoch=200, validation_samples=count), road(),
+            checkpoint_dir=tmp_path).history[0]["train_loss"]
+        for count in (10, 200, None)
+    )  # fmt: skip
+    assert more == all_of_them != few
+
+
 def test_a_fit_that_leaves_nonsense_is_told(tmp_path: Path) -> None:
     class Broken(LeastSquares):
         def fit(self, config: Any, network: torch.nn.Module, batches: Any) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from training_tiny import AllLinks, PerLink, around, config, road
 
 from luigi_traffic.training.bundle import Bundle
@@ -18,7 +19,7 @@ from luigi_traffic.training.holdout_days import HoldoutDays, days_of
 from luigi_traffic.training.metrics import free_flow
 from luigi_traffic.training.model_card import LONGEST, model_card
 from luigi_traffic.training.report import write_report
-from luigi_traffic.training.report_facts import Origin
+from luigi_traffic.training.report_facts import Origin, stored
 from luigi_traffic.training.report_tables import link_rows
 from luigi_traffic.training.scores import NO_WIN, baseline_wins, win_lines
 from luigi_traffic.training.series import Series
@@ -199,6 +200,12 @@ def test_the_worst_and_the_best_links_are_listed(tmp_path: Path) -> None:
     rows = link_rows(series.links, scores)
     assert [row[0] for row in rows] == order[:5] + order[-5:]
     assert link_rows(series.links[:5], scores) == []
+
+
+def test_a_text_that_is_stored_is_not_counted_as_parameters() -> None:
+    network = torch.nn.Linear(3, 2)
+    network.register_buffer("text", torch.zeros(2**20, dtype=torch.uint8))
+    assert stored(network) == "8 parameters (1.0 MiB)"
 
 
 def test_a_value_between_two_gaps_is_a_dot() -> None:
