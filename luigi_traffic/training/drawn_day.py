@@ -109,7 +109,7 @@ def panels(
                  ahead.items()}  # fmt: skip
         band = None
         if intervals and ends:
-            label = f"{intervals.level:.0%} interval, {ahead[last]} ahead"
+            label = f"{100 * intervals.level:.3g}% interval, {ahead[last]} ahead"
             lower, upper = (end[:, last - 1, at] for end in ends)
             band = Band(label, list(lines)[-1], lower, upper)
         if champion and link in champion.by_link:

@@ -88,7 +88,7 @@ def write_report(
         date=day.date,
         day=charts.day(panels, unit) if panels else "",
         tolerance=TOLERANCE // timedelta(minutes=1),
-        level=f"{level:.0%}",
+        level=f"{100 * level:.3g}%",
         calibrated=validation_targets(forecaster, series, fit.split),
         coverage=coverage.rows(series) if coverage else [],
         compared=compared,

@@ -142,6 +142,8 @@ def test_the_champion_alone_forecasts(luigi_here, monkeypatch) -> None:
     assert "Version 1 stays champion" in train(luigi_here, "2024-01-10", 1e6)
     assert rows("forecast") == first == rows("forecast_versions")
     assert "Did not run any tasks" in train(luigi_here, "2024-01-10", 1e6)
+    reports = [file.read_text("utf-8") for file in luigi_here.lake.parent.glob("reports/*.html")]
+    assert sorted('<th scope="col">version 1</th>' in html for html in reports) == [False, True]
 
     # A day without a training is forecast by the champion, and its rows say what they were made of.
     luigi_here.set(TRAINING__EVERY_DAYS="7")
