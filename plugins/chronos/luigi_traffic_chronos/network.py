@@ -63,7 +63,8 @@ class ZeroShot(nn.Module):
         windows = torch.where(x[..., 1] > 0, x[..., 0], math.nan)
         series = windows.transpose(1, 2).reshape(batch * links, steps)
         # Each looks at all others of its pass before most are masked: not too many at a time.
-        found = torch.cat([self._median(part) for part in series.split(self.size)])
+        starts = range(0, len(series), self.size)
+        found = torch.cat([self._median(series[at : at + self.size]) for at in starts])
         return found.view(batch, links, self.steps).transpose(1, 2)
 
     def _median(self, series: torch.Tensor) -> torch.Tensor:

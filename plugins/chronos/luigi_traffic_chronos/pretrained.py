@@ -93,8 +93,9 @@ def _model(folder: Path) -> Any:
             "The model chronos needs the package chronos-forecasting, 2.1 or newer, which is not "
             f"installed ({error}). Install it: pip install 'luigi-traffic-chronos[library]'"
         ) from error
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    progress: Any = logging
+    bars = progress.is_progress_bar_enabled()
+    progress.disable_progress_bar()
     try:
         model, found = Chronos2Model.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
@@ -103,7 +104,7 @@ def _model(folder: Path) -> Any:
         raise SettingsError(f"{folder} does not have weights of Chronos-2: {error}") from error
     finally:
         if bars:
-            logging.enable_progress_bar()
+            progress.enable_progress_bar()
     # The library fills them with random numbers, and only warns.
     missing = sorted([*found["missing_keys"], *found["mismatched_keys"]])
     if missing:
