@@ -8,8 +8,8 @@
 
 Speeds of every 5 minutes are fabricated (a day's profile of each link and noise), and only the
 slots that a day of ITS has are there (see its_mask.py). Runs the pipeline's training, refit,
-evaluation, report, bundle and forecast of a day, without lake and warehouse; the default training
-draws 200 windows for one epoch. Prints the seconds, CPU seconds and peak memory of each step, in
+bundle, evaluation and report, without lake and warehouse; the default training draws 200 windows
+for one epoch. Prints the seconds, CPU seconds and peak memory of each step, in
 which the series itself counts. Linux only: it reads /proc.
 """
 

@@ -11,8 +11,7 @@
 
 Vehicles in 5 minutes, 12 steps in and 12 out, 60/20/20 % of the windows in time order (Song et al.
 2020, STSGCN; Shao et al. 2022, STID). A flow of 0 is never scored, and the network sees it as
-missing, as in BasicTS, whose figures are printed beside for the files that it knows by their shape.
-Networks get no graph: the file has none.
+missing. Networks get no graph: the file has none.
 """
 
 from __future__ import annotations
@@ -39,11 +38,6 @@ from luigi_traffic.training.trained_bundle import trained_bundle
 
 STEPS = ("3", "6", "12", "mean")
 MEASURES = ("mae", "rmse", "mape")
-#: (T, N) → name, and MAE, RMSE and MAPE of STID over all 12 steps (Shao et al. 2022, table 2).
-KNOWN = {
-    (16_992, 307): ("PEMS04", (18.29, 29.82, 12.49)),
-    (17_856, 170): ("PEMS08", (14.20, 23.49, 9.28)),
-}
 
 
 def flow(file: Path, start: str) -> Series:
@@ -84,7 +78,7 @@ def _parts(split: Any) -> tuple[range, range, range]:
 
 
 def main() -> int:
-    """Train each seed, print beside the baselines and what is published."""
+    """Train each seed, print beside the baselines."""
     asked = argparse.ArgumentParser()
     asked.add_argument("--file", type=Path, required=True)
     asked.add_argument("--start", default="2018-01-01")
@@ -96,10 +90,8 @@ def main() -> int:
     asked.add_argument("--json", action="store_true")
     given = asked.parse_args()
     series = flow(given.file, given.start)
-    published = KNOWN.get((len(series), len(series.links)))
     if given.days is not None:
         series = replace(series, values=series.values[: given.days * series.steps_per_day])
-        published = None
     shares = {"train_share": 0.6, "validation_share": 0.2, "input_steps": 12, "output_steps": 12}
     runs = {}
     if given.baselines:  # the cheapest training there is, for what is scored beside it
@@ -110,7 +102,7 @@ def main() -> int:
         for seed in given.seeds:
             runs[str(seed)] = scored(given.model, shares | given.training | {"seed": seed}, series)
     if given.json:
-        print(json.dumps({"published": published, "runs": runs}, indent=1))
+        print(json.dumps({"runs": runs}, indent=1))
         return 0
     print(f"windows {next(iter(runs.values()))['windows']}, flow in vehicles in 5 minutes")
     print(f"{'':28}" + "".join(f"{m + ' ' + s:>11}" for s in STEPS for m in MEASURES))
@@ -119,10 +111,6 @@ def main() -> int:
             told = f"{given.model}, seed {seed}" if name == MODEL else name
             values = [steps[step][measure] for step in STEPS for measure in MEASURES]
             print(f"{told:28}" + "".join(f"{value:11.2f}" for value in values))
-    if published:
-        name, figures = published
-        told = "".join(f"{value:11.2f}" for value in figures)
-        print(f"{f'STID on {name}, published':28}{'':99}{told}")
     return 0
 
 

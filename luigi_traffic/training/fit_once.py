@@ -42,8 +42,8 @@ def fit_in_one_go(
     """Let the model fit its network to `samples_per_epoch` training samples, then validate it.
 
     What is drawn is a function of the seed. The training error is that of `validation_samples` of
-    them. There is nothing to resume: a killed fit is
-    done again. Raises DataError where the validation error is not a number.
+    them. There is nothing to resume: a killed fit is done again. Raises DataError where the
+    validation error is not a number.
     """
     begun = time.monotonic()
     train, config = prepared.train, prepared.config
