@@ -10,7 +10,7 @@ PLUGINS := $(wildcard plugins/*)
 DAYS ?= 14
 DATE ?=
 # A somewhat shorter training, so that the job takes 90 s on two cores; empty: the model's defaults.
-TRAINING ?= {"epochs": 10}
+TRAINING ?= {"epochs": 6}
 # Python compiles what is imported first: here, and not while the first job is waited for.
 SLOW_IMPORTS := torch._dynamo, pandas, mlflow.pyfunc, mlflow.store.tracking.sqlalchemy_store, \
   mlflow.store.model_registry.sqlalchemy_store, matplotlib.backends.backend_svg, sqlframe.duckdb, \
