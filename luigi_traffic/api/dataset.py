@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from luigi_traffic.api import clock
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.api.raw_archive import RawArchive
@@ -311,6 +313,11 @@ class Dataset(ABC):
         """
         found = slots_of_a_day(self.interval)
         return [at for at in found if minutes is None or at.minute in minutes]
+
+    @classmethod
+    def local_now(cls) -> datetime:
+        """Now, aware, in `timezone`; in a trial, the time of its clock (docs/operate.md)."""
+        return clock.now().astimezone(ZoneInfo(cls.timezone))
 
     def recipe_terms(self, stage: SettingStage) -> dict[str, Any]:
         """The settings declared for that stage, as JSON values."""

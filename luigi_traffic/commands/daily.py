@@ -71,8 +71,8 @@ class Clock:
         return clocks.now()
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        """Return after that time, or when `stop` is set."""
-        stop.wait(seconds)
+        """Return after that time of this clock, or when `stop` is set."""
+        stop.wait(clocks.real_seconds(timedelta(seconds=seconds)))
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ class Daily:
         # RangeDaily's own limits make an older or longer range yield nothing, silently.
         words += ["--days-back", str(self.catch_up + _SLACK_DAYS)]
         words += ["--task-limit", str(self.catch_up)]
+        words += ["--now", str(int(clocks.now().timestamp()))]
         # The oldest first: a worker of Luigi begins with what it was told last.
         return [*words, "--reverse", *self.arguments]
 

@@ -79,7 +79,7 @@ class Collector:
         return f"{links:,} links, newest of {newest}, in {names}"
 
     def run(self, every: int) -> None:
-        """Poll now and then at each multiple of `every` seconds, until a stop is wanted.
+        """Poll now and then at each multiple of `every` seconds of `now`, until a stop is wanted.
 
         A poll that fails is lost and said so; a key that is refused ends it.
         """
@@ -90,7 +90,14 @@ class Collector:
                 raise
             except (SourceError, TransientError) as e:
                 logger.warning("poll at %s failed: %s", f"{self._now():%H:%M:%S}", e)
-            self._stop.wait(every - time.time() % every)
+            self._wait_until_multiple(every)
+
+    def _wait_until_multiple(self, every: int) -> None:
+        begin = self._now().timestamp()
+        due = begin - begin % every + every
+        # A clock that is set back must not hold up the next poll.
+        while begin <= self._now().timestamp() < due and not self._stop.wait(_LOOK_EVERY):
+            pass
 
     def _asked(self, area: Area) -> list[Item]:
         pause = self._settings.backoff_seconds

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from zoneinfo import ZoneInfo
 
 from luigi_traffic import DatasetSettings, RawDay, Source
 from luigi_traffic_its import Its
@@ -37,7 +36,7 @@ class ItsOpenApi(Its):
     @classmethod
     def now(cls) -> datetime:
         """Wall time where the roads are."""
-        return datetime.now(ZoneInfo(cls.timezone))
+        return cls.local_now()
 
     def header(self, first_line: str) -> bool:
         """No file has one; see `luigi_traffic_its_openapi.rows.check_first_line`."""

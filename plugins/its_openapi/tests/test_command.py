@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -100,22 +100,28 @@ def test_a_service_goes_on_after_an_html_page_and_ends_at_a_refusal(
 ) -> None:
     page = Answer("<html>maintenance</html>")
     refusal = json.dumps({"header": {"resultCode": "22", "resultMsg": "limit exceeded"}})
-    service.first = [page]
     at_work = collector(areas=[ULSAN])
-    waits: list[float] = []
+    moments = [now()]
+    polled: list[datetime] = []
 
     def wait(seconds: float) -> bool:
-        waits.append(seconds)
-        if len(waits) == 2:
-            service.first = [Answer(refusal)]
+        moments.append(moments[-1] + timedelta(seconds=40))
         return False
 
+    def poll(asked=at_work.poll) -> str:
+        polled.append(moments[-1])
+        service.first = {1: [page], 3: [Answer(refusal)]}.get(len(polled), [])
+        return asked()
+
+    monkeypatch.setattr(at_work, "_now", lambda: moments[-1])
     monkeypatch.setattr(at_work._stop, "wait", wait)
+    monkeypatch.setattr(at_work, "poll", poll)
     with pytest.raises(Refused, match=r"resultCode '22', 'limit exceeded'"):
         at_work.run(300)
     assert len(kept(tmp_path / "polls")) == 1
     assert len(service.asked) == 3
-    assert all(0 < seconds <= 300 for seconds in waits)
+    # At each multiple of 300 s by that clock, as far as it is looked at.
+    assert [f"{at:%H:%M:%S}" for at in polled] == ["10:05:07", "10:10:27", "10:15:07"]
 
 
 def command(home: Path, service, *words: str, **more: str) -> subprocess.Popen[str]:

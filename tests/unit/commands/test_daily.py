@@ -22,6 +22,7 @@ import pytest
 from luigi.mock import MockTarget
 from luigi.tools.range import RangeDaily
 
+from luigi_traffic.api import clock
 from luigi_traffic.commands import daily
 from luigi_traffic.commands.daily import Daily, Options, Schedule, pause, serve
 from luigi_traffic.errors import PluginError, SettingsError
@@ -330,11 +331,11 @@ class Step(luigi.Task):
 
 def test_luigi_does_the_missing_days_and_the_oldest_first(tiny, monkeypatch) -> None:
     """The very command, with a task of the test for Gold, and one of its days done before."""
+    # RangeDaily counts days back from now: in a trial, from the present of its clock.
+    monkeypatch.setenv(clock.VARIABLE, f"2024-05-31T16:00Z@{timing.time()}x1")
     words = made(Runs(), catch_up=4).commands(date(2024, 5, 31))[1][1]
     words = words[words.index("RangeDaily") :]
     words[words.index("Gold")] = "Step"
-    # RangeDaily counts days back from now.
-    words += ["--now", str(int(utc("2024-05-31 16:00").timestamp()))]
     Step.ran.clear()
     MockTarget.fs.clear()
     with Step(date(2024, 5, 29), dataset="tiny").output().open("w") as file:
