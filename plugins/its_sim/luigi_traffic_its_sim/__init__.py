@@ -1,4 +1,4 @@
-"""The simulated ITS: a dataset plugin, and the command `luigi-traffic simulate`."""
+"""The simulated ITS: a dataset plugin; commands `luigi-traffic simulate` and `its-sim-serve`."""
 
 from collections.abc import Callable
 
@@ -25,8 +25,9 @@ def luigi_traffic_datasets() -> list[type[Dataset]]:
 
 @hookimpl
 def luigi_traffic_commands() -> list[Callable[..., None]]:
-    """`luigi-traffic simulate`."""
+    """`luigi-traffic simulate` and `luigi-traffic its-sim-serve`."""
     # Here and not above: a pipeline run has no use for typer.
     from luigi_traffic_its_sim.command import simulate
+    from luigi_traffic_its_sim.service_command import its_sim_serve
 
-    return [simulate]
+    return [simulate, its_sim_serve]

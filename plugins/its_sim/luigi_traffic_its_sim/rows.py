@@ -25,29 +25,34 @@ class DayText:
     """The rows of one day over links with those ids (N,), S10, and lengths (N,) in m."""
 
     def __init__(self, day: date, link_id: NDArray[np.bytes_], length: Floats) -> None:
-        self._travel = length * 3.6  # s at 1 km/h
+        self._length = length
         blank = b"\0\0\0" + f"{day:%Y%m%d},".encode() + b"HHMM," + b"\0" * 10 + b"," + _CENTRE
         blank = (blank + b",").ljust(_WIDTH, b"\0")
         self._rows = np.tile(np.frombuffer(blank, np.uint8), (len(link_id), 1))
         self._rows[:, _LINK] = link_id.view(np.uint8).reshape(len(link_id), 10)
         minutes = range(0, 24 * 60, 5)
         self._times = np.array([f"{m // 60:02d}{m % 60:02d}" for m in minutes], "S4").view("u4")
-        longest = float(self._travel.max()) / LEAST_KMH
+        longest = float(length.max()) * 3.6 / LEAST_KMH
         self._speeds = _numbers(_MOST_SPEED // 100 + 1, b",")
         self._travels = _numbers(int(longest) + 2, b"\n")
 
     def rows(self, slot: Ints | int, link: Ints, speed: Floats) -> bytes:
         """Text of the rows with that slot of the day, (n,) or one for all, index of a link (n,)
         and speed (n,) in km/h with two decimals: 0, or 5 to 999."""
-        # A sensor that reports no speed reports no travel time.
-        seconds = np.round(self._travel[link] / np.maximum(speed, 0.01), 2)
-        travel = np.where(speed > 0, seconds, 0)
         rows = self._rows.take(link, axis=0)
         rows[:, _TIME].view("u4")[:, 0] = self._times[slot]
         numbers = rows.view("u8")
         numbers[:, _SPEED] = self._speeds.take(_hundredths(speed))
-        numbers[:, _TRAVEL] = self._travels.take(_hundredths(travel))
+        numbers[:, _TRAVEL] = self._travels.take(
+            _hundredths(travel_time(self._length[link], speed))
+        )
         return rows.tobytes().translate(None, b"\0")
+
+
+def travel_time(length: Floats, speed: Floats) -> Floats:
+    """Seconds (n,), two decimals, over lengths (n,) in m at speeds (n,) in km/h. A sensor that
+    reports no speed reports no travel time: 0."""
+    return np.where(speed > 0, np.round(length * 3.6 / np.maximum(speed, 0.01), 2), 0.0)
 
 
 def _hundredths(values: Floats) -> Ints:

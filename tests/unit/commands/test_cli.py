@@ -16,7 +16,7 @@ from luigi_traffic.cli import app
 
 DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
 #: Commands that are there only where their plugin is.
-OF_PLUGINS = {"simulate", "its-openapi-collect"}
+OF_PLUGINS = {"simulate", "its-sim-serve", "its-openapi-collect"}
 READING = (
     ["plugins", "list"], ["status"], ["query", "SELECT 1 AS one"], ["lineage"], ["settings"],
     ["doctor"], ["gc", "--dry-run"],
