@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from luigi_traffic_its_sim.service_http import Server, Span
 
 CLOCK = "LUIGI_TRAFFIC_CLOCK"
+#: The fastest pace that the clock takes.
+FASTEST = 86_400
 _CLIENT = "LUIGI_TRAFFIC__DATASETS__ITS_OPENAPI__"
 _LOOK_AHEAD_EVERY = 0.2
 
@@ -81,8 +84,8 @@ def its_sim_serve(
     from luigi_traffic_its_sim.service_http import Conduct, Pages, Server
 
     given = _moment("--from", begin) if begin else None
-    if pace is not None and not (math.isfinite(pace) and pace > 0):
-        raise SettingsError(f"--pace {pace:g}: expected a number above 0")
+    if pace is not None and not 0 < pace <= FASTEST:
+        raise SettingsError(f"--pace {pace:g}: expected a number above 0 and up to {FASTEST:,}")
     conduct = Conduct(ItsSim.local_now, _spans("--outage", outage), _spans("--hang", hang), verbose)
     first = given or ItsSim.local_now()
     settings = installed_dataset(ItsSim.name).settings
@@ -99,8 +102,9 @@ def its_sim_serve(
     with server:
         # No request waits for the first day, and no time of a trial passes meanwhile.
         service.items(first)
-        _announce(server, given, pace)
-        _serve(server, service)
+        with _stopped_by_signals(conduct.ended):
+            _announce(server, given, pace)
+            _serve(server, service)
 
 
 def _announce(server: Server, begin: datetime | None, pace: float | None) -> None:
@@ -109,7 +113,6 @@ def _announce(server: Server, begin: datetime | None, pace: float | None) -> Non
     if begin is not None or pace is not None:
         at = begin or ItsSim.local_now()
         os.environ[CLOCK] = f"{at.isoformat()}@{time.time():.6f}x{1.0 if pace is None else pace!r}"
-        ItsSim.local_now()  # refuses a pace that is too fast
         lines[CLOCK] = os.environ[CLOCK]
     text = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items())
     typer.echo(text)  # flushed
@@ -118,21 +121,29 @@ def _announce(server: Server, begin: datetime | None, pace: float | None) -> Non
 def _serve(server: Server, service: Service) -> None:
     ended = server.conduct.ended
 
-    def end(*_: object) -> None:
-        ended.set()
-
     def simulate_ahead() -> None:
         while not ended.wait(_LOOK_AHEAD_EVERY):
             service.observations(ItsSim.local_now().date() + timedelta(days=1))
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     # Daemons: a day in the making does not hold up the end.
     for work in (server.serve_forever, simulate_ahead):
         threading.Thread(target=work, daemon=True).start()
     ended.wait()
     server.shutdown()
-    for number, handler in before.items():
-        signal.signal(number, handler)
+
+
+@contextmanager
+def _stopped_by_signals(ended: threading.Event) -> Iterator[None]:
+    """SIGTERM and Ctrl-C set the event, for as long as the block runs."""
+    before = {
+        number: signal.signal(number, lambda *_: ended.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _moment(option: str, text: str) -> datetime:

@@ -54,17 +54,17 @@ class Pages:
     def answer(self, query: Mapping[str, str], at: datetime) -> bytes:
         """What a request with these parameters is answered at that moment (aware)."""
         if query.get("apiKey", "").strip() in ("", WRONG_KEY):
-            return _refusal(*_UNKNOWN_KEY)
+            return _json(*_UNKNOWN_KEY)
         if any(name not in query for name in _AREA):
-            return _refusal(*_NO_PARAMETER)
+            return _json(*_NO_PARAMETER)
         try:
             for name in _AREA:
                 float(query[name])
             number, rows = int(query.get("pageNo", 1)), int(query.get("numOfRows", MOST_ROWS))
         except ValueError:
-            return _refusal(*_BAD_PARAMETER)
+            return _json(*_BAD_PARAMETER)
         if number < 1 or rows < 1:
-            return _refusal(*_BAD_PARAMETER)
+            return _json(*_BAD_PARAMETER)
         return self._page(number, min(rows, MOST_ROWS), at)
 
     def _page(self, number: int, rows: int, at: datetime) -> bytes:
@@ -78,10 +78,6 @@ class Pages:
                 body = {"totalCount": len(self._items), "items": shown}
                 page = self._made[number, rows] = _json(0, "success", body=body)
             return page
-
-
-def _refusal(code: int, message: str) -> bytes:
-    return _json(code, message)
 
 
 def _json(code: int, message: str, **more: object) -> bytes:

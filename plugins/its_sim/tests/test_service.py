@@ -246,7 +246,8 @@ def test_a_process_serves_the_present_of_its_clock_until_sigterm(home) -> None:
     ("words", "said"),
     [
         (["--from", "noon"], "--from 'noon': expected a time like"),
-        (["--pace", "0"], "--pace 0: expected a number above 0"),
+        (["--pace", "0"], "--pace 0: expected a number above 0 and up to 86,400"),
+        (["--pace", "nan"], "--pace nan: expected"),
         (["--outage", "2024-06-03T08:00"], "--outage '2024-06-03T08:00': expected two times"),
         (["--hang", "2024-06-03T08:00/x"], "--hang 'x': expected a time like"),
         (["--hang", "2024-06-03T08:00/2024-06-03T08:00"], "expected a begin before the end"),
