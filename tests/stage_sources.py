@@ -80,7 +80,7 @@ SOURCES = {
     ],
     "insight": [
         "tasks/insight.py", "targets/insight.py", "compute/insight/*.py",
-        *(f"training/{name}.py" for name in ("gold", "grid", "link_blocks", "metrics", "series")),
+        *(f"training/{name}.py" for name in ("gold", "grid", "metrics", "series")),
         "settings/day_spans.py", "settings/insight_keys.py", "warehouse/insight_table.py",
     ],
     "retraining": ["tasks/retrain.py"],

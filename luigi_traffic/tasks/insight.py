@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import luigi
 
+from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
 from luigi_traffic.errors import SettingsError, SourceAbsent
 from luigi_traffic.targets.insight import InsightPlan
@@ -23,7 +24,7 @@ SPEED = "speed"
 
 
 class Insight(DayStage):
-    """Compute travel times by period and the health of sensors from the gold of a window.
+    """Compute travel times, the health of sensors, bottlenecks and typical weeks of a window.
 
     Gold of the last day is made if it is missing; of the days before, what is there is read.
     """
@@ -87,8 +88,11 @@ class Insight(DayStage):
             self.date + timedelta(days=1), self.plugin.interval, SPEED,
         )  # fmt: skip
         speeds = Speeds.of(series, given.gold, self.plugin.measures[SPEED])
-        known = lineage(self.project, self.dataset).link_table or LinkTable(())
-        found = InsightRows(self.date, speeds, given.settings, known)
+        roads = lineage(self.project, self.dataset)
+        found = InsightRows(
+            self.date, speeds, given.settings,
+            roads.link_table or LinkTable(()), roads.graph or LinkGraph(()),
+        )  # fmt: skip
         table = insight_table(self.dataset)
         with staging(warehouse, table, f"{self.date:%Y%m%d}") as attempt:
             with warehouse.connect() as connection:

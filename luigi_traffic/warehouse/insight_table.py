@@ -28,6 +28,12 @@ _HEALTH = (
     Column("implausible", "integer"),
     Column("state", "text"),
 )
+_BOTTLENECK = (
+    Column("active_days", "integer"),
+    Column("persistence", "double precision"),
+    Column("activations", "integer"),
+    Column("mean_minutes", "double precision"),
+)
 
 
 def insight_table(dataset: str) -> PartitionedTable:
@@ -37,10 +43,14 @@ def insight_table(dataset: str) -> PartitionedTable:
     NULL, and docs/insight.md defines them.
 
     day     last day of the window
-    kind    "period": travel times of a link in a period; "health": of the sensor of a link
+    kind    "period": travel times of a link in a period; "health": of the sensor of a link;
+            "bottleneck": of a link that is one; "week": typical speeds of a link
     period  its name; empty in rows of other kinds
     days … reason        of "period"; speeds in the dataset's unit, delays in seconds
     intervals … state    of "health"; numbers of intervals
+    active_days … mean_minutes, and days  of "bottleneck"
+    speeds  of "week": an array as text, from Monday's midnight on, an element for each interval:
+            `(speeds::real[])[1]`
     """
     return PartitionedTable(
         schema="insight",
@@ -52,6 +62,8 @@ def insight_table(dataset: str) -> PartitionedTable:
             Column("period", "text"),
             *_PERIOD,
             *_HEALTH,
+            *_BOTTLENECK,
+            Column("speeds", "text"),
         ),
         key=("day", "kind", "link_id", "period"),
         by="day",

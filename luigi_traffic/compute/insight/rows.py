@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
+from luigi_traffic.compute.insight.bottlenecks import Bottleneck
 from luigi_traffic.compute.insight.sensor_health import Feed, SensorHealth
 from luigi_traffic.compute.insight.speeds import Speeds
 from luigi_traffic.compute.insight.travel_times import (
@@ -22,8 +24,8 @@ from luigi_traffic.compute.insight.travel_times import (
     free_flow_percentile,
     level_of_service,
 )
+from luigi_traffic.compute.insight.typical_week import as_array_text, typical_week
 from luigi_traffic.settings.insight_keys import InsightSettings
-from luigi_traffic.training.link_blocks import link_blocks
 from luigi_traffic.warehouse.partitions import Column
 
 #: Columns of a block of rows; those that it does not have are NULL.
@@ -32,12 +34,14 @@ Block = dict[str, Any]
 
 @dataclass(frozen=True)
 class InsightRows:
-    """Of a window that ends on `day`. `table` has the limits and the lengths of links."""
+    """Of a window that ends on `day`. `table` has the limits and the lengths of links, `graph` what
+    follows them."""
 
     day: date
     speeds: Speeds
     settings: InsightSettings
     table: LinkTable
+    graph: LinkGraph
 
     def batches(self, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
         """All rows, with the columns of `insight_table`."""
@@ -49,15 +53,19 @@ class InsightRows:
             )
 
     def _blocks(self) -> Iterator[Block]:
-        for block in link_blocks(self.speeds.speed):
+        for block in self.speeds.blocks():
             yield from self._periods(block)
             yield self._health(block)
+            week = typical_week(self.speeds, block)
+            texts = [as_array_text(link) for link in week.T]
+            yield {"kind": "week", "link_id": self.speeds.links[block], "speeds": texts}
+        yield from self._bottlenecks()
 
     def _periods(self, block: slice) -> Iterator[Block]:
         """A row for each link of the block and period."""
         chosen, speeds = self.settings, self.speeds
         free_flow, why_not = self._free_flow(block)
-        length = self._column("length")[block]
+        length = self._known["length"][block]
         for name, inside in self._inside.items():
             speed = speeds.speed[inside, block]
             seen = Observed.of(speed, speeds.day[inside])
@@ -81,8 +89,8 @@ class InsightRows:
         """`(B,)` free-flow speeds, NaN if not known, and why not."""
         chosen, speeds = self.settings, self.speeds
         if chosen.free_flow == "limit":
-            limit = self._column("speed_limit")[block]
-            limit[~(limit > 0)] = np.nan
+            limit = self._known["speed_limit"][block]
+            limit = np.where(limit > 0, limit, np.nan)
             return limit, ["the link table has no limit" if n else "" for n in np.isnan(limit)]
         speed = speeds.speed[self._off_peak, block]
         seen = Observed.of(speed, speeds.day[self._off_peak])
@@ -94,7 +102,7 @@ class InsightRows:
     def _health(self, block: slice) -> Block:
         """A row for each link of the block."""
         chosen, speeds = self.settings, self.speeds
-        limit = self._column("speed_limit")[block] * chosen.over_limit
+        limit = self._known["speed_limit"][block] * chosen.over_limit
         fastest = np.fmin(limit, chosen.fastest_kmh / speeds.kmh).tolist()
         found = [
             asdict(SensorHealth.of(value, self._feed, chosen, speeds.interval, highest))
@@ -102,6 +110,29 @@ class InsightRows:
         ]
         columns = {name: [row[name] for row in found] for name in found[0]}
         return {"kind": "health", "link_id": speeds.links[block], **columns}
+
+    def _bottlenecks(self) -> Iterator[Block]:
+        """A row for each link that is one."""
+        chosen, speeds = self.settings, self.speeds
+        place = {link: n for n, link in enumerate(speeds.links)}
+        after: dict[int, list[int]] = {}
+        for link, following in self.graph.between(speeds.links).edges:
+            after.setdefault(place[link], []).append(place[following])
+        found = {
+            speeds.links[link]: asdict(one)
+            for link, following in sorted(after.items())
+            if (one := Bottleneck.of(
+                speeds.speed[:, link], speeds.speed[:, following], speeds.at, speeds.interval,
+                chosen.bottleneck_below_kmh / speeds.kmh, chosen.bottleneck_drop_kmh / speeds.kmh,
+                chosen.bottleneck_minutes,
+            ))
+        }  # fmt: skip
+        if found:
+            columns = {
+                field.name: [row[field.name] for row in found.values()]
+                for field in fields(Bottleneck)
+            }
+            yield {"kind": "bottleneck", "link_id": list(found), **columns}
 
     @cached_property
     def _feed(self) -> Feed:
@@ -119,9 +150,11 @@ class InsightRows:
     def _off_peak(self) -> NDArray[np.bool_]:
         return self.speeds.inside(self.settings.free_flow_hours, "insight.free_flow_hours")
 
-    def _column(self, name: str) -> Floats:
-        """A column of the link table in the order of the links, NaN: not known."""
-        return np.array(self.table.of(self.speeds.links).column(name), float)
+    @cached_property
+    def _known(self) -> dict[str, Floats]:
+        """Columns of the link table in the order of the links, NaN: not known."""
+        table = self.table.of(self.speeds.links)
+        return {name: np.array(table.column(name), float) for name in ("length", "speed_limit")}
 
 
 def _array(value: Any, size: int) -> pa.Array:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from luigi_traffic.compute.insight.speeds import Speeds
 from luigi_traffic.settings.insight_keys import InsightSettings
-from luigi_traffic.training.link_blocks import link_blocks
 
 HOUR = timedelta(hours=1)
 
@@ -39,7 +38,7 @@ class Feed:
         length, links = speeds.speed.shape
         there, again, changed = (np.zeros(length, np.int64) for _ in range(3))
         rows = np.arange(length)[:, None]
-        for block in link_blocks(speeds.speed):
+        for block in speeds.blocks():
             value = speeds.speed[:, block]
             seen = ~np.isnan(value)
             there += seen.sum(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date, timedelta
 
 import luigi
@@ -9,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from process_state import forget
+from rich.console import Console
 
-from luigi_traffic.commands import garbage
+from luigi_traffic.commands import garbage, insight
 from luigi_traffic.commands.verify import verify
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.project import current
 from luigi_traffic.recipe import Input
 from luigi_traffic.tasks.insight import Insight
@@ -92,7 +94,7 @@ def home(empty, monkeypatch):
 def test_insight_of_a_window_is_committed_once(home, monkeypatch) -> None:
     assert run(window_days=DAYS)
     ((made, part, rows, inputs),) = ledger()
-    assert part == "2024-05-02" and rows == len(LINKS) * (3 + 1)
+    assert part == "2024-05-02" and rows == len(LINKS) * (3 + 1 + 1)
     assert [one["part"] for one in inputs] == [
         f"2024-0{day}" for day in ("4-26", "4-27", "4-28", "4-29", "5-01", "5-02")
     ]
@@ -103,6 +105,7 @@ def test_insight_of_a_window_is_committed_once(home, monkeypatch) -> None:
         (0, "ok"), (6 * 60, "silent"), (0, "stuck")
     ]  # fmt: skip
     assert verify(current(), "tiny", deep=True, mark=False).rows == []
+    shown(home.path.parent / "its.csv")
 
     assert run(window_days=DAYS)
     assert len(ledger()) == 1  # nothing was written
@@ -117,6 +120,36 @@ def test_insight_of_a_window_is_committed_once(home, monkeypatch) -> None:
     assert len(ledger()) == 3
     left = garbage.rows(current(), timedelta(0), dry_run=False)
     assert not [row for row in left if row["kind"] == "staged table"]
+
+
+def shown(file) -> None:
+    """What the commands say of it."""
+    window = insight.Window.of(current(), "tiny", None)
+    rows = insight.rows(window, "period", None, 2)
+    assert [(row["link_id"], row["period"]) for row in rows] == [
+        ("c", "all day"), ("c", "morning peak")  # the jam is more than 5 % of all day
+    ]  # fmt: skip
+    (row,) = insight.rows(window, "period", "evening peak", 1)
+    assert row["period"] == "evening peak" and row["travel_time_index"] < 1.1
+    worst = insight.rows(window, "health", None, None)
+    assert [(row["link_id"], row["state"]) for row in worst][:2] == [
+        ("b", "silent"), ("c", "stuck")
+    ]  # fmt: skip
+    # "b" is slower than "c" never, and nothing follows "c".
+    assert insight.rows(window, "bottleneck", None, None) == []
+    for what in ("period", "health", "bottleneck"):
+        console = Console(width=200, file=io.StringIO())
+        insight.draw(window, what, insight.rows(window, what, None, None), console)
+        said = console.file.getvalue()
+        assert "6 days of gold from 2024-04-26 to 2024-05-02, speeds in km/h" in said
+    assert insight.write_valhalla(window, file) == (3, [])
+    head, first, *_, last = file.read_text().splitlines()
+    assert head == "edge_id,freeflow_speed,constrained_speed,historical_speeds"
+    assert first.startswith("a,60,60,") and len(first) == 8 + 536 and last.startswith("c,60,60,")
+    with pytest.raises(SettingsError, match="--period 'evening peek' is not computed: there is"):
+        insight.rows(window, "period", "evening peek", None)
+    with pytest.raises(DataError, match="nothing is computed from the speeds of tiny to"):
+        insight.Window.of(current(), "tiny", date(2024, 5, 1))
 
 
 def test_a_dataset_without_speeds_and_an_empty_window_are_refused(empty, monkeypatch) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
+from insight_window import LINKS, metr_la_window, rows_of, speeds
 
 from luigi_traffic.api.links import LinkTable
-from luigi_traffic.compute.insight.rows import InsightRows
 from luigi_traffic.compute.insight.sensor_health import Feed, SensorHealth
 from luigi_traffic.compute.insight.speeds import Speeds
 from luigi_traffic.compute.insight.travel_times import (
@@ -23,23 +21,8 @@ from luigi_traffic.compute.insight.travel_times import (
 )
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.settings.insight_keys import InsightSettings
-from luigi_traffic.training.series import Series
-from luigi_traffic.warehouse.insight_table import insight_table
 
-FIVE = timedelta(minutes=5)
 NONE = float("nan")
-
-
-def speeds(
-    values, start: str = "2024-01-01", interval: timedelta = FIVE, unit: str = "km/h", days=None
-) -> Speeds:
-    """Of `(T, N)` from a Monday on, with the days given (all of them)."""
-    array = np.array(values, np.float32)
-    links = tuple("abcdefgh"[: array.shape[1]])
-    at = np.datetime64(start, "us")
-    series = Series(at, interval, links, ("speed",), array[..., None])
-    every = {str(day) for day in series.timestamps.astype("datetime64[D]")}
-    return Speeds.of(series, days or every, unit)
 
 
 def test_figures_of_a_period_are_those_of_its_travel_times() -> None:
@@ -158,14 +141,6 @@ def test_an_implausible_speed_is_none_or_above_the_fastest() -> None:
     assert [f.state for f in found] == ["implausible", "ok"]
 
 
-def rows_of(found: Speeds, settings: InsightSettings, table: LinkTable, last: date) -> pd.DataFrame:
-    columns = insight_table("x").columns
-    batches = InsightRows(last, found, settings, table).batches(columns)
-    tables = [pa.Table.from_batches([batch]) for batch in batches]
-    frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    return frame
-
-
 def test_rows_without_enough_speeds_have_a_reason_and_no_figures() -> None:
     day = np.full((24 * 7, 3), 50.0)
     day[:, 1] = NONE
@@ -190,33 +165,9 @@ def test_rows_without_enough_speeds_have_a_reason_and_no_figures() -> None:
     assert period.reason.iloc[2] == "the link table has no limit"
 
 
-DAYS, LINKS = 14, 30
-
-
-def first_days(file: Path) -> np.ndarray:
-    """The first `DAYS` days; to unpack all of them takes six seconds."""
-    with zipfile.ZipFile(file) as archive, archive.open("values.npy") as packed:
-        np.lib.format.read_magic(packed)
-        (_, width), in_columns, kind = np.lib.format.read_array_header_1_0(packed)
-        assert not in_columns
-        size = DAYS * 288 * width * kind.itemsize
-        return np.frombuffer(packed.read(size), kind).reshape(-1, width)
-
-
 @pytest.fixture(scope="module")
-def la(metr_la_file) -> tuple[Speeds, pd.Series]:
-    """The first two weeks of 30 links, with some faults: as `Insight` has them, and for pandas."""
-    values, start = first_days(metr_la_file), np.datetime64("2012-03-01", "us")
-    part = np.where(values == 0, np.nan, values)[:, :LINKS].astype(np.float32)
-    part[400:420] = np.nan  # the feed is down
-    part[3000:3100, 3] = part[2999, 3]  # a link is stuck
-    part[1000:1003, 5] = 150
-    links = tuple(f"{n:03d}" for n in range(LINKS))
-    series = Series(start, FIVE, links, ("speed",), part[..., None])
-    days = {str(day) for day in series.timestamps.astype("datetime64[D]")}
-    index = pd.MultiIndex.from_product([links, series.timestamps], names=["link_id", "time"])
-    speed = pd.Series(part.T.astype(float).ravel(), index)
-    return Speeds.of(series, days, "mph"), speed
+def la(metr_la_file: Path) -> tuple[Speeds, pd.Series]:
+    return metr_la_window(metr_la_file)
 
 
 def between(times: pd.DatetimeIndex, last_weekday: int, first: int, end: int) -> np.ndarray:
