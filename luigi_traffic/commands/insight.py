@@ -127,10 +127,7 @@ def rows(window: Window, what: str, period: str | None, limit: int | None) -> li
 def _expect(window: Window, period: str) -> None:
     known = sorted(window.recipe["settings"]["periods"])
     if period not in known:
-        raise SettingsError(
-            f"--period {period!r} is not computed: there is {', '.join(known)}."
-            f"{did_you_mean(period, known)}"
-        )
+        raise SettingsError(f"--period {period!r} is not computed.{did_you_mean(period, known)}")
 
 
 def draw(window: Window, what: str, rows: Sequence[Row], console: Console) -> None:

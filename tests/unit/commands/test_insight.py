@@ -146,7 +146,7 @@ def shown(file) -> None:
     head, first, *_, last = file.read_text().splitlines()
     assert head == "edge_id,freeflow_speed,constrained_speed,historical_speeds"
     assert first.startswith("a,60,60,") and len(first) == 8 + 536 and last.startswith("c,60,60,")
-    with pytest.raises(SettingsError, match="--period 'evening peek' is not computed: there is"):
+    with pytest.raises(SettingsError, match="--period 'evening peek' is not computed"):
         insight.rows(window, "period", "evening peek", None)
     with pytest.raises(DataError, match="nothing is computed from the speeds of tiny to"):
         insight.Window.of(current(), "tiny", date(2024, 5, 1))
