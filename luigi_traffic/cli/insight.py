@@ -35,6 +35,10 @@ def insight_show(
     limit: Annotated[
         int, typer.Option(min=0, help="Largest number of rows, the worst first; 0: all")
     ] = 20,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with all three to this file"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the links with the worst travel times, sensors or bottlenecks.
@@ -42,11 +46,19 @@ def insight_show(
     \b
     luigi-traffic insight show --dataset its
     luigi-traffic insight show --dataset its --what health
+    luigi-traffic insight show --dataset its --html insight.html
     """
     from luigi_traffic.commands import insight
     from luigi_traffic.commands.output import show
 
     window = insight.Window.of(current(), dataset, day(date))
+    if html is not None:
+        from luigi_traffic.commands import insight_page
+
+        insight_page.write(window, html, limit or None)
+        typer.echo(f"wrote {html}", err=as_json)
+        if not as_json:
+            return
     rows = insight.rows(window, what, period, limit or None)
     show(rows, as_json, partial(insight.draw, window, what))
 

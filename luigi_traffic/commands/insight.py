@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
 #: What is shown → the kind of row, the worst first, and the columns: head and format.
-_SHOWN: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
+SHOWN: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "period": (
         "planning_time_index DESC NULLS LAST",
         {
@@ -110,9 +110,9 @@ def rows(window: Window, what: str, period: str | None, limit: int | None) -> li
     `what` is "period", "health" or "bottleneck"; `period` chooses one of the first; None: all.
     Raises `SettingsError` for what is not there.
     """
-    if what not in _SHOWN:
-        raise SettingsError(f"--what {what!r} is not shown.{did_you_mean(what, _SHOWN)}")
-    order, columns = _SHOWN[what]
+    if what not in SHOWN:
+        raise SettingsError(f"--what {what!r} is not shown.{did_you_mean(what, SHOWN)}")
+    order, columns = SHOWN[what]
     where = f" AND kind = '{what}'"
     if period is not None:
         if what != "period":
@@ -132,15 +132,11 @@ def _expect(window: Window, period: str) -> None:
 
 def draw(window: Window, what: str, rows: Sequence[Row], console: Console) -> None:
     """A table; columns that no row has are left out."""
-    columns = _SHOWN[what][1]
-    names = [name for name in columns if any(row[name] is not None for row in rows)]
-    heads = {name: columns[name][0] for name in names}
-    shown = table(
-        "link", *heads.values(), right=[heads[name] for name in names if name not in _WORDS]
-    )
+    names = [name for name in SHOWN[what][1] if any(row[name] is not None for row in rows)]
+    right = [name for name in names if name not in _WORDS]
+    shown = table("link", *heads(what, names), right=heads(what, right))
     for row in rows:
-        cells = ("–" if row[n] is None else format(row[n], columns[n][1]) for n in names)
-        shown.add_row(text(row["link_id"]), *(text(cell) for cell in cells))
+        shown.add_row(text(row["link_id"]), *(text(cell) for cell in cells(what, row, names)))
     console.print(shown)
     first, last = window.recipe["window"]
     unit, days = window.details["unit"], window.details["days"]
@@ -150,6 +146,21 @@ def draw(window: Window, what: str, rows: Sequence[Row], console: Console) -> No
             f"{none}{window.dataset}, {days} days of gold from {first} to {last}, speeds in {unit}"
         )
     )
+
+
+def heads(what: str, names: Iterable[str] | None = None) -> list[str]:
+    """The heads of columns; of all of them if no `names` are given."""
+    columns = SHOWN[what][1]
+    return [columns[name][0] for name in (columns if names is None else names)]
+
+
+def cells(what: str, row: Row, names: Iterable[str] | None = None) -> list[str]:
+    """The values of a row, for people."""
+    columns = SHOWN[what][1]
+    return [
+        "–" if row[name] is None else format(row[name], columns[name][1])
+        for name in (columns if names is None else names)
+    ]
 
 
 def write_valhalla(window: Window, path: Path) -> tuple[int, list[str]]:

@@ -12,7 +12,7 @@ import pytest
 from process_state import forget
 from rich.console import Console
 
-from luigi_traffic.commands import garbage, insight
+from luigi_traffic.commands import garbage, insight, insight_page
 from luigi_traffic.commands.verify import verify
 from luigi_traffic.errors import DataError, SettingsError
 from luigi_traffic.project import current
@@ -143,6 +143,11 @@ def shown(file) -> None:
         said = console.file.getvalue()
         assert "6 days of gold from 2024-04-26 to 2024-05-02, speeds in km/h" in said
     assert insight.write_valhalla(window, file) == (3, [])
+    page = file.with_suffix(".html")
+    insight_page.write(window, page, 5)
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<svg") == 1 and html.count("<h2>") == 4 and "morning peak" in html
+    assert "6 days of gold. Of the links below, 2 have a sensor that is not ok" in html
     head, first, *_, last = file.read_text().splitlines()
     assert head == "edge_id,freeflow_speed,constrained_speed,historical_speeds"
     assert first.startswith("a,60,60,") and len(first) == 8 + 536 and last.startswith("c,60,60,")
