@@ -19,6 +19,7 @@ from luigi_traffic.tasks.drift import Drift
 from luigi_traffic.tasks.evaluate import Evaluate
 from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.gold import Gold
+from luigi_traffic.tasks.insight import Insight
 from luigi_traffic.tasks.pipeline import FullPipeline
 from luigi_traffic.tasks.raw import IngestRaw
 from luigi_traffic.tasks.retrain import RetrainIfNeeded
@@ -34,6 +35,7 @@ __all__ = [
     "FullPipeline",
     "Gold",
     "IngestRaw",
+    "Insight",
     "RetrainIfNeeded",
     "Silver",
     "Train",

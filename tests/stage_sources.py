@@ -78,6 +78,11 @@ SOURCES = {
         "training/evaluate.py", "training/intervals.py", "training/link_blocks.py",
         "training/metrics.py", *_NETWORK,
     ],
+    "insight": [
+        "tasks/insight.py", "targets/insight.py", "compute/insight/*.py",
+        *(f"training/{name}.py" for name in ("gold", "grid", "metrics", "series")),
+        "settings/day_spans.py", "settings/insight_keys.py", "warehouse/insight_table.py",
+    ],
     "retraining": ["tasks/retrain.py"],
     "yaml source": [
         "yaml_dataset/source.py", "yaml_dataset/header.py", "yaml_dataset/times.py",

@@ -71,6 +71,12 @@ warehouse_app = typer.Typer(
     help="Save the embedded warehouse to a file, or restore it.",
 )
 app.add_typer(warehouse_app, name="warehouse")
+insight_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Show what Insight has computed from speeds, or write it to a file.",
+)
+app.add_typer(insight_app, name="insight")
 
 
 def _added() -> dict[str, Any]:

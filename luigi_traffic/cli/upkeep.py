@@ -103,7 +103,7 @@ def invalidate(
         str,
         typer.Argument(
             help="Stage: raw, announce, bronze, silver, gold, forecast, evaluation, drift, "
-            "retraining or model"
+            "insight, retraining or model"
         ),
     ],
     dataset: Annotated[str, typer.Argument(help="Name of the dataset")],

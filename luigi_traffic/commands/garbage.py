@@ -206,6 +206,7 @@ def _unlinker(path: Path) -> Callable[[], bool]:
 
 def _staged(warehouse: Warehouse, loaded: set[str], older_than: timedelta) -> Iterator[Garbage]:
     """Tables that were filled, or half filled, and never attached."""
+    from luigi_traffic.warehouse.insight_table import insight_table
     from luigi_traffic.warehouse.partitions import PartitionedTable
     from luigi_traffic.warehouse.tables import evaluation_table, forecast_table, gold_table
 
@@ -225,7 +226,12 @@ def _staged(warehouse: Warehouse, loaded: set[str], older_than: timedelta) -> It
         tables = (
             table
             for name in datasets
-            for table in (gold_table(name, ()), forecast_table(name), evaluation_table(name))
+            for table in (
+                gold_table(name, ()),
+                forecast_table(name),
+                evaluation_table(name),
+                insight_table(name),
+            )
         )
         for owner in tables:
             for staged in owner.orphans(connection, older_than):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.connection import Warehouse
 
 #: Stages whose commit is a row of the ledger.
-LEDGER_STAGES = ("gold", "forecast", "evaluation", "drift", "retraining", "model")
+LEDGER_STAGES = ("gold", "forecast", "evaluation", "drift", "insight", "retraining", "model")
 
 
 def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:

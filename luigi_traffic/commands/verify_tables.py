@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 #: What names the part of a row, and the schema, by the stage.
 _PART = {
     "gold": '"timestamp"::date::text', "forecast": "part",
-    "evaluation": "day::text || '/' || target",
+    "evaluation": "day::text || '/' || target", "insight": "day::text",
 }  # fmt: skip
-SCHEMA = {"gold": "gold", "forecast": "forecast_versions", "evaluation": "evaluation"}
+SCHEMA = {
+    "gold": "gold", "forecast": "forecast_versions", "evaluation": "evaluation",
+    "insight": "insight",
+}  # fmt: skip
 
 
 def table_damage(

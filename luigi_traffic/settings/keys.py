@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
+from luigi_traffic.settings.insight_keys import InsightSettings
 from luigi_traffic.settings.reading import Layers, home, validated
 from luigi_traffic.settings.training_keys import (
     DriftSettings,
@@ -261,6 +262,7 @@ class Settings(Section):
     promotion: PromotionSettings = PromotionSettings()
     forecast: ForecastSettings = ForecastSettings()
     drift: DriftSettings = DriftSettings()
+    insight: InsightSettings = InsightSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

@@ -16,5 +16,6 @@ STAGE_VERSIONS = {
     "forecast": "3",
     "evaluation": "1",
     "drift": "1",
+    "insight": "1",
     "retraining": "1",
 }

@@ -7,6 +7,6 @@ dump        all of an embedded database in one file
 connection  transactions, locks, read-only queries; schema runs the migrations
 ledger      the manifest of warehouse partitions
 partitions  the commit of a warehouse partition; commit fills, checks and commits one
-tables      gold, forecasts and evaluations
+tables      gold, forecasts and evaluations; insight_table has what Insight computes
 binary      binary COPY from Arrow and to numpy, by binary_encode and binary_decode
 """

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,3 +69,16 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         chosen = DuckDbEngine(Settings())
     with chosen.in_force():
         yield chosen
+
+
+@pytest.fixture(scope="session")
+def metr_la_file() -> Path:
+    """METR-LA's archive; skipped where it is not at hand."""
+    folder = Path(
+        os.environ.get("METR_LA_DIR")
+        or Path(__file__).parents[2].parent / "shared" / "data" / "metr-la"
+    )
+    file = folder / "metr-la.npz"
+    if not file.exists():
+        pytest.skip(f"METR-LA is not in {folder}; set METR_LA_DIR")
+    return file

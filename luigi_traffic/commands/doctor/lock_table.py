@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 #: So many sessions may read all that one dataset has at once: a dashboard, a report, a run.
 SESSIONS = 4
 
-# Of the dataset that has most: gold, forecasts and evaluations, a lock each, and one for the index
-# of a partition.
+# Of the dataset that has most: gold, forecasts, evaluations and insight, a lock each, and one for
+# the index of a partition.
 _MOST = """
 SELECT coalesce(max(locks), 0) FROM (
     SELECT sum(CASE c.relkind WHEN 'r' THEN 2 ELSE 1 END) AS locks
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class root ON root.oid = pg_partition_root(c.oid)
-    WHERE n.nspname IN ('gold', 'forecast_versions', 'evaluation') AND c.relkind IN ('r', 'p')
+    WHERE n.nspname IN ('gold', 'forecast_versions', 'evaluation', 'insight')
+        AND c.relkind IN ('r', 'p')
     GROUP BY root.relname
 ) AS datasets"""
 

@@ -1,4 +1,4 @@
-"""Fixtures of the training tests; METR-LA where it is at hand."""
+"""Fixtures of the training tests."""
 
 from __future__ import annotations
 
@@ -70,14 +70,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture(scope="session")
-def metr_la() -> tuple[np.ndarray, np.ndarray]:
-    """(values with zeros as they are, start); skipped where the data is not at hand."""
-    folder = Path(
-        os.environ.get("METR_LA_DIR")
-        or Path(__file__).parents[3].parent / "shared" / "data" / "metr-la"
-    )
-    file = folder / "metr-la.npz"
-    if not file.exists():
-        pytest.skip(f"METR-LA is not in {folder}; set METR_LA_DIR")
-    with np.load(file) as data:
+def metr_la(metr_la_file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(values with zeros as they are, start)."""
+    with np.load(metr_la_file) as data:
         return data["values"], np.datetime64(str(data["start"]), "us")

@@ -1,0 +1,1 @@
+"""What traffic people compute from speeds: travel times, sensors, bottlenecks, typical weeks."""
