@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column as TableColumn
 
 _FILE = "part-00000.parquet"
-#: Rows that are hashed at once: those that DuckDB puts under one dictionary of links.
-_ROWS = 122_880
+#: Rows that are hashed at once, in the cache of the processor.
+_ROWS = 16_384
 
 
 class DuckDbEngine(Engine):
@@ -129,9 +129,7 @@ class DuckDbEngine(Engine):
         schema = self.schema(frame)
         values = self._values(typed(schema, f"read_parquet({path_pattern(str(path))})"), wanted)
         columns = checksum.order(schema)
-        # As the file has them: each link once, and its number in each row.
-        file = pq.ParquetFile(path, read_dictionary=[c for c in columns if c == "link_id"])
-        batches = file.iter_batches(_ROWS, columns=columns)
+        batches = pq.ParquetFile(path).iter_batches(_ROWS, columns=columns)
         found = row_hash.checksum(batch.select(columns) for batch in batches)
         return Written(files, values, found)
 

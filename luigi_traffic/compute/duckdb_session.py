@@ -35,6 +35,8 @@ TYPES = {
 _NAMES = {theirs: ours for ours, theirs in TYPES.items()}
 _PATTERN_SIGNS = re.compile(r"[\[*?]")
 _LEAST_MEMORY = 1 << 30
+#: More memory does not make a large day faster, see docs/decisions/0054-growth.md.
+_MOST_MEMORY, _MOST_A_THREAD = 2 << 30, 256 << 20
 
 
 class Session(DuckDBSession):
@@ -145,10 +147,9 @@ def _start(chosen: ComputeSettings, home: Path) -> Session:
     # Its own, since two DuckDBs would write files of the same names; made and removed by DuckDB.
     scratch = home / "tmp" / "duckdb" / f"{os.getpid()}-{uuid4().hex[:8]}"
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    memory = chosen.memory or f"{max(psutil.virtual_memory().total // 4, _LEAST_MEMORY)}B"
     connection = duckdb.connect(
         config={
-            "memory_limit": memory,
+            "memory_limit": chosen.memory or f"{default_memory()}B",
             "temp_directory": str(scratch),
             # No row has a place: partitions are sets of rows.
             "preserve_insertion_order": "false",
@@ -159,3 +160,9 @@ def _start(chosen: ComputeSettings, home: Path) -> Session:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute((files("luigi_traffic.api") / "duckdb_macros.sql").read_text())
     return Session(connection)
+
+
+def default_memory() -> int:
+    """Bytes that DuckDB may take unless the settings say it. What needs more goes to its files."""
+    most = max(_MOST_MEMORY, (os.cpu_count() or 1) * _MOST_A_THREAD)
+    return max(_LEAST_MEMORY, min(psutil.virtual_memory().total // 4, most))

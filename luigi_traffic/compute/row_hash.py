@@ -1,7 +1,7 @@
 """xxHash64 of the rows of Arrow batches, as `luigi_traffic.compute.checksum` defines it.
 
 The constants and steps are those of the xxHash specification
-(https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md) for inputs of 4 and 8 bytes. They
+(https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md) for inputs below 32 bytes. They
 are taken in place: a new array for each step would cost as much as the step.
 """
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from luigi_traffic.compute.checksum import SEED, in_hex
@@ -28,51 +27,56 @@ _1, _2, _3, _4, _5 = (
     )
 )  # fmt: skip
 
+#: From so many bytes on, a text is hashed in another way.
+_STRIPE = 32
+
 
 def checksum(batches: Iterable[pa.RecordBatch]) -> str:
-    """The checksum of all rows; the columns stand in the order of the chain. Texts may be
-    dictionary-encoded.
+    """The checksum of all rows; the columns stand in the order of the chain.
 
     Raises `DataError` for a column of a type that has no hash.
     """
     total = 0
-    known: dict[str, int] = {}
     for batch in batches:
         hashes = np.full(batch.num_rows, SEED, np.uint64)
         spare = np.empty_like(hashes)
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count < len(column):
-                _chain(hashes, column, name, known, spare)
+                _chain(hashes, column, name, spare)
         # Numpy's sum of unsigned integers is modulo 2^64.
         total += int(hashes.sum(dtype=np.uint64))
     return in_hex(total)
 
 
-def _chain(
-    hashes: Hashes, column: pa.Array, name: str, known: dict[str, int], spare: Hashes
-) -> None:
-    """Make of each seed the hash of the column's value; NULL: the seed stays.
-
-    `known` keeps the hashes of texts whose seed is the first.
-    """
+def _chain(hashes: Hashes, column: pa.Array, name: str, spare: Hashes) -> None:
+    """Make of each seed the hash of the column's value; NULL: the seed stays."""
     missing = _missing(column) if column.null_count else None
-    seeds = hashes if missing is None else hashes[missing]
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        _chain_texts(hashes, column, missing, known)
-    elif (values := _numbers(column)) is not None:
-        if values.dtype.itemsize == 8:
-            _chain_8_bytes(hashes, values.view(np.uint64), spare)
+        if missing is None:
+            _chain_texts(hashes, column)
         else:
-            narrow = values.astype(np.int32, copy=False).view(np.uint32)
-            _chain_4_bytes(hashes, narrow.astype(np.uint64), spare)
-    else:
+            seeds = hashes[~missing]
+            _chain_texts(seeds, column.drop_null())
+            hashes[~missing] = seeds
+        return
+    values = _numbers(column)
+    if values is None:
         raise DataError(
             f"the column {name!r} is of type {kind}, of which the engine duckdb has no checksum: "
             "let bronze make text, a double, a whole number, a date or a timestamp of it"
         )
+    kept = hashes if missing is None else hashes[missing]
+    if values.dtype.itemsize == 8:
+        _begin(hashes, 8)
+        _take_8_bytes(hashes, values.view(np.uint64), spare)
+    else:
+        narrow = values.astype(np.int32, copy=False).view(np.uint32)
+        _begin(hashes, 4)
+        _take_4_bytes(hashes, narrow.astype(np.uint64), spare)
+    _mix(hashes, spare)
     if missing is not None:
-        hashes[missing] = seeds
+        hashes[missing] = kept
 
 
 def _missing(column: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -107,29 +111,50 @@ def _numbers(column: pa.Array) -> np.ndarray[Any, Any] | None:
     return None
 
 
-def _chain_texts(
-    hashes: Hashes,
-    column: pa.Array,
-    missing: np.ndarray[Any, np.dtype[np.bool_]] | None,
-    known: dict[str, int],
-) -> None:
-    encoded = pa.types.is_dictionary(column.type)
-    if (hashes == SEED).all():
-        column = column if encoded else pc.dictionary_encode(column)
-        texts = column.dictionary.to_pylist()
-        for text in texts:
-            if text not in known:
-                known[text] = xxhash.xxh64_intdigest(text.encode(), SEED)
-        at = _values(column.indices, str(column.indices.type))
-        if missing is not None:
-            at = np.where(missing, 0, at)
-        np.take(np.array([known[text] for text in texts], np.uint64), at, out=hashes, mode="clip")
+def _chain_texts(hashes: Hashes, texts: pa.Array) -> None:
+    """As `_chain`, of texts none of which is NULL. Those of equal length are hashed together: to
+    hash each different text once was slower as soon as rows are not sorted by link."""
+    wide = pa.types.is_large_string(texts.type)
+    offsets = np.frombuffer(texts.buffers()[1], "i8" if wide else "i4")
+    offsets = offsets[texts.offset :][: len(texts) + 1]
+    lengths = np.diff(offsets)
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    least = int(lengths.min())
+    if least == lengths.max() and least < _STRIPE:
+        _chain_even(hashes, data[offsets[0] : offsets[-1]], least)
         return
-    if encoded:
-        column = column.dictionary_decode()
-    there = range(len(column)) if missing is None else np.flatnonzero(~missing).tolist()
-    for row, text in zip(there, column.drop_null().to_pylist(), strict=True):
-        hashes[row] = xxhash.xxh64_intdigest(text.encode(), int(hashes[row]))
+    for length in np.unique(lengths).tolist():
+        at = np.flatnonzero(lengths == length)
+        if length < _STRIPE:
+            some = hashes[at]
+            _chain_even(some, data[offsets[at, None] + np.arange(length)].ravel(), length)
+            hashes[at] = some
+            continue
+        for row, begin in zip(at.tolist(), offsets[at].tolist(), strict=True):
+            text = data[begin : begin + length].tobytes()
+            hashes[row] = xxhash.xxh64_intdigest(text, int(hashes[row]))
+
+
+def _chain_even(hashes: Hashes, data: np.ndarray[Any, np.dtype[np.uint8]], length: int) -> None:
+    """As `_chain`, of texts of `length` bytes each that lie one behind the other."""
+
+    def part(kind: str, begin: int) -> Hashes:
+        where = np.ndarray(len(hashes), kind, data, begin, (length,))  # type: ignore[call-overload]
+        found: Hashes = where.astype(np.uint64)
+        return found
+
+    spare = np.empty_like(hashes)
+    _begin(hashes, length)
+    at = 0
+    while length - at >= 8:
+        _take_8_bytes(hashes, part("<u8", at), spare)
+        at += 8
+    if length - at >= 4:
+        _take_4_bytes(hashes, part("<u4", at), spare)
+        at += 4
+    for begin in range(at, length):
+        _take_byte(hashes, part("u1", begin), spare)
+    _mix(hashes, spare)
 
 
 def _rotate(values: Hashes, bits: int, spare: Hashes) -> None:
@@ -147,22 +172,28 @@ def _mix(hashes: Hashes, spare: Hashes) -> None:
     hashes ^= spare
 
 
-def _chain_8_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
+def _begin(hashes: Hashes, length: int) -> None:
+    hashes += _5 + np.uint64(length)
+
+
+def _take_8_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
     mixed = values * _2
     _rotate(mixed, 31, spare)
     mixed *= _1
-    hashes += _5 + np.uint64(8)
     hashes ^= mixed
     _rotate(hashes, 27, spare)
     hashes *= _1
     hashes += _4
-    _mix(hashes, spare)
 
 
-def _chain_4_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
-    hashes += _5 + np.uint64(4)
+def _take_4_bytes(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
     hashes ^= values * _1
     _rotate(hashes, 23, spare)
     hashes *= _2
     hashes += _3
-    _mix(hashes, spare)
+
+
+def _take_byte(hashes: Hashes, values: Hashes, spare: Hashes) -> None:
+    hashes ^= values * _5
+    _rotate(hashes, 11, spare)
+    hashes *= _1

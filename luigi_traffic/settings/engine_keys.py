@@ -28,7 +28,10 @@ class ComputeSettings(Section):
     )
     memory: str = Field(
         "",
-        description="Memory of DuckDB, for example 500MB or 2GB; empty: a quarter of the machine's",
+        description=(
+            "Memory of DuckDB, for example 500MB or 4GB; empty: a quarter of the machine's, but at "
+            "most 2 GiB, or 256 MiB for each core of more than eight"
+        ),
     )
 
     @field_validator("memory")

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pytest
 from frames import arrow
 
 from luigi_traffic import functions as F
+from luigi_traffic.compute import duckdb_session
 from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.engine import Engine
 from luigi_traffic.compute.spark_engine import SparkEngine
@@ -214,6 +216,20 @@ def test_duckdb_lets_go_of_what_a_stage_has_handed_in() -> None:
         del rows, frame
     gc.collect()
     assert alive() is None
+
+
+@pytest.mark.parametrize(
+    ("total", "cores", "limit"),
+    [(2, 2, 1), (6, 2, 1.5), (24, 2, 2), (64, 8, 2), (64, 16, 4), (64, 128, 16)],
+)
+def test_the_memory_that_duckdb_may_take(
+    monkeypatch: pytest.MonkeyPatch, total: int, cores: int, limit: float
+) -> None:
+    """In GiB."""
+    memory = SimpleNamespace(total=total << 30)
+    monkeypatch.setattr(duckdb_session.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(duckdb_session.os, "cpu_count", lambda: cores)
+    assert duckdb_session.default_memory() == limit * (1 << 30)
 
 
 def test_too_little_memory_is_named_with_the_setting() -> None:
