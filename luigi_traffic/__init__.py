@@ -17,6 +17,7 @@ from luigi_traffic.api.dataset import (
 from luigi_traffic.api.functions import exact_mean, exact_sum
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import Link, LinkTable
+from luigi_traffic.api.live import LiveSource
 from luigi_traffic.api.losses import masked_loss, pinball_loss
 from luigi_traffic.api.many_days import ManyDays
 from luigi_traffic.api.model import (
@@ -76,6 +77,7 @@ __all__ = [
     "LinkCell",
     "LinkGraph",
     "LinkTable",
+    "LiveSource",
     "ManyDays",
     "Model",
     "ModelConfig",

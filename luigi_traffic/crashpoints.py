@@ -40,6 +40,11 @@ class CrashPoint(StrEnum):
     FORECAST_ATTACHED = "forecast.attached"  # inside the transaction, before its COMMIT
     FORECAST_COMMITTED = "forecast.committed"
     EVALUATION_ATTACHED = "evaluation.attached"  # inside the transaction, before its COMMIT
+    LIVE_POLLED = "live.polled"
+    LIVE_ROWS = "live.rows"  # inside the transaction, before its COMMIT
+    LIVE_ROWS_COMMITTED = "live.rows_committed"
+    LIVE_FORECAST = "live.forecast"  # inside the transaction, before its COMMIT
+    LIVE_FORECAST_COMMITTED = "live.forecast_committed"
 
 
 _passed: Counter[tuple[str, str]] = Counter()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from luigi_traffic.api import clock
 from luigi_traffic.api.graph import LinkGraph
 from luigi_traffic.api.links import LinkTable
+from luigi_traffic.api.live import LiveSource
 from luigi_traffic.api.raw_archive import RawArchive
 from luigi_traffic.api.scope import LinkCell, Scope
 from luigi_traffic.api.source import Source
@@ -249,6 +250,10 @@ class Dataset(ABC):
     @abstractmethod
     def source(self) -> Source:
         """Where the bytes of a day come from."""
+
+    def live(self) -> LiveSource | None:
+        """What the source says now; None if it has whole days alone."""
+        return None
 
     def header(self, first_line: str) -> bool:
         """Whether the first line of a file is a header.

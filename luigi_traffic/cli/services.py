@@ -116,3 +116,32 @@ def listen(
         current(),
         listen.Options(dataset or (), task, group, day(first), until_idle, luigi_arguments or ()),
     )
+
+
+@app.command()
+def live(
+    dataset: Dataset = None,
+    target: Annotated[str, typer.Option(help="Measure to forecast; empty: the dataset's own")] = "",
+    every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPAN", help="Time between two ticks, such as 5m (default: the interval)"
+        ),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do one tick, and end; exit code 1 if it has no forecast")
+    ] = False,
+) -> None:
+    """Ask the source every few minutes, and forecast the next hour by the champion.
+
+    It runs until SIGTERM or Ctrl-C, and trains nothing.
+
+    \b
+    luigi-traffic live --dataset its_openapi
+    luigi-traffic live --dataset its_openapi --every 1m
+    luigi-traffic live --dataset its_openapi --once
+    """
+    from luigi_traffic.commands.live import command
+
+    if not command.live(current(), command.Options(dataset, target, every, once)):
+        raise typer.Exit(1)

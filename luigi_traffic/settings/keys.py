@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSettings
 from luigi_traffic.settings.insight_keys import InsightSettings
+from luigi_traffic.settings.live_keys import LiveSettings
 from luigi_traffic.settings.reading import Layers, home, validated
 from luigi_traffic.settings.training_keys import (
     DriftSettings,
@@ -263,6 +264,7 @@ class Settings(Section):
     forecast: ForecastSettings = ForecastSettings()
     drift: DriftSettings = DriftSettings()
     insight: InsightSettings = InsightSettings()
+    live: LiveSettings = LiveSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

@@ -1,7 +1,9 @@
 """Which version's forecast of a day is published: `meta.published` and the view of it.
 
     forecast_versions.its   the forecasts of all versions, see `tables.forecast_table`
-    forecast.its            of each day those of the version that is published, the day's champion
+    forecast_live.its       what was forecast while the day went on, see `live`
+    forecast.its            of each day those of the version that is published, the day's champion;
+                            and all that was forecast while a day went on, kind "live"
 
 `publish` belongs into the transaction that commits the forecast: readers of the view see the day of
 the version before until that COMMIT.
@@ -9,7 +11,7 @@ the version before until that COMMIT.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import cast
 
@@ -18,6 +20,9 @@ from psycopg2.extensions import connection as Connection
 from luigi_traffic.warehouse import locks
 from luigi_traffic.warehouse.partitions import PartitionedTable
 from luigi_traffic.warehouse.sql_names import literal, quote
+
+#: Schema of what was forecast while a day went on, see `live`.
+LIVE_SCHEMA = "forecast_live"
 
 
 @dataclass(frozen=True)
@@ -32,26 +37,47 @@ class Published:
     gold: dict[str, str]
 
 
-def ensure(conn: Connection, table: PartitionedTable) -> None:
+def ensure(conn: Connection, table: PartitionedTable, live: PartitionedTable | None = None) -> None:
     """Create the table of forecasts and its view, or add the columns that they lack.
 
+    `live` has what was forecast while a day went on: once it is given, the view has its rows, too.
     Use a transaction of its own: others wait for its end.
     """
     table.ensure(conn)
-    columns = table.existing_columns(conn)
+    columns = list(table.existing_columns(conn).items())
     view = PartitionedTable("forecast", table.name, table.columns, table.key, table.by)
-    if list(view.existing_columns(conn)) == list(columns):
+    if live is None:
+        live = replace(table, schema=LIVE_SCHEMA)
+    else:
+        live.ensure(conn)
+    of_live = live.existing_columns(conn)
+    shown = view.existing_columns(conn)
+    # A view's columns keep their order: new ones follow.
+    wanted = shown | {
+        name: kind for name, kind in [*columns, *of_live.items()] if name not in shown
+    }
+    if shown == wanted:
         return
     locks.lock_transaction(conn, f"table:{view.qualified}")
     locks.lock_transaction(conn, f"schema:{view.schema}")
-    names = ", ".join(f"f.{quote(name)}" for name in table.existing_columns(conn))
     made = (
-        f"CREATE OR REPLACE VIEW {view.qualified} AS SELECT {names} FROM {table.qualified} f"  # noqa: S608
+        f"CREATE OR REPLACE VIEW {view.qualified} AS {_select(dict(columns), wanted, table)}"
         f" JOIN meta.published p ON p.dataset = {literal(table.name)} AND p.part = f.part"
     )
+    if of_live:
+        made += f" UNION ALL {_select(of_live, wanted, live)}"
     with conn.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(view.schema)}")
         locks.between_readers(conn, view.qualified, lambda: cursor.execute(made))
+
+
+def _select(there: dict[str, str], wanted: dict[str, str], table: PartitionedTable) -> str:
+    """The wanted columns of a table, NULL for those that it lacks."""
+    columns = ", ".join(
+        f"f.{quote(name)}" if name in there else f"NULL::{kind} AS {quote(name)}"
+        for name, kind in wanted.items()
+    )
+    return f"SELECT {columns} FROM {table.qualified} f"  # noqa: S608
 
 
 def now(conn: Connection) -> datetime:

@@ -10,13 +10,23 @@ from contextlib import contextmanager
 from datetime import datetime
 from types import FrameType
 
-from luigi_traffic import SourceError, TransientError
+from luigi_traffic import SettingsError, SourceError, TransientError
 from luigi_traffic_its_openapi.api import Api, Item, Refused
 from luigi_traffic_its_openapi.polls import Polls
-from luigi_traffic_its_openapi.settings import Area, ItsOpenApiSettings
+from luigi_traffic_its_openapi.settings import KEY_VARIABLE, Area, ItsOpenApiSettings
 
 logger = logging.getLogger("luigi_traffic")
 _LOOK_EVERY = 0.2
+
+
+def service(settings: ItsOpenApiSettings) -> Api:
+    """The service as the settings name it. Raises `SettingsError` without a key."""
+    if not (settings.api_key and settings.api_key.get_secret_value().strip()):
+        raise SettingsError(
+            f"there is no API key for {settings.url}: set {KEY_VARIABLE} (keys are handed out at "
+            "www.its.go.kr/opendata; it is a secret and comes from the environment only)"
+        )
+    return Api(settings.url, settings.api_key, settings.timeout)
 
 
 class Stop:

@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from luigi_traffic import SettingsError, installed_dataset
-from luigi_traffic_its_openapi.api import Api
-from luigi_traffic_its_openapi.collector import Collector, stop_on_signals
+from luigi_traffic import installed_dataset
+from luigi_traffic_its_openapi.collector import Collector, service, stop_on_signals
 from luigi_traffic_its_openapi.dataset import ItsOpenApi
 from luigi_traffic_its_openapi.polls import Polls
-from luigi_traffic_its_openapi.settings import KEY_VARIABLE
 
 
 def its_openapi_collect(
@@ -34,12 +32,7 @@ def its_openapi_collect(
     luigi-traffic its-openapi-collect --every 300
     """
     settings = installed_dataset(ItsOpenApi.name).settings
-    if not (settings.api_key and settings.api_key.get_secret_value().strip()):
-        raise SettingsError(
-            f"there is no API key for {settings.url}: set {KEY_VARIABLE} (keys are handed out at "
-            "www.its.go.kr/opendata; it is a secret and comes from the environment only)"
-        )
-    api = Api(settings.url, settings.api_key, settings.timeout)
+    api = service(settings)
     polls = Polls(settings.polls_folder)
     with polls.claimed(), stop_on_signals() as stop:
         collector = Collector(api, settings, polls, ItsOpenApi.now, stop)

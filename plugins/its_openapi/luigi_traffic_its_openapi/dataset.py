@@ -6,11 +6,11 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from luigi_traffic import DatasetSettings, RawDay, Source
+from luigi_traffic import DatasetSettings, LiveSource, RawDay, Source
 from luigi_traffic_its import Its
 from luigi_traffic_its_openapi.rows import REASONS, check_first_line, parse
-from luigi_traffic_its_openapi.settings import NODES, ItsOpenApiSettings
-from luigi_traffic_its_openapi.source import LATE, CollectedPolls
+from luigi_traffic_its_openapi.settings import LATE, NODES, ItsOpenApiSettings
+from luigi_traffic_its_openapi.source import CollectedPolls
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +32,13 @@ class ItsOpenApi(Its):
     def source(self) -> Source:
         """The polls of a day."""
         return CollectedPolls(self.settings.polls_folder, self.now)
+
+    def live(self) -> LiveSource:
+        """The same polls, while the day goes on."""
+        # Here and not above: a pipeline run has no use for requests.
+        from luigi_traffic_its_openapi.live import LivePolls
+
+        return LivePolls(self.settings, self.now)
 
     @classmethod
     def now(cls) -> datetime:

@@ -14,16 +14,20 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 from luigi_traffic import SettingsError
 from luigi_traffic_its import read_node_links
 from luigi_traffic_its_openapi.api import Item
-from luigi_traffic_its_openapi.settings import NODES
+from luigi_traffic_its_openapi.settings import LATE, NODES
 
 #: Ends of file names. What has the second one is not finished, and left out.
 POLL, UNFINISHED = ".jsonl", ".part"
+
+
+class Claimed(SettingsError):
+    """Another process fills the folder."""
 
 
 class Polls:
@@ -34,7 +38,7 @@ class Polls:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """For one collector alone. Raises SettingsError where another one is at work."""
+        """For one collector alone. Raises `Claimed` if another one is at work."""
         with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("a")
@@ -42,7 +46,7 @@ class Polls:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise SettingsError(
+                raise Claimed(
                     f"another collector is running in {self.folder}. Stop it, or set another "
                     "folder (datasets.its_openapi.folder)"
                 ) from None
@@ -88,15 +92,14 @@ class Polls:
 
 
 def _day(item: Item, at: datetime) -> date:
-    """The day an item is of: today, or near midnight its neighbour.
+    """The day an item is of: today, or up to `LATE` from midnight its neighbour.
 
     One with another date (a sensor that hangs, no date at all) goes to today, where bronze
-    rejects and counts it: days that are over do not change.
+    rejects and counts it: days that are over and have settled do not change.
     """
-    today, one = at.date(), timedelta(days=1)
     written = str(item.get("createdDate", ""))[:8]
-    near = [day for day in (today - one, today + one) if written == f"{day:%Y%m%d}"]
-    return near[0] if near else today
+    near = {(at - LATE).date(), (at + LATE).date()}
+    return next((day for day in near if written == f"{day:%Y%m%d}"), at.date())
 
 
 def _whole(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ KEY_VARIABLE = "LUIGI_TRAFFIC__DATASETS__ITS_OPENAPI__API_KEY"
 Area = tuple[float, float, float, float]
 #: The node table in the folder of the polls.
 NODES = "nodes.csv"
+#: How long after midnight items of the day before may still come in.
+LATE = timedelta(minutes=30)
 ULSAN: Area = (129.10, 129.48, 35.40, 35.70)
 
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from luigi_traffic import Files, Source, SourceAbsent, SourceError, Stream
-
-#: How long after midnight items of the day before may still come in.
-LATE = timedelta(minutes=30)
+from luigi_traffic_its_openapi.settings import LATE
 
 
 class CollectedPolls(Source):

@@ -59,17 +59,19 @@ def test_links_of_overlapping_areas_are_kept_once(tmp_path: Path) -> None:
 
 
 def test_rows_go_to_the_day_they_are_of_near_midnight(tmp_path: Path) -> None:
-    after = datetime(2024, 6, 1, 0, 1)
+    """At other times a sensor that hangs is of today: a day that is over keeps its rows."""
     rows = [
         row("1", "20240531235500"), row("2", "20240601000000"), row("3", "20240602000001"),
         row("4", "20230101000000"), row("5", ""), {"linkId": "6"},
     ]  # fmt: skip
-    files = Polls(tmp_path).store(rows, after)
-    assert {f.parent.name: [line["linkId"] for line in lines(f)] for f in files} == {
-        "20240531": ["1"],
-        "20240601": ["2", "4", "5", "6"],
-        "20240602": ["3"],
-    }
+    other = ["4", "5", "6"]
+    for at, found in (
+        (datetime(2024, 6, 1, 0, 1), {"20240531": ["1"], "20240601": ["2", "3", *other]}),
+        (datetime(2024, 6, 1, 12), {"20240601": ["1", "2", "3", *other]}),
+        (datetime(2024, 6, 1, 23, 59), {"20240601": ["1", "2", *other], "20240602": ["3"]}),
+    ):
+        files = Polls(tmp_path).store(rows, at)
+        assert {f.parent.name: [line["linkId"] for line in lines(f)] for f in files} == found
 
 
 def test_the_node_table_learns_and_takes_the_newer_node(tmp_path: Path) -> None:

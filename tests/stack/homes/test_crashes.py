@@ -11,9 +11,17 @@ from promises import (
 )
 from small import PIPELINE, SMALL
 
+from luigi_traffic.crashpoints import CrashPoint
+
 #: Points at which the servers hold something that is not committed. After a commit they hold what a
-#: run without a crash leaves; the local profile is killed there as well.
-HALF_DONE = [point for point in OF_THE_PIPELINE if not point.value.endswith(".committed")]
+#: run without a crash leaves, and a download or a checkpoint lies in the home; the local profile is
+#: killed there as well.
+_ELSEWHERE = {CrashPoint.RAW_DOWNLOADED, CrashPoint.TRAIN_CHECKPOINTED}
+HALF_DONE = [
+    point
+    for point in OF_THE_PIPELINE
+    if not point.value.endswith(".committed") and point not in _ELSEWHERE
+]
 #: Luigi's exit code of a run that ends with tasks that others are at.
 NOT_RUN = 25
 

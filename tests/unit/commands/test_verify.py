@@ -120,19 +120,22 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
     assert read(DAY).actual.size
 
 
-@pytest.mark.parametrize("stage", ["raw", "bronze", "silver"])
 @pytest.mark.parametrize("how", ["gone", "cut", "altered"])
-def test_files_are_compared_before_they_are_read(empty, anew, stage: str, how: str) -> None:
-    empty.commit_day(DAY)
-    file = file_of(stage)
-    if how == "gone":
-        file.unlink()
-    else:
-        file.write_bytes(b"x" * 50 if how == "cut" else b"y" * 100)
-    with pytest.raises(DamageError, match=f"{stage} of tiny 2024-05-01.*{file.name}.*made again"):
-        LakePartition(current(), stage, "tiny", DAY).whole()
-    anew()
-    assert not LakePartition(current(), stage, "tiny", DAY).exists()
+def test_files_are_compared_before_they_are_read(empty, anew, how: str) -> None:
+    """A day for each stage."""
+    days = {stage: DAY + timedelta(days=n) for n, stage in enumerate(("raw", "bronze", "silver"))}
+    for stage, day in days.items():
+        empty.commit_day(day)
+        file = file_of(stage, day)
+        if how == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(b"x" * 50 if how == "cut" else b"y" * 100)
+    for stage, day in days.items():
+        with pytest.raises(DamageError, match=f"{stage} of tiny {day}.*part.*made again"):
+            LakePartition(current(), stage, "tiny", day).whole()
+        anew()
+        assert not LakePartition(current(), stage, "tiny", day).exists()
 
 
 # verify

@@ -15,7 +15,8 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
     with warehouse.connect() as conn, conn.cursor() as cursor:
         cursor.execute(
             "TRUNCATE meta.ledger, meta.published, meta.champions;"
-            " DROP SCHEMA IF EXISTS gold, forecast, forecast_versions CASCADE"
+            " DROP SCHEMA IF EXISTS gold, live, forecast, forecast_versions, forecast_live"
+            " CASCADE"
         )
     yield warehouse
     warehouse.close()

@@ -1,0 +1,1 @@
+"""`luigi-traffic live`: the next hour, again and again, see `command`."""
