@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.settled import last_settled_day
 from luigi_traffic.api.stages import LAKE_STAGES, STAGES
+from luigi_traffic.commands.live import state
 from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.status_models import model_rows
 from luigi_traffic.commands.trained_model import Trained
@@ -49,7 +50,7 @@ class Range:
 
 
 def rows(project: Project, dataset: str | None, wanted: Range) -> list[Row]:
-    """Rows of `kind` "partition" (a dataset, day and stage), then of `kind` "model".
+    """Rows of `kind` "partition" (a dataset, day and stage), then of `kind` "model", then "live".
 
     partition: state is done, absent (the source has nothing), stale (another recipe or id
     is committed than today's code, settings and inputs call for) or missing; `complete` is
@@ -88,16 +89,17 @@ class _DatasetStatus:
             self.forecasts = ledger.current(connection, "forecast", dataset)
             self.models = ledger.current(connection, "model", dataset)
             self.published = published.parts(connection, dataset)
+            self.live = state.rows(connection, dataset)
 
     def rows(self, wanted: Range) -> list[Row]:
         days = self._days(wanted)
         self._read_ahead(days)
         found = [row for day in days for row in self._day(day)]
         if not days:
-            return found
+            return found + self.live
         trained = [Trained(self.project, row) for row in self.models.values()]
         trained = [t for t in trained if days[0] <= t.last_day <= days[-1]]
-        return found + model_rows(trained)
+        return found + model_rows(trained) + self.live
 
     def _read_ahead(self, days: list[date]) -> None:
         """The manifests of all that is done: one by one they would take seconds from a far S3."""

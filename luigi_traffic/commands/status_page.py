@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from luigi_traffic.commands import freshness
+from luigi_traffic.commands.live import state
 from luigi_traffic.commands.output import Row, short, table, text
 from luigi_traffic.commands.status import ABSENT, DONE, MISSING, SHOWN, STALE
 from luigi_traffic.commands.warehouse import nothing_yet
@@ -36,6 +37,8 @@ def draw(project: Project, rows: Sequence[Row], console: Console) -> None:
         _reasons(partitions, console)
         for model in (row for row in found if row["kind"] == "model"):
             _model(model, console)
+        for tick in (row for row in found if row["kind"] == "live"):
+            console.print(text(state.line(tick)), soft_wrap=True)
     freshness.draw(services, console)
     console.print("luigid and the MLflow UI: luigi-traffic up")
 

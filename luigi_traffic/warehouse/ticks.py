@@ -77,13 +77,24 @@ def newest(conn: Connection, dataset: str, target: str) -> Tick | None:
     return next(iter(_read(conn, dataset, target, "true", "due_at DESC LIMIT 1")), None)
 
 
-def newest_observation(conn: Connection, dataset: str, target: str) -> datetime | None:
-    """Start of the newest interval that was observed of any link."""
+def last(conn: Connection, dataset: str) -> list[Tick]:
+    """The last tick of each target of a dataset."""
     with conn.cursor() as cursor:
         cursor.execute(
-            "SELECT newest FROM meta.ticks WHERE dataset = %s AND target = %s"
-            " AND newest IS NOT NULL ORDER BY due_at DESC LIMIT 1",
-            (dataset, target),
+            f"SELECT DISTINCT ON (target) {_NAMES} FROM meta.ticks WHERE dataset = %s"  # noqa: S608
+            " ORDER BY target, due_at DESC",
+            (dataset,),
+        )
+        return [Tick(*values) for values in cursor.fetchall()]
+
+
+def newest_observation(conn: Connection, dataset: str) -> datetime | None:
+    """Start of the newest interval that was observed of any link, by a runner for any target."""
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT newest FROM meta.ticks WHERE dataset = %s AND newest IS NOT NULL"
+            " ORDER BY due_at DESC LIMIT 1",
+            (dataset,),
         )
         row = cursor.fetchone()
         return row[0] if row else None

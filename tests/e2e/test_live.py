@@ -66,6 +66,10 @@ def test_a_day_of_ticks_ends_as_its_partition(make_home) -> None:
     oldest = "SELECT min(age_seconds) FROM forecast.its_openapi WHERE NOT fallback AND issued_at = "
     assert home.sql(f"{oldest} '2024-01-12 06:40'")[0][0] >= 600
 
+    code, shown = home.run("luigi-traffic", "status", "--dataset", "its_openapi", "--json")
+    (last,) = [row for row in json.loads(shown) if row["kind"] == "live"]
+    assert (code, last["outcome"], last["issued_at"]) == (0, "done", "2024-01-13T00:55:00")
+
     # Gold takes the place of the live rows, which the next forecast reads.
     assert "has gold now: the same rows" in output
     left = "SELECT count(*) FROM live.its_openapi WHERE timestamp < '2024-01-13'"

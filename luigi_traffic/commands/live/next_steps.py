@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.model import gold_columns
 from luigi_traffic.commands.live.window import read_window
+from luigi_traffic.errors import TransientError
 from luigi_traffic.project import Project
-from luigi_traffic.targets.chain import lineage
 from luigi_traffic.tasks.champion_model import ChampionModel
 from luigi_traffic.training.baselines import HistoricalMedian
 from luigi_traffic.training.forecaster import Forecaster
@@ -60,6 +60,8 @@ class Champion:
         series = f"{model.model}:{target}" if target else model.model
         self._series = series
         self._forecaster = Forecaster(model.bundle())
+        # Not that of the lineage, which is read once: a graph may grow with what is polled.
+        self._graph = project.plugins.call(dataset, "graph()", dataset.graph)
         history = self._history()
         self.links = self._links(history)
         self._intervals = self._calibrated(history)
@@ -69,12 +71,22 @@ class Champion:
     def current(
         cls, project: Project, dataset: Dataset, target: str, day: date, before: Champion | None
     ) -> Champion:
-        """Today's champion: `before`, if it is still that.
+        """Today's champion: `before`, if it is still that, or if MLflow cannot be asked.
 
-        Raises `DataError` if there is none, and `TransientError` if MLflow cannot be asked.
+        Raises `DataError` if there is none, and `TransientError` if MLflow cannot be asked and
+        there is no `before`.
         """
         label = f"live {dataset.name}"
-        found = ChampionModel.find(project, dataset.name, target, label)
+        try:
+            found = ChampionModel.find(project, dataset.name, target, label)
+        except TransientError as error:
+            if before is None:
+                raise
+            logger.warning(
+                "%s: it cannot be asked who is champion, so version %s goes on: %s",
+                label, before.version, error,
+            )  # fmt: skip
+            return before
         if before and (before.version, before.day) == (found.version.version, day):
             return before
         logger.info(
@@ -140,9 +152,8 @@ class Champion:
         """The steps after `issued_at`, a wall time at which an interval of the dataset begins."""
         forecaster, interval = self._forecaster, self._dataset.interval
         first = issued_at - forecaster.input_steps * interval
-        graph = lineage(self._project, self._dataset.name).graph
         series = read_window(
-            self._project.warehouse, self._dataset, graph, self._columns, self.target, first,
+            self._project.warehouse, self._dataset, self._graph, self._columns, self.target, first,
             issued_at,
         ).aligned(self.links)  # fmt: skip
         window = np.zeros(1, np.int64)

@@ -75,7 +75,7 @@ class Ticker:
                 )
             if missed:
                 logger.warning("live %s: %d ticks were missed", self.dataset.name, missed)
-            done = self._done(due_at)
+            done = self._done(due_at, before)
             self._announce()
             for said in self.observations.give_way(self._wall(clock.now())):
                 logger.info("live %s: %s", self.dataset.name, said)
@@ -84,25 +84,27 @@ class Ticker:
     def _wall(self, moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(self.dataset.timezone)).replace(tzinfo=None)
 
-    def _done(self, due_at: datetime) -> Tick:
+    def _done(self, due_at: datetime, before: Tick | None) -> Tick:
         polled_at, why = clock.now(), []
         failed = self._polled()
         if failed:
             why.append(failed)
         crash_point(CrashPoint.LIVE_POLLED)
         found = self.observations.take_in(self._wall(polled_at), polled_at)
+        newest = self._newest(found)
+        # A runner for another measure may have taken in what there was.
+        new = found.polls or (before and newest and before.newest and newest > before.newest)
         made = Tick(
-            self.dataset.name, self.target, due_at, ticks.DONE if found.polls else ticks.NO_DATA,
+            self.dataset.name, self.target, due_at, ticks.DONE if new else ticks.NO_DATA,
             polled_at=polled_at, rows_at=clock.now() if found.polls else None, polls=found.polls,
-            rows=found.rows, rejected=found.rejected, newest=self._newest(found),
+            rows=found.rows, rejected=found.rejected, newest=newest,
+            feed=self._feed(newest, failed),
         )  # fmt: skip
-        made = replace(made, feed=self._feed(made.newest, failed))
         delay = timedelta(seconds=self.project.settings.live.delay_seconds)
         try:
             steps = self._next_steps(self._wall(due_at - delay))
         except TrafficError as error:
-            if not isinstance(error, SettingsError):
-                logger.error("live %s: no forecast: %s", self.dataset.name, error)
+            logger.error("live %s: no forecast: %s", self.dataset.name, error)
             why.append(f"no forecast: {error}")
             steps = None
         made = replace(made, message="; ".join(why) or None)
@@ -127,7 +129,7 @@ class Ticker:
     def _newest(self, found: TakenIn) -> datetime | None:
         """Of this tick and those before it."""
         with self.project.warehouse.connect() as connection:
-            before = ticks.newest_observation(connection, self.dataset.name, self.target)
+            before = ticks.newest_observation(connection, self.dataset.name)
         return max((at for at in (found.newest, before) if at), default=None)
 
     def _feed(self, newest: datetime | None, failed: str | None) -> str:
