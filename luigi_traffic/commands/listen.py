@@ -22,13 +22,13 @@ from luigi_traffic.processes.heartbeat import Heartbeat
 from luigi_traffic.processes.luigi_run import LuigiRun, command
 from luigi_traffic.processes.stop_signal import stop_signal
 from luigi_traffic.project import Project
-from luigi_traffic.tasks import announce, evaluate, gold, pipeline, retrain
+from luigi_traffic.tasks import announce, evaluate, gold, insight, pipeline, retrain
 from luigi_traffic.warehouse.consumed_events import ConsumedEvents
 
 logger = logging.getLogger("luigi_traffic")
 
 #: All tasks of the pipeline come with these modules: a task is registered when it is imported.
-_MODULES = (announce, evaluate, gold, pipeline, retrain)
+_MODULES = (announce, evaluate, gold, insight, pipeline, retrain)
 
 
 @dataclass(frozen=True)

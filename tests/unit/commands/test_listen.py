@@ -26,7 +26,7 @@ def test_the_command_of_a_day():
 def test_tasks_of_a_day_are_those_that_take_a_dataset_and_a_date():
     assert listen.day_tasks() == [
         "AnnounceRaw", "Bronze", "Drift", "Evaluate", "Forecast", "FullPipeline", "Gold",
-        "IngestRaw", "RetrainIfNeeded", "Silver", "Train",
+        "IngestRaw", "Insight", "RetrainIfNeeded", "Silver", "Train",
     ]  # fmt: skip
     listen.check_task("Gold", None)
     with pytest.raises(SettingsError, match="Did you mean 'Silver'"):
