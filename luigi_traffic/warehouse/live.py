@@ -128,9 +128,7 @@ def upsert(
             f" IS DISTINCT FROM ({', '.join(f'excluded.{name}' for name in values)})",
             (arrived_at,),
         )
-        changed = cursor.rowcount
-        cursor.execute(f"DROP TABLE {_ROWS}")
-    return changed
+        return cursor.rowcount
 
 
 def replace_forecast(
