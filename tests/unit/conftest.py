@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,43 @@ import pytest
 from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.engine import Engine
 from luigi_traffic.compute.spark_engine import SparkEngine
+from luigi_traffic.processes.postgres import initdb, server_start
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
+from luigi_traffic.processes.postgres.server_user import ServerUser
 from luigi_traffic.settings.engine_keys import SparkSettings
 from luigi_traffic.settings.keys import Settings
 from luigi_traffic.spark.session import start
+
+
+@pytest.fixture(scope="session")
+def initdb_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """As `initdb._initdb`, which is half of what a home costs: its files, copied."""
+    made: dict[tuple[str, ...], Path] = {}
+    really = initdb._initdb
+
+    def copied(data: Path, user: ServerUser, *options: str) -> Path:
+        if any("pwfile" in option for option in options):
+            return really(data, user, *options)
+        attempt = data.parent / f"{data.name}.new-copy"
+        if options in made:
+            subprocess.run(["cp", "-a", made[options], attempt], check=True)
+        else:
+            really(data, user, *options).rename(attempt)
+            made[options] = tmp_path_factory.mktemp("initdb") / "data"
+            subprocess.run(["cp", "-a", attempt, made[options]], check=True)
+        return attempt
+
+    return copied
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_servers(initdb_once: Callable[..., Path]) -> Iterator[None]:
+    """Tests of the server itself go without it (processes/conftest.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initdb, "_initdb", initdb_once)
+        # No test here pulls the plug.
+        patch.setitem(server_start.SETTINGS, "fsync", "off")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -82,11 +82,12 @@ class EmbeddedServer:
         record = ServerRecord.read(self.folder)
         return record is not None and _runs(record)
 
-    def stop(self) -> bool:
+    def stop(self, mode: str = "fast") -> bool:
         """Stop the server, breaking off its sessions; True if it was running.
 
-        Raises SettingsError if it runs in another container or on another host, and StoreError
-        if it does not end within a minute.
+        `mode` is pg_ctl's: after "immediate", the next start recovers what was not written yet.
+        Raises SettingsError if it runs in another container or on another host, and StoreError if
+        it does not end within a minute.
         """
         if not self.running():
             return False
@@ -100,7 +101,7 @@ class EmbeddedServer:
                     "Run `luigi-traffic down` there."
                 )
             binaries = Binaries.usable_by(ServerUser.choose(), record.home)
-            command = [*server_start.pg_ctl(binaries, record), "-m", "fast", "stop"]
+            command = [*server_start.pg_ctl(binaries, record), "-m", mode, "stop"]
             answer = ServerUser.choose().run(command)
             if not until(lambda: not _runs(record), _CHILDREN_S, _POLL_S / 5):
                 raise StoreError(
@@ -111,7 +112,7 @@ class EmbeddedServer:
 
     def destroy(self) -> None:
         """Stop the server and delete the database and the folder, wherever they lie."""
-        self.stop()
+        self.stop("immediate")
         record = ServerRecord.read(self.folder)
         if record is not None and record.home != self.folder:
             shutil.rmtree(record.home)

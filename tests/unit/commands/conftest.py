@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from plugin_sources import TINY
 from process_state import forget
@@ -54,6 +57,13 @@ def greet_people(name: str = "you"):
 def luigi_traffic_commands():
     return [greet_people]
 '''
+DROP_ALL = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
+    LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+END $$
+"""
 FIRST, LAST = date(2024, 5, 1), date(2024, 5, 2)
 SCORES = {
     name: {step: {"mae": mae, "rmse": mae, "mape": mae, "wape": mae, "f1": 0.5, "count": 9}
@@ -198,6 +208,32 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     yield home
     forget()
     EmbeddedServer(home.path / "postgres").destroy()
+
+
+@pytest.fixture(scope="module")
+def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = make_home(tmp_path_factory.mktemp("served"))
+    yield home
+    EmbeddedServer(home.path / "postgres").destroy()
+
+
+@pytest.fixture
+def cleared(_served: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """As `empty`, but for a server that runs already, without a table."""
+    for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(_served.path))
+    monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(_served.conf))
+    forget()
+    yield _served
+    forget()
+    dsn = EmbeddedServer(_served.path / "postgres").ensure_running()
+    with closing(psycopg2.connect(**dsn.kwargs())) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(DROP_ALL)
+    for place in _served.path.iterdir():
+        if place.name != "postgres":
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
 
 
 @pytest.fixture(scope="module")

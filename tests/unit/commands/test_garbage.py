@@ -44,39 +44,39 @@ def snapshot(folder: Path) -> list[tuple[str, int]]:
     )
 
 
-def test_what_a_manifest_names_stays_and_the_young_stays(empty):
-    empty.commit_day(DAY)
-    empty.commit_model(DAY, 1, "1")
-    grow_old(empty.path / "lake")
-    kept = snapshot(empty.path)
+def test_what_a_manifest_names_stays_and_the_young_stays(cleared):
+    cleared.commit_day(DAY)
+    cleared.commit_model(DAY, 1, "1")
+    grow_old(cleared.path / "lake")
+    kept = snapshot(cleared.path)
     old, young = grow_old(attempt()), attempt("silver")
     temporary = young.parent / ".tmp-abc"
     temporary.write_bytes(b"xy")
     grow_old(temporary)
-    with_both = snapshot(empty.path)
+    with_both = snapshot(cleared.path)
 
     said = garbage.rows(current(), AGE, dry_run=True)
     assert [(r["kind"], r["bytes"], r["removed"]) for r in said] == [
         ("attempt", 5, False), ("temporary file", 2, False)
     ]  # fmt: skip
     assert said[0]["what"] in str(old) + "/"
-    assert snapshot(empty.path) == with_both
+    assert snapshot(cleared.path) == with_both
 
     assert all(r["removed"] for r in garbage.rows(current(), AGE, dry_run=False))
     assert not old.exists() and not temporary.exists()
-    assert snapshot(empty.path) == sorted([*kept, (str(young / "part-0"), 5)])
+    assert snapshot(cleared.path) == sorted([*kept, (str(young / "part-0"), 5)])
     assert garbage.rows(current(), AGE, dry_run=False) == []
 
 
-def test_an_attempt_committed_meanwhile_stays(empty):
-    empty.commit_day(DAY)
+def test_an_attempt_committed_meanwhile_stays(cleared):
+    cleared.commit_day(DAY)
     named = next(iter(garbage._named(current().catalog, "_manifests/silver/")))
     assert garbage._attempt_remover(current().catalog, Attempt(named))() is False
     assert (current().settings.lake_path / named / "part-0").exists()
 
 
 @pytest.mark.parametrize("gc_last", [True, False])
-def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplog, gc_last):
+def test_a_commit_beside_gc_is_whole_or_counts_no_more(cleared, monkeypatch, caplog, gc_last):
     """An attempt is committed after gc has looked for its manifest and before gc removes it."""
     catalog = current().catalog
     doomed = catalog.attempt("silver", "tiny", DAY)
@@ -119,7 +119,7 @@ def test_a_commit_beside_gc_is_whole_or_counts_no_more(empty, monkeypatch, caplo
     assert found is None
 
 
-def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatch):
+def test_attempts_below_a_lake_prefix_of_now_and_of_then(cleared, anew, monkeypatch):
     monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LAKE_PREFIX", "cities/now")
     anew()
     catalog, lake = current().catalog, current().settings.lake_path
@@ -136,7 +136,7 @@ def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatc
     # Looks like an attempt of the prefix `then`, and is none.
     with catalog.store.writer("then/raw/x/notes/0123456789ab/part-0") as file:
         file.write(b"12345")
-    empty.commit_day(DAY)
+    cleared.commit_day(DAY)
     grow_old(lake)
     said = garbage.rows(current(), AGE, dry_run=False)
     assert {r["what"] for r in said} == {garbage_of[b] for b in (None, "cities/now", "then")}
@@ -145,16 +145,16 @@ def test_attempts_below_a_lake_prefix_of_now_and_of_then(empty, anew, monkeypatc
     assert (lake / "then/raw/x/notes/0123456789ab/part-0").exists()
 
 
-def test_superseded_partitions_stay(empty, anew, monkeypatch):
-    empty.commit_day(DAY)
+def test_superseded_partitions_stay(cleared, anew, monkeypatch):
+    cleared.commit_day(DAY)
     monkeypatch.setenv("LUIGI_TRAFFIC__DATASETS__TINY__LINKS", "[L1]")
     anew()
-    grow_old(empty.path / "lake")
+    grow_old(cleared.path / "lake")
     assert garbage.rows(current(), timedelta(0), dry_run=True) == []
 
 
-def test_staged_tables(empty):
-    empty.commit_day(DAY)
+def test_staged_tables(cleared):
+    cleared.commit_day(DAY)
     table = forecast_table("tiny")
     with current().warehouse.connect() as connection:
         table.ensure(connection)
@@ -173,32 +173,32 @@ def test_staged_tables(empty):
         assert table.orphans(connection) == gold.orphans(connection) == []
 
 
-def test_folders_without_a_ledger_row(empty):
-    empty.commit_day(DAY)
-    made = empty.commit_model(DAY, 1, "1")
+def test_folders_without_a_ledger_row(cleared):
+    cleared.commit_day(DAY)
+    made = cleared.commit_model(DAY, 1, "1")
     wanted = [made, f"{made}-registered"]
     unwanted = ["0" * 32, f"{'1' * 32}-registered"]
     for name in [*wanted, *unwanted]:
-        folder = empty.path / "models" / name
+        folder = cleared.path / "models" / name
         folder.mkdir(parents=True)
         (folder / "model.pt").write_bytes(b"123")
         grow_old(folder)
-    checkpoint = empty.path / "checkpoints" / ("2" * 32)
+    checkpoint = cleared.path / "checkpoints" / ("2" * 32)
     checkpoint.mkdir(parents=True)
-    young = empty.path / "checkpoints" / "young"
+    young = cleared.path / "checkpoints" / "young"
     young.mkdir()
     grow_old(checkpoint)
-    session = empty.path / "tmp" / "spark" / "blockmgr-1"
+    session = cleared.path / "tmp" / "spark" / "blockmgr-1"
     session.mkdir(parents=True)
     grow_old(session)
-    elsewhere = empty.path.parent / "elsewhere"
+    elsewhere = cleared.path.parent / "elsewhere"
     elsewhere.mkdir()
-    (empty.path / "tmp" / "link").symlink_to(elsewhere)
+    (cleared.path / "tmp" / "link").symlink_to(elsewhere)
 
     rows = garbage.rows(current(), AGE, dry_run=False)
     assert sorted(r["kind"] for r in rows) == ["checkpoint", "model", "model", "scratch"]
-    assert sorted(p.name for p in (empty.path / "models").iterdir()) == sorted(wanted)
-    assert young.exists() and elsewhere.exists() and (empty.path / "tmp" / "spark").exists()
+    assert sorted(p.name for p in (cleared.path / "models").iterdir()) == sorted(wanted)
+    assert young.exists() and elsewhere.exists() and (cleared.path / "tmp" / "spark").exists()
     assert not session.exists()
 
 

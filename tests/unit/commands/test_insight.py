@@ -83,12 +83,12 @@ def asked(columns: str, where: str) -> list[tuple]:
 
 
 @pytest.fixture
-def home(empty, monkeypatch):
+def home(cleared, monkeypatch):
     monkeypatch.setenv("LUIGI_TRAFFIC__INSIGHT__MIN_DAYS", "3")
     for n in range(DAYS):
         if n != 2:  # gold does not have this day
-            fill_gold(empty, LAST - timedelta(days=n))
-    return empty
+            fill_gold(cleared, LAST - timedelta(days=n))
+    return cleared
 
 
 def test_insight_of_a_window_is_committed_once(home, monkeypatch) -> None:
@@ -157,7 +157,7 @@ def shown(file) -> None:
         insight.Window.of(current(), "tiny", date(2024, 5, 1))
 
 
-def test_a_dataset_without_speeds_and_an_empty_window_are_refused(empty, monkeypatch) -> None:
+def test_a_dataset_without_speeds_and_an_empty_window_are_refused(cleared, monkeypatch) -> None:
     forget()
     plugin = type(current().plugins.dataset("tiny"))
     with pytest.raises(SettingsError, match="--window-days -1: expected 1 or more"):

@@ -52,10 +52,10 @@ def test_a_forecast_walks_what_it_shares_once(filled):
     assert len([r for r in rows if r["stage"] == "source"]) == 2
 
 
-def test_superseded_and_missing(empty):
-    empty.commit_day(FIRST)
-    empty.commit_day(LAST)
-    empty.commit_model(LAST, 2, "1")
+def test_superseded_and_missing(cleared):
+    cleared.commit_day(FIRST)
+    cleared.commit_day(LAST)
+    cleared.commit_model(LAST, 2, "1")
     links = lineage.rows(current(), None, None, None)
     gold = next(r for r in links if r["stage"] == "gold")
     bronze = next(r for r in links if r["stage"] == "bronze")
@@ -66,7 +66,7 @@ def test_superseded_and_missing(empty):
     (manifest,) = [
         i.key for i in current().store.list("_manifests/bronze/") if bronze["id"] in i.key
     ]
-    (empty.path / "lake" / manifest).unlink()
+    (cleared.path / "lake" / manifest).unlink()
     rows = {r["id"]: r for r in lineage.rows(current(), None, None, None)}
     assert rows[gold["id"]]["state"] == "superseded"
     assert rows[bronze["id"]]["state"] == "missing"
@@ -94,11 +94,11 @@ def test_tree(filled):
     assert f"sha256 {1:064x}" in page  # on one line
 
 
-def test_a_version_of_two_datasets_must_be_told_apart(empty):
+def test_a_version_of_two_datasets_must_be_told_apart(cleared):
     day = LAST
     for n in range(2):
-        empty.commit_day(day + timedelta(days=n))
-    empty.commit_model(LAST + timedelta(days=1), 2, "1")
+        cleared.commit_day(day + timedelta(days=n))
+    cleared.commit_model(LAST + timedelta(days=1), 2, "1")
     with current().warehouse.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO meta.ledger (stage, dataset, part, partition_id, recipe_hash, recipe,"

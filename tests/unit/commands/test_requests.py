@@ -58,7 +58,7 @@ def asked(count: int, change) -> dict[str, Asked]:
     return dict(zip(made, found, strict=True))
 
 
-def test_questions_do_not_grow_with_the_days(empty, change) -> None:
+def test_questions_do_not_grow_with_the_days(cleared, change) -> None:
     fabricate(10)
     first = asked(10, change)
     fabricate(40)
@@ -71,7 +71,7 @@ def test_questions_do_not_grow_with_the_days(empty, change) -> None:
         assert more.reads == 0, name  # the index has them all
 
 
-def test_a_finished_day_is_little_work(empty) -> None:
+def test_a_finished_day_is_little_work(cleared) -> None:
     """Seconds depend on the machine; the calls of Python's functions do not."""
     calls = {}
     for count in (15, 365):
@@ -97,13 +97,13 @@ def _calls(count: int) -> int:
     return made
 
 
-def test_a_year_of_finished_days_opens_no_more_files(empty) -> None:
+def test_a_year_of_finished_days_opens_no_more_files(cleared) -> None:
     """And it imports neither an engine nor what only work needs."""
     watched = {}
     for count in (15, 365):
         fabricate(count)
         plan(count)
-        watched[count] = _watched(empty, count)
+        watched[count] = _watched(cleared, count)
     assert watched[365]["opened"] == watched[15]["opened"]
     heavy = {"duckdb", "sqlframe", "pyspark", "pyarrow", "numpy", "pandas", "torch", "mlflow"}
     assert heavy & set(watched[365]["imported"]) == set()

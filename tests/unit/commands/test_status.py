@@ -111,9 +111,9 @@ def test_model(filled):
     assert model["report"].endswith("tiny.html")
 
 
-def test_a_model_of_an_earlier_version_has_its_own_baselines(empty):
-    empty.commit_day(LAST)
-    empty.commit_model(LAST, 1, "1", scores=OLD_SCORES)
+def test_a_model_of_an_earlier_version_has_its_own_baselines(cleared):
+    cleared.commit_day(LAST)
+    cleared.commit_model(LAST, 1, "1", scores=OLD_SCORES)
     rows = status.rows(current(), "tiny", DAYS)
     (model,) = [r for r in rows if r["kind"] == "model"]
     assert list(model["mae"]) == ["model", "persistence", "historical_average"]
@@ -130,12 +130,12 @@ def test_a_model_of_an_earlier_version_has_its_own_baselines(empty):
         assert f"  {horizon}: RMSE (historical average 7.930, model 8.180)\n" in page
 
 
-def test_a_champion_that_was_looked_up_before_a_training_does_not_count_after_it(empty, anew):
+def test_a_champion_that_was_looked_up_before_a_training_does_not_count_after_it(cleared, anew):
     """A run that looks, and publishes after another one has trained a model, might hide it."""
-    empty.commit_day(LAST)
+    cleared.commit_day(LAST)
     with current().warehouse.connect() as connection:
         before = published.now(connection)
-    empty.commit_model(LAST, 1, "1")
+    cleared.commit_model(LAST, 1, "1")
 
     def of_the_run() -> bool:
         training = {"epochs": 3}
@@ -151,10 +151,10 @@ def test_a_champion_that_was_looked_up_before_a_training_does_not_count_after_it
     assert PublishedForecast(current(), "tiny", "", LAST, None).exists()
 
 
-def test_models_of_two_measures_are_told_apart(empty, anew):
-    empty.commit_day(LAST)
-    empty.commit_model(LAST, 1, "1")
-    empty.commit_model(LAST, 1, "2", target="flow")
+def test_models_of_two_measures_are_told_apart(cleared, anew):
+    cleared.commit_day(LAST)
+    cleared.commit_model(LAST, 1, "1")
+    cleared.commit_model(LAST, 1, "2", target="flow")
     rows = status.rows(current(), "tiny", DAYS)
     assert [(r["target"], r["state"]) for r in rows if r["kind"] == "model"] == [
         ("speed", "done"), ("flow", "done"),
@@ -162,27 +162,27 @@ def test_models_of_two_measures_are_told_apart(empty, anew):
     assert {r["model"] for r in rows if r.get("stage") == "forecast" and r["complete"]} == {
         "tiny_model:1", "tiny_model:flow:2",
     }  # fmt: skip
-    shown = " ".join(empty.command("status", "--dataset", "tiny").stdout.split())
+    shown = " ".join(cleared.command("status", "--dataset", "tiny").stdout.split())
     assert "MAE of flow in" in shown and "MAE of speed in" in shown
 
 
-def test_a_model_whose_window_ends_with_days_left_out_is_not_stale(empty, monkeypatch, anew):
+def test_a_model_whose_window_ends_with_days_left_out_is_not_stale(cleared, monkeypatch, anew):
     monkeypatch.setenv("LUIGI_TRAFFIC__MISSING_DAYS__POLICY", "skip")
     anew()
-    empty.commit_day(LAST)
-    empty.commit_absence(LAST + timedelta(days=1), "404")
-    empty.commit_model(LAST + timedelta(days=1), 2, "1")
+    cleared.commit_day(LAST)
+    cleared.commit_absence(LAST + timedelta(days=1), "404")
+    cleared.commit_model(LAST + timedelta(days=1), 2, "1")
     rows = status.rows(current(), "tiny", DAYS)
     (model,) = [r for r in rows if r["kind"] == "model"]
     assert (model["state"], model["reason"]) == ("done", None)
 
 
 @pytest.mark.parametrize(("policy", "complete"), [("skip", True), ("fail", False)])
-def test_absent_day(empty, monkeypatch, anew, policy, complete):
+def test_absent_day(cleared, monkeypatch, anew, policy, complete):
     monkeypatch.setenv("LUIGI_TRAFFIC__MISSING_DAYS__POLICY", policy)
     anew()
-    empty.commit_day(FIRST)
-    empty.commit_absence(LAST, "https://example.org answered 404")
+    cleared.commit_day(FIRST)
+    cleared.commit_absence(LAST, "https://example.org answered 404")
     rows = status.rows(current(), "tiny", DAYS)
     assert states(rows, LAST) == dict.fromkeys(TASKS, "absent") | {"forecast": "missing"}
     of_day = [r for r in rows if r["day"] == LAST and r["stage"] in TASKS]
@@ -226,9 +226,9 @@ def test_days(filled):
     assert days(status.Range(first=FIRST, last=FIRST)) == (FIRST, FIRST, 1)
 
 
-def test_the_days_up_to_yesterday_are_shown_while_data_is_recent(empty):
+def test_the_days_up_to_yesterday_are_shown_while_data_is_recent(cleared):
     yesterday = datetime.now(UTC).astimezone(ZoneInfo("Asia/Seoul")).date() - timedelta(days=1)
-    empty.commit_day(yesterday - timedelta(days=2))
+    cleared.commit_day(yesterday - timedelta(days=2))
     rows = status.rows(current(), "tiny", DAYS)
     assert {r["day"] for r in rows} == {yesterday - timedelta(days=n) for n in range(3)}
     assert states(rows, yesterday)["raw"] == "missing"

@@ -98,9 +98,9 @@ def found(deep: bool = False, mark: bool = False) -> list[tuple[str, str]]:
         ("DROP TABLE gold.tiny", "the table is missing"),
     ],
 )
-def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said: str) -> None:
+def test_gold_that_lost_rows_is_never_trained_on(cleared, anew, damage: str, said: str) -> None:
     for day in (DAY, NEXT):
-        with_gold(empty, day)
+        with_gold(cleared, day)
     assert read(DAY, NEXT).actual.size
     sql(damage.format(partition_of(DAY)))
     with pytest.raises(DamageError, match=rf"2024-05-01: {said}.*made again"):
@@ -121,11 +121,11 @@ def test_gold_that_lost_rows_is_never_trained_on(empty, anew, damage: str, said:
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "altered"])
-def test_files_are_compared_before_they_are_read(empty, anew, how: str) -> None:
+def test_files_are_compared_before_they_are_read(cleared, anew, how: str) -> None:
     """A day for each stage."""
     days = {stage: DAY + timedelta(days=n) for n, stage in enumerate(("raw", "bronze", "silver"))}
     for stage, day in days.items():
-        empty.commit_day(day)
+        cleared.commit_day(day)
         file = file_of(stage, day)
         if how == "gone":
             file.unlink()
@@ -141,9 +141,9 @@ def test_files_are_compared_before_they_are_read(empty, anew, how: str) -> None:
 # verify
 
 
-def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
+def test_nothing_is_said_of_what_is_whole(cleared, anew) -> None:
     assert verify.verify(current(), None, deep=True, mark=True).looked_at == 0
-    with_gold(empty, DAY)
+    with_gold(cleared, DAY)
     said = verify.verify(current(), "tiny", deep=True, mark=True)
     assert (said.looked_at, said.rows) == (5, [])
     # A column that came later is no damage of the days before it.
@@ -151,9 +151,9 @@ def test_nothing_is_said_of_what_is_whole(empty, anew) -> None:
     assert found(deep=True) == []
 
 
-def test_checksums_of_earlier_versions_are_compared_as_they_were_made(empty, anew) -> None:
+def test_checksums_of_earlier_versions_are_compared_as_they_were_made(cleared, anew) -> None:
     for day in (DAY, NEXT):
-        with_gold(empty, day)
+        with_gold(cleared, day)
     rows = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {partition_of(DAY)} t"
     ((count, total),) = current().warehouse.query(rows, None)[1]
     sql(f"UPDATE meta.ledger SET checksum = '{count}:{total}' WHERE part = '{DAY}'")
@@ -163,9 +163,9 @@ def test_checksums_of_earlier_versions_are_compared_as_they_were_made(empty, ane
     assert found(deep=True) == [("gold", "2024-05-01")]
 
 
-def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
+def test_each_damage_is_named_and_marked_if_asked(cleared, anew) -> None:
     for day in (DAY, NEXT):
-        with_gold(empty, day)
+        with_gold(cleared, day)
     file_of("raw").unlink()
     file_of("silver").write_bytes(b"y" * 100)
     sql(f"UPDATE {partition_of(DAY)} SET speed = 51 WHERE link_id = 'l3'")
@@ -183,12 +183,12 @@ def test_each_damage_is_named_and_marked_if_asked(empty, anew) -> None:
     assert not GoldPartition(current(), "tiny", NEXT).exists()
 
 
-def test_a_model_whose_files_are_gone(empty, anew) -> None:
-    empty.commit_day(DAY)
-    model = empty.commit_model(DAY, 1, "1")
+def test_a_model_whose_files_are_gone(cleared, anew) -> None:
+    cleared.commit_day(DAY)
+    model = cleared.commit_model(DAY, 1, "1")
     stages = [("gold", "2024-05-01"), ("forecast", "2024-05-01/tiny_model:1"), ("model", model)]
     assert found() == stages  # the ledger alone has them
-    done = empty.command("verify", "--json")
+    done = cleared.command("verify", "--json")
     assert done.returncode == 1
     assert [(r["stage"], r["part"]) for r in json.loads(done.stdout)] == stages
     assert "missing from MLflow" in json.loads(done.stdout)[-1]["damage"]
@@ -197,14 +197,14 @@ def test_a_model_whose_files_are_gone(empty, anew) -> None:
 # invalidate
 
 
-def test_a_partition_is_invalidated_by_hand(empty, anew) -> None:
-    empty.commit_day(DAY)
-    model = empty.commit_model(DAY, 1, "1")
-    lake = empty.path / "lake"
+def test_a_partition_is_invalidated_by_hand(cleared, anew) -> None:
+    cleared.commit_day(DAY)
+    model = cleared.commit_model(DAY, 1, "1")
+    lake = cleared.path / "lake"
     before = {p for p in lake.rglob("*") if p.is_file()}
     for stage in ("announce", "bronze", "silver"):
         assert LakePartition(current(), stage, "tiny", DAY).exists()
-        done = empty.command("invalidate", stage, "tiny", "2024-05-01")
+        done = cleared.command("invalidate", stage, "tiny", "2024-05-01")
         assert done.returncode == 0, done.stderr
         assert "counts as missing" in done.stdout
         anew()
