@@ -14,6 +14,7 @@ from luigi_traffic.commands import logs
 from luigi_traffic.project import current
 from luigi_traffic.tasks import workers
 from luigi_traffic.tasks.announce import AnnounceRaw
+from luigi_traffic.tasks.backfill import Backfill
 from luigi_traffic.tasks.bronze import Bronze
 from luigi_traffic.tasks.drift import Drift
 from luigi_traffic.tasks.evaluate import Evaluate
@@ -28,6 +29,7 @@ from luigi_traffic.tasks.train import Train
 
 __all__ = [
     "AnnounceRaw",
+    "Backfill",
     "Bronze",
     "Drift",
     "Evaluate",
@@ -54,6 +56,9 @@ _DEFAULTS = {
     "worker": {"check_complete_on_run": "true"},
     # Two runs of the same command at once are fine here: one works, the other finds it done.
     "core": {"no_lock": "true", "autoload_range": "true"},
+    # Luigi's own are 100 days before now and 50 tasks: of an older or longer range it then runs
+    # less, or nothing, and says that all is well.
+    "RangeDaily": {"days_back": "36500", "task_limit": "36500"},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -63,6 +64,54 @@ def recheck(
     found = recheck.rows(current(), dataset, day(first), day(last))
     show(found, as_json, recheck.draw)
     if any(row["outcome"] == recheck.FAILED for row in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def backfill(
+    first: Annotated[
+        datetime,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="First day"),
+    ],
+    last: LastDay = None,
+    dataset: Dataset = None,
+    upto: Annotated[
+        str, typer.Option(help="The last stage to make: raw, announce, bronze, silver or gold")
+    ] = "gold",
+    order: Annotated[str, typer.Option(help="Days to begin with: oldest or newest")] = "oldest",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be made, and why")
+    ] = False,
+    parallel: Annotated[int, typer.Option(help="Number of days that are made at once")] = 1,
+    max_failures: Annotated[
+        int | None, typer.Option(help="Stop if more days than this have failed (default: never)")
+    ] = None,
+    as_json: Json = False,
+    luigi_arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments passed to Luigi")
+    ] = None,
+) -> None:
+    """Make the days of a range that are missing or stale.
+
+    It runs Luigi for a month of days at a time. Run it again to go on with what is left. Exit code
+    1 if something of the range is still open at the end.
+
+    \b
+    luigi-traffic backfill --dataset its --from 2023-01-01 --to 2023-12-31 --dry-run
+    luigi-traffic backfill --dataset its --from 2023-01-01 -- --local-scheduler
+    """
+    from luigi_traffic.commands import backfill
+    from luigi_traffic.commands.output import show
+
+    look = backfill.look(current(), dataset, first.date(), day(last), upto)
+    runs = backfill.Backfill(look, order, parallel, max_failures, luigi_arguments or ())
+    known = look()
+    ended = True
+    if not dry_run and known.to_do:
+        known, ended = runs.work()
+    draw = partial(backfill.draw, known, done=not dry_run)
+    show(backfill.rows(known), as_json, lambda _, console: draw(console))
+    if not dry_run and (known.to_do or not ended):
         raise typer.Exit(1)
 
 

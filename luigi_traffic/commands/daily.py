@@ -36,8 +36,6 @@ FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 #: A machine that slept, or whose clock was set, is noticed within this time.
 _LOOK_S = 30.0
-#: Luigi's RangeDaily counts days back from now in UTC; a dataset's day may lie a day off.
-_SLACK_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -150,9 +148,6 @@ class Daily:
         words = ["--of", task, "--of-params", json.dumps({"dataset": self.dataset.name})]
         words += ["--param-name", "date"]
         words += ["--start", first.isoformat(), "--stop", stop.isoformat()]
-        # RangeDaily's own limits make an older or longer range yield nothing, silently.
-        words += ["--days-back", str(self.catch_up + _SLACK_DAYS)]
-        words += ["--task-limit", str(self.catch_up)]
         words += ["--now", str(int(clocks.now().timestamp()))]
         # The oldest first: a worker of Luigi begins with what it was told last.
         return [*words, "--reverse", *self.arguments]

@@ -39,6 +39,19 @@ class OfProject:
         return current()
 
 
+class OfADay(OfProject):
+    """For tasks whose one positional parameter is a day, so that Luigi's RangeDaily takes them."""
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
+        """Those of the days that are complete: one listing a stage for all of them."""
+        make: Any = cls  # RangeDaily hands in a partial of the class
+        project = current()
+        with project.catalog.snapshot():
+            ledger_view(project).forget()
+            return [p for p in parameter_tuples if _task(make, p).complete()]
+
+
 class Stage(OfProject, luigi.Task):
     """A stage that two runners may want at once: one works, the other finds it done.
 
@@ -116,7 +129,7 @@ def _parameters(stage: type[Stage]) -> list[tuple[str, luigi.Parameter[Any]]]:
     return found
 
 
-class DayStage(Stage):
+class DayStage(OfADay, Stage):
     """A stage of one dataset and day."""
 
     date = luigi.DateParameter(description="Day, in the dataset's local time")
@@ -171,15 +184,6 @@ class DayStage(Stage):
             upstream=self.input().whole(),
             graph=lineage.graph if stage == "gold" else None,
         )
-
-    @classmethod
-    def bulk_complete(cls, parameter_tuples: Iterable[Any]) -> list[Any]:
-        """Those of the days that are complete: one listing a stage for all of them."""
-        make: Any = cls  # RangeDaily hands in a partial of the class
-        project = current()
-        with project.catalog.snapshot():
-            ledger_view(project).forget()
-            return [p for p in parameter_tuples if _task(make, p).complete()]
 
     def next_generation(self, recipe: Recipe, partition_id: str | None = None) -> int:
         """The number to commit the day's partition under; asked for before the work begins."""

@@ -15,7 +15,7 @@ from luigi_traffic.api.settled import last_settled_day, refuse_unsettled
 from luigi_traffic.errors import SettingsError
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.tasks.announce import AnnounceRaw
-from luigi_traffic.tasks.base import OfProject
+from luigi_traffic.tasks.base import OfADay
 from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.schedule import TrainingSchedule
 
@@ -35,26 +35,32 @@ class OptionalDateParameter(OptionalParameterMixin, luigi.DateParameter):  # typ
             raise SettingsError(f"--date {x!r} is not a date like 2024-05-31") from None
 
 
-class FullPipeline(OfProject, luigi.WrapperTask):
+class FullPipeline(OfADay, luigi.WrapperTask):
     """Run all stages for one day and its window: raw, bronze, silver, gold, model, forecast.
 
     If no training is due on that day (training.every_days), the champion forecasts it.
     """
 
-    dataset = luigi.Parameter(default="", description="Dataset plugin; empty: pipeline.dataset")
-    model = luigi.Parameter(default="", description="Model plugin; empty: pipeline.model")
+    dataset = luigi.Parameter(
+        default="", positional=False, description="Dataset plugin; empty: pipeline.dataset"
+    )
+    model = luigi.Parameter(
+        default="", positional=False, description="Model plugin; empty: pipeline.model"
+    )
     date = OptionalDateParameter(
         default=None,
         description="Day to forecast from; empty: the last day that is over and settled",
     )
     window_days = luigi.IntParameter(
         default=0,
+        positional=False,
         description=(
             "Number of days of gold that the model is trained on; 0: pipeline.window_days"
         ),
     )
     training = luigi.DictParameter(
         default={},
+        positional=False,
         description=(
             'JSON object that overrides the model\'s configuration, for example {"epochs": 5}; '
             "with it, the model is trained whether a training is due or not"

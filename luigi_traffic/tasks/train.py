@@ -11,7 +11,7 @@ from luigi.freezing import recursively_unfreeze
 
 from luigi_traffic.targets.training import TrainingPlan
 from luigi_traffic.targets.warehouse import LedgerPartition
-from luigi_traffic.tasks.base import Stage
+from luigi_traffic.tasks.base import OfADay, Stage
 from luigi_traffic.tasks.gold import Gold
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luigi_traffic.training.registry import Registered
 
 
-class ModelStage(Stage):
+class ModelStage(OfADay, Stage):
     """A stage that needs a trained model: its parameters are those of the training."""
 
     date = luigi.DateParameter(description="Last day of the window")

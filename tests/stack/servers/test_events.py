@@ -45,7 +45,7 @@ def test_one_well_formed_event_a_day_with_the_id_that_the_journal_has(
     arguments = (
         "luigi", "--module", "luigi_traffic.run", "RangeDaily", "--of", "AnnounceRaw",
         "--of-params", '{"dataset": "its_sim"}', "--start", DAYS[0], "--stop", "2024-01-13",
-        "--days-back", "100000", "--local-scheduler",
+        "--local-scheduler",
     )  # fmt: skip
     homes = [
         LocalHome(tmp_path / "journal", SMALL | {f"{EVENTS}TOPIC": f"{user.name}.{{dataset}}.raw"}),

@@ -115,8 +115,7 @@ def _watched(home: Any, count: int) -> dict[str, Any]:
         [
             sys.executable, "-c", WATCHED, str(home.path), "--module", "luigi_traffic.run",
             "RangeDaily", "--of", "Gold", "--of-params", json.dumps({"dataset": DATASET}),
-            "--start", str(wanted[0]), "--stop", str(wanted[-1]), "--days-back", "9999",
-            "--task-limit", "9999", "--local-scheduler",
+            "--start", str(wanted[0]), "--stop", str(wanted[-1]), "--local-scheduler",
         ],
         env=home.environment, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
