@@ -35,11 +35,11 @@ def write(project: Project, dataset: str, at: date, path: Path) -> str:
         try:
             with unfinished.open("w", encoding="utf-8") as file:
                 file.write('{"type": "FeatureCollection", "features": [')
-                for feature in _features(connection, name, version.valid_from):
+                for feature, geometry in _features(connection, name, version.valid_from):
                     file.write(",\n" if count else "\n")
-                    file.write(json.dumps(feature, ensure_ascii=False))
+                    file.write(feature)
                     count += 1
-                    without += feature["geometry"] is None
+                    without += geometry is None
                 file.write("\n]}\n")
             unfinished.replace(path)
         except OSError as error:
@@ -50,22 +50,24 @@ def write(project: Project, dataset: str, at: date, path: Path) -> str:
     return f"{told}; {without:,} have no geometry" if without else told
 
 
-def _features(connection: Any, dataset: str, valid_from: date) -> Iterator[dict[str, Any]]:
+def _features(connection: Any, dataset: str, valid_from: date) -> Iterator[tuple[str, str | None]]:
+    """The text of each feature, and of its geometry."""
     import shapely
 
     names = [column.name for column in COLUMNS]
     with connection.cursor(name="links") as cursor:  # the server keeps the rows
-        cursor.itersize = _BATCH_ROWS
         cursor.execute(
             f"SELECT {', '.join(map(quote, names))} FROM {link_table(dataset)}"  # noqa: S608
             " WHERE valid_from = %s ORDER BY link_id",
             (valid_from,),
         )
-        for values in cursor:
-            row = dict(zip(names, values, strict=True))
-            wkb = row.pop("geometry")
-            geometry = None if wkb is None else shapely.from_wkb(bytes(wkb)).__geo_interface__
-            yield {
-                "type": "Feature", "id": row["link_id"], "geometry": geometry,
-                "properties": plain(row),
-            }  # fmt: skip
+        while found := cursor.fetchmany(_BATCH_ROWS):
+            rows = [dict(zip(names, values, strict=True)) for values in found]
+            wkb = [row.pop("geometry") for row in rows]
+            shapes = shapely.from_wkb([None if each is None else bytes(each) for each in wkb])
+            for row, shape in zip(rows, shapely.to_geojson(shapes), strict=True):
+                link, said = (
+                    json.dumps(of, ensure_ascii=False) for of in (row["link_id"], plain(row))
+                )
+                feature = f'"id": {link}, "geometry": {shape or "null"}, "properties": {said}'
+                yield f'{{"type": "Feature", {feature}}}', shape
