@@ -15,6 +15,7 @@ _EXTRAS = {
     "pyspark": "spark", "grpc": "spark",
     "duckdb": "duckdb", "sqlframe": "duckdb", "xxhash": "duckdb",
     "torch": "training", "mlflow": "training", "matplotlib": "training",
+    "pyogrio": "geo", "pyproj": "geo", "shapely": "geo",
     "minio": "stack", "kafka": "stack",
     "numpy": "all", "pandas": "all", "pyarrow": "all",
 }  # fmt: skip
