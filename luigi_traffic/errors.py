@@ -16,7 +16,8 @@ _EXTRAS = {
     "duckdb": "duckdb", "sqlframe": "duckdb", "xxhash": "duckdb",
     "torch": "training", "mlflow": "training", "matplotlib": "training",
     "minio": "stack", "kafka": "stack",
-    "numpy": "all", "pandas": "all", "pyarrow": "all",
+    "fastapi": "serve", "orjson": "serve", "shapely": "serve", "uvicorn": "serve",
+    "prometheus_client": "serve", "numpy": "all", "pandas": "all", "pyarrow": "all",
 }  # fmt: skip
 
 
