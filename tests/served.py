@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import shapely
+from psycopg2.extras import execute_values
 
 from luigi_traffic.warehouse import live, published, ticks
 from luigi_traffic.warehouse.binary import copy_in
@@ -191,8 +192,9 @@ def _links(warehouse: Warehouse, links: Sequence[str]) -> None:
             "  speed_limit double precision, road_class text, lanes smallint, start_node text,"
             "  end_node text, geometry bytea, PRIMARY KEY (link_id, valid_from))"
         )
-        cursor.executemany(
+        execute_values(
+            cursor,
             f"INSERT INTO links.{DATASET} (link_id, valid_from, valid_to, name, length_m,"
-            " speed_limit, geometry) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            " speed_limit, geometry) VALUES %s",
             made,
         )

@@ -61,16 +61,17 @@ def answer(
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
     if _matches(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    kept = service.answers.get(tag)
-    service.figures.kept(kept is not None)
-    if kept is None:
+
+    def made() -> Answer:
+        service.figures.made()
         page = make(service.catalog, found, asked, limit)
 
         def geometries(ids: Sequence[str]) -> dict[str, bytes]:
             return roads.geometries(service.catalog, found, ids, page.on)
 
-        kept = Answer(formats.rendered(page, format, geometries), page.next)
-        service.answers.put(tag, kept, len(kept.body) + 500)
+        return Answer(formats.rendered(page, format, geometries), page.next)
+
+    kept = service.answers.made(tag, made)
     if kept.next is not None:
         headers["Link"] = f'<{path}?{_query(request, kept.next)}>; rel="next"'
     return Response(kept.body, media_type=formats.MEDIA[format], headers=headers)

@@ -43,7 +43,7 @@ def application(
     app.state.service = Service(
         Catalog(pool, about or {}, dataset, settings.state_seconds),
         settings,
-        Kept(settings.cache_megabytes * 1_000_000),
+        Kept(settings.cache_megabytes * 1_000_000, lambda answer: len(answer.body) + 500),
         figures,
     )
     app.include_router(routes.router)

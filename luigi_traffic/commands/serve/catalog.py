@@ -30,14 +30,19 @@ WHERE NOT c.relispartition AND n.nspname = ANY(%s)
 AND (c.relkind IN ('p', 'v') OR c.relkind = 'r' AND n.nspname = 'links')
 GROUP BY 1, 2 ORDER BY 2, 1
 """
-# Whatever changes an answer changes one of these.
+# Whatever changes an answer changes one of these; each is a look into an index of its table, which
+# may have years of days and ticks.
 _STATE = """
 SELECT (SELECT (count(*), max(seq))::text FROM meta.ledger
-        WHERE dataset = %(dataset)s AND superseded_at IS NULL),
+        WHERE stage IN ('gold', 'forecast', 'insight') AND dataset = %(dataset)s
+        AND superseded_at IS NULL),
        (SELECT (count(*), max(champion_at))::text FROM meta.published WHERE dataset = %(dataset)s),
        (SELECT (count(*), max(committed_at))::text FROM meta.live_polls
         WHERE dataset = %(dataset)s),
-       (SELECT (max(due_at), max(forecast_at))::text FROM meta.ticks WHERE dataset = %(dataset)s),
+       (SELECT array_agg(t)::text FROM (VALUES (''), ('speed')) AS of (target),
+        LATERAL (SELECT due_at, forecast_at FROM meta.ticks
+                 WHERE dataset = %(dataset)s AND target = of.target
+                 ORDER BY due_at DESC LIMIT 1) t),
        (SELECT min(part) FROM meta.ledger WHERE stage = 'gold' AND dataset = %(dataset)s
         AND superseded_at IS NULL),
        (SELECT max(part) FROM meta.ledger WHERE stage = 'gold' AND dataset = %(dataset)s

@@ -21,10 +21,9 @@ class Figures:
             "luigi_traffic_request_seconds", "Time until an answer was complete", ["resource"],
             buckets=_BUCKETS, registry=self._registry,
         )  # fmt: skip
-        self._answers = Counter(
-            "luigi_traffic_answers", "Answers by where they came from", ["source"],
-            registry=self._registry,
-        )  # fmt: skip
+        self._made = Counter(
+            "luigi_traffic_answers_made", "Answers that were not in memory", registry=self._registry
+        )
         self._newest = Gauge(
             "luigi_traffic_newest_timestamp", "Newest time, local, as seconds of an epoch in UTC",
             ["dataset", "what"], registry=self._registry,
@@ -35,9 +34,9 @@ class Figures:
         self._requests.labels(resource, status).inc()
         self._seconds.labels(resource).observe(seconds)
 
-    def kept(self, kept: bool) -> None:
-        """Count an answer: from memory, or from the warehouse."""
-        self._answers.labels("memory" if kept else "warehouse").inc()
+    def made(self) -> None:
+        """Count an answer that the warehouse was asked for."""
+        self._made.inc()
 
     def newest(self, dataset: str, what: str, seconds: float) -> None:
         """Note how new the speeds or the forecast of a dataset are."""

@@ -135,17 +135,19 @@ def _rows(
 
 def _issue(catalog: Catalog, found: Found, asked: ForecastAsked) -> Issue | None:
     """The newest one that is meant; of those of the same time, the first of `_KINDS`."""
-    kinds = [asked.kind] if asked.kind else _KINDS
     if not found.has(FORECAST, "speed"):
         return None
 
     def look() -> Issue | None:
-        issues = [
-            issue
-            for kind in kinds
-            if (issue := _of_kind(catalog, found, kind, asked.issued, asked.model))
-        ]
-        return max(issues, key=lambda one: (one.issued_at, -_KINDS.index(one.kind)), default=None)
+        newest = None
+        # "rolling" last: it was issued before the "next" of its day, and takes longer to look for.
+        for kind in (asked.kind,) if asked.kind else _KINDS:
+            if kind == "rolling" and newest is not None:
+                break
+            issue = _of_kind(catalog, found, kind, asked.issued, asked.model)
+            if issue and (newest is None or issue.issued_at > newest.issued_at):
+                newest = issue
+        return newest
 
     key = (found.name, found.token, "issue", asked.issued, asked.kind, asked.model)
     issue: Issue | None = catalog.looked_up.made(key, look)
@@ -209,10 +211,13 @@ def _published(
         if model is not None and part[11:].rpartition(":")[0] != model:
             continue
         midnight = datetime(day.year, day.month, day.day)
+        end = midnight + timedelta(days=1)
+        at, values = "issued_at > %s AND issued_at < %s", [midnight, end]
+        if issued is not None or kind == "next":
+            at, values = "issued_at = %s", [issued if issued is not None else end]
         yield from catalog.pool.rows(
             f"SELECT issued_at, part, model, version FROM {found.table(VERSIONS)}"  # noqa: S608
-            " WHERE part = %s AND kind = %s AND issued_at > %s AND issued_at <= %s"
-            " AND (%s::timestamp IS NULL OR issued_at = %s) AND speed IS NOT NULL"
+            f" WHERE {at} AND part = %s AND kind = %s AND speed IS NOT NULL"
             " ORDER BY issued_at DESC LIMIT 1",
-            (part, kind, midnight, midnight + timedelta(days=1), issued, issued),
+            (*values, part, kind),
         )

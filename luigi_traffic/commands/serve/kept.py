@@ -9,13 +9,19 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+#: So many values may be made at once, unless two keys fall together.
+_TURNS = 64
 
 
 class Kept(Generic[T]):
-    """Values by key; those that were not asked for the longest go first. For many threads."""
+    """Values by key, of a total weight; those not asked for the longest go first. For many threads.
 
-    def __init__(self, most: int) -> None:
-        self._most, self._weight = most, 0
+    `weigh` is the weight of a value; without it, each has one.
+    """
+
+    def __init__(self, most: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
+        self._most, self._weigh, self._weight = most, weigh, 0
+        self._making = [threading.RLock() for _ in range(_TURNS)]
         self._values: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
         self._guard = threading.Lock()
 
@@ -28,8 +34,9 @@ class Kept(Generic[T]):
             self._values.move_to_end(key)
             return found[0]
 
-    def put(self, key: Hashable, value: T, weight: int = 1) -> None:
+    def put(self, key: Hashable, value: T) -> None:
         """Keep a value, unless it is heavier than a quarter of all that may be kept."""
+        weight = self._weigh(value)
         if 4 * weight > self._most:
             return
         with self._guard:
@@ -42,12 +49,16 @@ class Kept(Generic[T]):
                 self._weight -= gone
 
     def made(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value, which `make` gives if it is not kept."""
-        found = self.get(key)
-        if found is None:
-            found = make()
-            self.put(key, found)
-        return found
+        """The value, which `make` gives if it is not kept.
+
+        Who asks for it meanwhile waits: after a tick, all clients ask the same.
+        """
+        with self._making[hash(key) % _TURNS]:
+            found = self.get(key)
+            if found is None:
+                found = make()
+                self.put(key, found)
+            return found
 
 
 class Recent(Generic[T]):

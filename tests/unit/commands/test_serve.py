@@ -367,13 +367,15 @@ def test_the_pages_need_nothing_from_another_host(client: TestClient) -> None:
 
 
 def test_kept_values_have_a_weight() -> None:
-    kept = Kept[str](8)
-    for name in "abcd":
-        kept.put(name, name, 2)
-    assert kept.get("a") == "a"
-    kept.put("e", "e", 2)
-    assert [kept.get(name) for name in "abcde"] == ["a", None, "c", "d", "e"]
-    kept.put("f", "too heavy", 3)
+    kept = Kept[str](8, len)
+    for name in ("aa", "bb", "cc", "dd"):
+        kept.put(name, name)
+    assert kept.made("aa", lambda: "another") == "aa"
+    assert kept.made("ee", lambda: "ee") == "ee"
+    assert [kept.get(name) for name in ("aa", "bb", "cc", "dd", "ee")] == [
+        "aa", None, "cc", "dd", "ee",
+    ]  # fmt: skip
+    assert kept.made("f", lambda: "heavy") == "heavy"
     assert kept.get("f") is None
 
 
