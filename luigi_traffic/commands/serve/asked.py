@@ -8,13 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(rf"{_DAY.pattern}([T ]\d\d:\d\d(:\d\d)?)?", re.ASCII)
 #: Years of traffic data. PostgreSQL and Python agree on them.
 _YEARS = range(1900, 2200)
 _PLAIN = r"^[^\x00]*$"
+# For programs that make requests by the document; whether there is such a day is looked at later.
+_DAY_SHOWN = r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME_SHOWN = _DAY_SHOWN + r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?"
 
-Text = Annotated[str, Field(min_length=1, max_length=300, pattern=_PLAIN)]
+_LONGEST = 300
+Text = Annotated[str, Field(min_length=1, max_length=_LONGEST, pattern=_PLAIN)]
 Format = Literal["json", "geojson", "csv", "arrow"]
 
 
@@ -41,11 +45,15 @@ def _in_range(at: datetime) -> datetime:
 Time = Annotated[
     datetime,
     BeforeValidator(_time),
-    WithJsonSchema({"type": "string", "pattern": f"^{_TIME.pattern}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_TIME_SHOWN}$"}),
 ]
 Day = Annotated[
-    date, BeforeValidator(_day), WithJsonSchema({"type": "string", "pattern": f"^{_DAY.pattern}$"})
+    date, BeforeValidator(_day), WithJsonSchema({"type": "string", "pattern": f"^{_DAY_SHOWN}$"})
 ]
+
+
+def _token(shown: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": _LONGEST, "pattern": f"^{shown}"})
 
 
 def _whole(given: str) -> str:
@@ -106,7 +114,7 @@ class SpeedsAsked(Asked):
     )
     until: Time | None = Field(None, description="Last interval (default: `at`)")
     link: Text | None = Field(None, description="Id of a link (default: all)")
-    after: Annotated[Text, AfterValidator(_moment)] | None = Field(
+    after: Annotated[Text, AfterValidator(_moment), _token(rf"{_TIME_SHOWN}\|")] | None = Field(
         None, description="`next` of the page before"
     )
 
@@ -126,7 +134,7 @@ class ForecastAsked(Asked):
         "for times within a day (default: the newest)",
     )
     model: Text | None = Field(None, description="Name of the model (default: any)")
-    after: Annotated[Text, AfterValidator(_whole)] | None = Field(
+    after: Annotated[Text, AfterValidator(_whole), _token("[0-9]{1,4}:")] | None = Field(
         None, description="`next` of the page before"
     )
 
@@ -138,7 +146,7 @@ class InsightAsked(Asked):
         "travel_times", description="What is asked for, see docs/insight.md"
     )
     link: Text | None = Field(None, description="Id of a link (default: all)")
-    after: Annotated[Text, AfterValidator(_pair)] | None = Field(
+    after: Annotated[Text, AfterValidator(_pair), _token("[0-9]{1,3}:")] | None = Field(
         None, description="`next` of the page before"
     )
 
