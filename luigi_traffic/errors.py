@@ -15,8 +15,9 @@ _EXTRAS = {
     "pyspark": "spark", "grpc": "spark",
     "duckdb": "duckdb", "sqlframe": "duckdb", "xxhash": "duckdb",
     "torch": "training", "mlflow": "training", "matplotlib": "training",
+    "pyogrio": "geo", "pyproj": "geo", "shapely": "geo",
     "minio": "stack", "kafka": "stack",
-    "fastapi": "serve", "orjson": "serve", "shapely": "serve", "uvicorn": "serve",
+    "fastapi": "serve", "orjson": "serve", "uvicorn": "serve",
     "prometheus_client": "serve", "numpy": "all", "pandas": "all", "pyarrow": "all",
 }  # fmt: skip
 

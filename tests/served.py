@@ -12,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 import shapely
-from psycopg2.extras import execute_values
 
 from luigi_traffic.warehouse import live, published, ticks
 from luigi_traffic.warehouse.binary import copy_in
@@ -20,6 +19,7 @@ from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.insight_table import insight_table
 from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.links import IMPORTED, replace_version
 from luigi_traffic.warehouse.partitions import Bounds, PartitionedTable
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_table, gold_table
 
@@ -172,29 +172,19 @@ def _insight(warehouse: Warehouse, links: Sequence[str]) -> None:
 
 
 def _links(warehouse: Warehouse, links: Sequence[str]) -> None:
-    """Of two dates; the last link has no geometry, and another name since the second date."""
-    made = []
-    for number, link in enumerate(links):
-        line = shapely.LineString([(127.0 + number / 100, 37.5), (127.01 + number / 100, 37.51)])
-        last = link == links[-1]
-        for first, end, name in ((date(2024, 1, 1), TODAY, "old"), (TODAY, None, "new")):
-            made.append((link, first, end, name, 120.5, 60.0, None if last else line.wkb))
-    with warehouse.connect() as conn, conn.cursor() as cursor:
-        cursor.execute(
-            "CREATE SCHEMA IF NOT EXISTS links;"
-            " CREATE TABLE IF NOT EXISTS meta.link_versions (dataset text NOT NULL,"
-            "  valid_from date NOT NULL, source text NOT NULL, links integer NOT NULL,"
-            "  with_geometry integer NOT NULL, checksum text NOT NULL,"
-            "  imported_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
-            "  PRIMARY KEY (dataset, valid_from));"
-            f" CREATE TABLE links.{DATASET} (link_id text NOT NULL, valid_from date NOT NULL,"
-            "  valid_to date, name text, length_m double precision,"
-            "  speed_limit double precision, road_class text, lanes smallint, start_node text,"
-            "  end_node text, geometry bytea, PRIMARY KEY (link_id, valid_from))"
-        )
-        execute_values(
-            cursor,
-            f"INSERT INTO links.{DATASET} (link_id, valid_from, valid_to, name, length_m,"
-            " speed_limit, geometry) VALUES %s",
-            made,
-        )
+    """Of two dates; the last link has no geometry, and all have another name since the second."""
+    count = len(links)
+    lines = [
+        shapely.LineString([(127.0 + n / 100, 37.5), (127.01 + n / 100, 37.51)]).wkb
+        for n in range(count - 1)
+    ]
+    for first, name in ((date(2024, 1, 1), "old"), (TODAY, "new")):
+        given = {
+            "row": range(1, count + 1), "link_id": links, "name": [name] * count,
+            "length_m": [120.5] * count, "speed_limit": [60.0] * count,
+            "geometry": [*lines, None],
+        }  # fmt: skip
+        nothing = {column.name: [None] * count for column in IMPORTED if column.name not in given}
+        rows = pa.RecordBatch.from_pydict({**given, **nothing})
+        with warehouse.connect() as conn:
+            replace_version(conn, DATASET, first, "a.shp", [rows])

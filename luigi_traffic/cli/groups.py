@@ -77,6 +77,12 @@ insight_app = typer.Typer(
     help="Show what Insight has computed from speeds, or write it to a file.",
 )
 app.add_typer(insight_app, name="insight")
+links_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Import names, lengths and geometry of the roads' links, show or export them.",
+)
+app.add_typer(links_app, name="links")
 
 
 def _added() -> dict[str, Any]:

@@ -62,11 +62,11 @@ def encode(batches: Iterable[pa.RecordBatch], columns: Sequence[Column]) -> Iter
 
 
 class _Field(NamedTuple):
-    """A column of a chunk on its way out: fixed values, or the bytes of text back to back."""
+    """A column of a chunk on its way out: fixed values, or the bytes of texts back to back."""
 
     lengths: Array  # int32; -1 where NULL
     values: Array
-    kind: str | None  # numpy type of a fixed value on the wire; None: text
+    kind: str | None  # numpy type of a fixed value on the wire; None: text or bytes
 
     def width(self) -> int | None:
         """Bytes of each value; None if they differ, or are NULL or empty."""
@@ -93,6 +93,7 @@ def _wire(array: pa.Array, column: Column) -> _Field:
         "date": pa.date32(),
         "timestamp": pa.timestamp("us"),
         "text": pa.large_string(),
+        "bytea": pa.large_binary(),
     }
     if column.type not in targets:
         raise DataError(
@@ -103,8 +104,9 @@ def _wire(array: pa.Array, column: Column) -> _Field:
     except pa.ArrowException as error:
         raise DataError(f"Column {column.name!r} does not fit {column.type!r}: {error}") from error
     valid = None if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
-    if column.type == "text":
-        array = array.fill_null("") if valid is not None else array
+    if column.type in ("text", "bytea"):
+        nothing = "" if column.type == "text" else b""
+        array = array.fill_null(nothing) if valid is not None else array
         offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset :][: len(array) + 1]
         size = int(offsets[-1] - offsets[0])
         data = (

@@ -101,7 +101,7 @@ class LinksAsked(Asked):
     """/links."""
 
     at: Day | None = Field(
-        None, description="Day on which the links are valid (default: those that still are)"
+        None, description="Day on which the links are valid (default: those of the newest version)"
     )
     after: Text | None = Field(None, description="`next` of the page before")
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from luigi_traffic_its import ULSAN_LINKS
 from luigi_traffic_its_sim.files import Report, Simulated
 from luigi_traffic_its_sim.network import Floats, Network, link_ids
+from luigi_traffic_its_sim.places import link_lines, wkt
 from luigi_traffic_its_sim.rows import DayText
 from luigi_traffic_its_sim.sensors import measured, outages, present_slots, reported
 from luigi_traffic_its_sim.settings import FIRST_REGION, REGION_LINKS, ItsSimSettings
@@ -80,6 +81,13 @@ class Country(Simulated):
             region, at = divmod(first, REGION_LINKS)
             nodes = (FIRST_REGION + region) * 10**7 + at // TOWN_LINKS * 10**6 + ends[model]
             yield from node_link_lines(self.models[model].network, mine, *nodes.tolist())
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Each link and its line, town by town."""
+        ids = self.link_id.astype(str).tolist()
+        for first in range(0, len(ids), TOWN_LINKS):
+            lines = link_lines(TOWN_LINKS, first // TOWN_LINKS)
+            yield from wkt(ids[first : first + TOWN_LINKS], lines)
 
     def rng(self, purpose: int, *more: int) -> np.random.Generator:
         """Random numbers for one purpose; those below 5 are a town's."""

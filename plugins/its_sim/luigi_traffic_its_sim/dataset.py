@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from luigi_traffic import (
     DatasetSettings,
     HttpZip,
+    LinkTable,
     Source,
     SourceAbsent,
     SourceError,
@@ -104,6 +106,16 @@ class ItsSim(Its):
         if self.settings.missing_slots:
             return super().expected_slots(day)
         return self.day_slots()
+
+    def links(self) -> LinkTable | None:
+        """What the node-link table says, and lines of a town that is nowhere."""
+        table = super().links()
+        if table is None:
+            return None
+        from luigi_traffic_its_sim.country import simulated
+
+        lines = dict(simulated(self.settings).lines())
+        return LinkTable(tuple(replace(link, geometry=lines[link.link_id]) for link in table))
 
     def node_links(self) -> Path | None:
         """The node-link table of the town, written when it is not there yet."""

@@ -41,6 +41,10 @@ class Simulated(ABC):
     def node_links(self) -> Iterator[str]:
         """The node-link table with the columns of MOCT_LINK, some lines at a time."""
 
+    @abstractmethod
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Each link and its line on the ground, WKT in degrees."""
+
     @property
     def faults(self) -> Faults:
         """What its sensors get wrong."""

@@ -85,7 +85,7 @@ def build_network(links: int, seed: int) -> Network:
     if links < 2:
         raise ValueError(f"a network needs at least 2 links, not {links}")
     rng = np.random.default_rng([seed, 1])
-    rows = _layout(links)
+    rows = layout(links)
     road = np.array([row[2] for row in rows], dtype=np.int64)
     length, limit = np.empty(links), np.empty(links)
     for kind in Road:
@@ -117,7 +117,7 @@ def build_network(links: int, seed: int) -> Network:
     )
 
 
-def _layout(links: int) -> list[tuple[str, str, Road, float]]:
+def layout(links: int) -> list[tuple[str, str, Road, float]]:
     """(start node, end node, kind, share of its peak in the morning) of each link."""
     units = -(-links // LINKS_A_UNIT)
     columns = min(units, max(3, int(np.sqrt(2 * units))))

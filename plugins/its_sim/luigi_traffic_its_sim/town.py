@@ -11,6 +11,7 @@ import numpy as np
 from luigi_traffic_its_sim.day import WARM_UP_SLOTS, plan_day
 from luigi_traffic_its_sim.files import Report, Simulated
 from luigi_traffic_its_sim.network import Floats, Network, build_network
+from luigi_traffic_its_sim.places import link_lines, wkt
 from luigi_traffic_its_sim.rows import DayText
 from luigi_traffic_its_sim.sensors import Observations, observe
 from luigi_traffic_its_sim.traffic import simulate
@@ -56,6 +57,10 @@ class Town(Simulated):
         net = self.network
         yield NODE_LINK_HEADER
         yield from node_link_lines(net, net.link_id, net.start_node, net.end_node)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Each link and its line."""
+        return wkt(self.network.link_id, link_lines(len(self.network)))
 
 
 def node_link_lines(

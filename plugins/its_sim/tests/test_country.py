@@ -171,6 +171,16 @@ def test_towns_share_no_node_and_regions_have_their_own_numbers(monkeypatch) -> 
     }
 
 
+def test_each_link_lies_where_no_other_town_is() -> None:
+    place = made()
+    lines = dict(place.lines())
+    assert set(lines) == set(place.link_id.astype(str))
+    starts = [line.split(",")[0] for line in lines.values()]
+    assert len(set(lines.values())) == len(lines)
+    # A town has few places at which links begin; ten towns have ten times as many.
+    assert len(set(starts)) == 10 * len(set(starts[: country.TOWN_LINKS]))
+
+
 @pytest.mark.usefixtures("no_flow")
 def test_memory_does_not_grow_with_the_rows() -> None:
     class Nowhere(io.RawIOBase):

@@ -40,7 +40,7 @@ LOCAL = "http://127.0.0.1:8800"
 FRESH = ServeSettings(state_seconds=0, access_log=False)
 TOKEN = "a token of more than 16 characters"
 _EMPTY = (
-    "TRUNCATE meta.ledger, meta.published, meta.ticks, meta.live_polls;"
+    "TRUNCATE meta.ledger, meta.published, meta.ticks, meta.live_polls, meta.link_versions;"
     " DROP TABLE IF EXISTS links.tiny; DROP SCHEMA IF EXISTS"
     " gold, live, insight, forecast, forecast_versions, forecast_live CASCADE"
 )

@@ -14,7 +14,8 @@ def warehouse(server: EmbeddedServer) -> Iterator[Warehouse]:
     warehouse = Warehouse(server.ensure_running)
     with warehouse.connect() as conn, conn.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE meta.ledger, meta.published, meta.champions;"
+            "TRUNCATE meta.ledger, meta.published, meta.champions, meta.link_versions;"
+            " DROP TABLE IF EXISTS links.tiny;"
             " DROP SCHEMA IF EXISTS gold, live, forecast, forecast_versions, forecast_live"
             " CASCADE"
         )
