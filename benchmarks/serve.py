@@ -57,7 +57,9 @@ def main(links: int, rate: float, seconds: float, tick_s: float) -> None:
             warehouse.migrate()
             served.fill(warehouse, names)
             warehouse.close()
-            print(f"{machine()}: {links:,} links, {served.STEPS} steps")
+            print(
+                f"{machine()}, load {os.getloadavg()[0]:.1f}: {links:,} links, {served.STEPS} steps"
+            )
             with running(home) as (process, address):
                 with ticking(home, names, tick_s):
                     measure(process, address, names, rate, seconds)

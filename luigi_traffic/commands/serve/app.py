@@ -37,6 +37,7 @@ def application(
     figures = Figures()
     app = FastAPI(
         title="luigi_traffic", version=__version__, docs_url=None, redoc_url=None,
+        redirect_slashes=False,
         summary="Speeds, forecasts and figures of road traffic. Times are local times of the "
         "dataset, without an offset.",
     )  # fmt: skip

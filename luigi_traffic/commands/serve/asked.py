@@ -140,8 +140,11 @@ class ForecastAsked(Asked):
 
 
 class InsightAsked(Asked):
-    """/insight."""
+    """/insight, which has no geometry."""
 
+    format: Literal["json", "csv", "arrow"] | None = Field(
+        None, description="Format of the answer, before the header Accept (default: json)"
+    )
     table: Literal["travel_times", "sensor_health", "bottlenecks", "typical_weeks"] = Field(
         "travel_times", description="What is asked for, see docs/insight.md"
     )
