@@ -17,7 +17,8 @@ _EXTRAS = {
     "torch": "training", "mlflow": "training", "matplotlib": "training",
     "pyogrio": "geo", "pyproj": "geo", "shapely": "geo",
     "minio": "stack", "kafka": "stack",
-    "numpy": "all", "pandas": "all", "pyarrow": "all",
+    "fastapi": "serve", "orjson": "serve", "uvicorn": "serve",
+    "prometheus_client": "serve", "numpy": "all", "pandas": "all", "pyarrow": "all",
 }  # fmt: skip
 
 

@@ -112,11 +112,17 @@ class Project:
 
         if self.settings.warehouse.kind != "embedded":
             return self.warehouse
+        self.warehouse.migrate()  # which a reader may not
+        return Warehouse(self.reader_dsn)
+
+    def reader_dsn(self) -> Dsn:
+        """Where `reader` is and who it is there; starts an embedded server."""
+        if self.settings.warehouse.kind != "embedded":
+            return self._dsn()
         from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
-        self.warehouse.migrate()  # which a reader may not
         server = EmbeddedServer(self.home / "postgres")
-        return Warehouse(lambda: replace(server.ensure_reader(), limits=self._limits()))
+        return replace(server.ensure_reader(), limits=self._limits())
 
     def _limits(self) -> Limits:
         from luigi_traffic.warehouse.limits import Limits

@@ -12,7 +12,15 @@ import sys
 import typer
 
 # In the order in which help shows them.
-from luigi_traffic.cli import insight, inspection, links, scaffold, services, upkeep  # noqa: F401
+from luigi_traffic.cli import (  # noqa: F401
+    insight,
+    inspection,
+    links,
+    scaffold,
+    serve,
+    services,
+    upkeep,
+)
 from luigi_traffic.cli.groups import app
 from luigi_traffic.commands import logs
 from luigi_traffic.errors import TrafficError, extras_named

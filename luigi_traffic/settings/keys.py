@@ -17,6 +17,7 @@ from luigi_traffic.settings.engine_keys import ComputeSettings, Section, SparkSe
 from luigi_traffic.settings.insight_keys import InsightSettings
 from luigi_traffic.settings.live_keys import LiveSettings
 from luigi_traffic.settings.reading import Layers, home, validated
+from luigi_traffic.settings.serve_keys import ServeSettings
 from luigi_traffic.settings.training_keys import (
     DriftSettings,
     ForecastSettings,
@@ -265,6 +266,7 @@ class Settings(Section):
     drift: DriftSettings = DriftSettings()
     insight: InsightSettings = InsightSettings()
     live: LiveSettings = LiveSettings()
+    serve: ServeSettings = ServeSettings()
     compute: ComputeSettings = ComputeSettings()
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()

@@ -36,6 +36,14 @@ _BOTTLENECK = (
 )
 
 
+def columns_of(kind: str) -> dict[str, str]:
+    """Column → SQL type of what a row of that kind has, but for its key."""
+    if kind == "bottleneck":
+        return {column.name: column.type for column in (_PERIOD[0], *_BOTTLENECK)}
+    of = {"period": _PERIOD, "health": _HEALTH, "week": (Column("speeds", "text"),)}
+    return {column.name: column.type for column in of[kind]}
+
+
 def insight_table(dataset: str) -> PartitionedTable:
     """`insight.<dataset>`: what is computed from the speeds of a window of days of gold.
 

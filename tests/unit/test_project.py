@@ -22,7 +22,7 @@ PACKAGE = Path(luigi_traffic.__file__).parent
 #: the project of the process asked for.
 MAY_ASK = {
     "cli/groups.py", "cli/insight.py", "cli/inspection.py", "cli/links.py", "cli/scaffold.py",
-    "cli/services.py", "cli/upkeep.py", "run.py",
+    "cli/serve.py", "cli/services.py", "cli/upkeep.py", "run.py",
     "tasks/base.py",  # Luigi makes a task of its parameters alone
     "spark/server.py",
     "__init__.py",  # `installed_dataset`, for commands of plugins
