@@ -67,8 +67,8 @@ SOURCES = {
         *(
             f"training/{name}.py"
             for name in (
-                "error_sums", "evaluation_rows", "gold", "grid", "issued", "link_blocks", "metrics",
-                "onsets", "series",
+                "error_sums", "evaluation_rows", "gold", "grid", "issued", "issued_live",
+                "link_blocks", "live_rows", "metrics", "onsets", "series",
             )
         ),
         "warehouse/tables.py",

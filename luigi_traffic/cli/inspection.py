@@ -126,6 +126,12 @@ def evaluation(
     limit: Annotated[
         int, typer.Option(min=0, help="Largest number of links, the worst first; 0: all")
     ] = 20,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Forecasts that `luigi-traffic live` issued, not published ones"
+        ),
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page with pictures to this file")
     ] = None,
@@ -137,12 +143,13 @@ def evaluation(
     luigi-traffic evaluation its
     luigi-traffic evaluation its --by link --from 2024-05-01 --to 2024-05-31
     luigi-traffic evaluation its --html evaluation.html
+    luigi-traffic evaluation its_openapi --live
     """
     from luigi_traffic.commands import evaluation
     from luigi_traffic.commands.output import show
 
     project = current()
-    scope = evaluation.Scope.of(project, dataset, target, day(first), day(last))
+    scope = evaluation.Scope.of(project, dataset, target, day(first), day(last), live)
     if html is not None:
         from luigi_traffic.commands import evaluation_page
 
@@ -152,7 +159,8 @@ def evaluation(
             return
     rows = evaluation.rows(project, scope, by, limit or None)
     days = evaluation.days_scored(project, scope)
-    show(rows, as_json, partial(evaluation.draw, scope, days, by))
+    ticks = evaluation.ticks_issued(project, scope)
+    show(rows, as_json, partial(evaluation.draw, scope, days, ticks, by))
 
 
 @app.command()

@@ -1,19 +1,19 @@
-"""`luigi-traffic evaluation`: how good the published forecasts were."""
+"""`luigi-traffic evaluation`: how good the published forecasts were, or the live ones."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from luigi_traffic.commands.evaluation_figures import error_figures, lead_figures, ratio
 from luigi_traffic.commands.output import Row, table, text
 from luigi_traffic.commands.warehouse import existing_reader
 from luigi_traffic.errors import DataError, SettingsError, did_you_mean
 from luigi_traffic.project import Project
 from luigi_traffic.warehouse.sql_names import literal, quote
-from luigi_traffic.warehouse.tables import ERROR_SUMS
+from luigi_traffic.warehouse.tables import ERROR_SUMS, PAIRED_SUMS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +38,8 @@ _SHOWN = {
     "persistence_hit_share": ("persistence hits", ".0%"),
     "persistence_false_alarm_share": ("persistence false alarms", ".0%"),
     "median_lead": ("lead, min", "g"),
+    "rolling_mae": ("MAE rolling", ".2f"), "rolling_excess": ("against rolling", "+.1%"),
+    "fallback_count": ("by profile", ",.0f"), "fallback_mae": ("MAE by profile", ".2f"),
 }  # fmt: skip
 
 #: Only in JSON and on the page.
@@ -46,22 +48,44 @@ _WIDE = ("persistence_hit_share", "persistence_false_alarm_share")
 
 @dataclass(frozen=True)
 class Scope:
-    """Which evaluations are asked for. `target` is the name of the measure; None: no bound."""
+    """Which evaluations are asked for. `target` is the name of the measure; None: no bound.
+
+    live  of what was issued while the days went on, and not of what was published
+    """
 
     dataset: str
     target: str
     first: date | None = None
     last: date | None = None
+    live: bool = False
 
     @classmethod
     def of(
-        cls, project: Project, dataset: str, target: str, first: date | None, last: date | None
+        cls,
+        project: Project,
+        dataset: str,
+        target: str,
+        first: date | None,
+        last: date | None,
+        live: bool = False,
     ) -> Scope:
         """Raises `TrafficError` for a dataset, measure or range that does not exist."""
         plugin = project.plugins.dataset(dataset)
         if first and last and first > last:
             raise SettingsError(f"--from {first} is after --to {last}")
-        return cls(plugin.name, plugin.measure_to_forecast(target, "--target"), first, last)
+        measure = plugin.measure_to_forecast(target, "--target")
+        return cls(plugin.name, measure, first, last, live)
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """The columns of sums."""
+        return (*ERROR_SUMS, *PAIRED_SUMS) if self.live else ERROR_SUMS
+
+    def grouped_by(self, link: bool = False) -> str:
+        """Which rows have the sums."""
+        if self.live:
+            return "live link" if link else "live"
+        return "link" if link else "hour"
 
     def select(self, columns: str, grouped_by: str, group: str = "") -> str:
         """SQL of the rows of one kind."""
@@ -81,16 +105,25 @@ def rows(project: Project, scope: Scope, by: str, limit: int | None = None) -> l
     persistence_mae and the skill against it, a share of 1; day_before_mae. Of steps, versions and
     days: onsets and hit_share; of steps: false_alarm_share, persistence_hit_share and
     persistence_false_alarm_share; of versions and days: mean_lead and median_lead in minutes. A
-    step has its minutes, too. Links come with the worst MAE first, at most `limit` of them. Raises
+    step has its minutes, too.
+
+    Live forecasts have no onsets. They have rolling_mae, that of what the same version published
+    for the same values when the day was over, and rolling_excess, by which share of it the live
+    errors of these values are larger; fallback_count and fallback_mae, of what is a profile of the
+    week and counted in no other figure; and of days: issued, at how many of the `intervals`.
+
+    Links come with the worst MAE first, at most `limit` of them. Raises
     `DataError` if nothing is scored.
     """
     if by not in BY:
         raise SettingsError(f"--by {by!r} is not a grouping.{did_you_mean(by, BY)}")
     warehouse = existing_reader(project)
-    _expect_any(warehouse, scope)
+    _expect_any(project, scope)
     plugin = project.plugins.dataset(scope.dataset)
-    found = _errors(warehouse, scope, by)
-    extra = _onsets(warehouse, scope, by)
+    if scope.live:
+        found, extra = _live(warehouse, scope, by)
+    else:
+        found, extra = _errors(warehouse, scope, by), _onsets(warehouse, scope, by)
     made = []
     for key, sums in found.items():
         name: Row = dict(zip(BY[by], key, strict=True))
@@ -98,67 +131,87 @@ def rows(project: Project, scope: Scope, by: str, limit: int | None = None) -> l
             name["minutes"] = key[0] * (plugin.interval / timedelta(minutes=1))
         made.append(name | {"unit": plugin.measures[scope.target]} | sums | extra.get(key, {}))
     if by == "link":
-        made.sort(key=lambda row: -row["mae"])
+        made.sort(key=lambda row: -(row["mae"] or 0))
         return made[:limit]
     return made
 
 
 def days_scored(project: Project, scope: Scope) -> list[date]:
     """The days of the range that are scored, in order."""
-    asked = scope.select("DISTINCT day", "hour", " ORDER BY day")
+    asked = scope.select("DISTINCT day", scope.grouped_by(), " ORDER BY day")
     return [day for (day,) in existing_reader(project).query(asked, None)[1]]
 
 
-def _expect_any(warehouse: Warehouse, scope: Scope) -> None:
-    there = warehouse.query(
-        f"SELECT to_regclass({literal(f'evaluation.{quote(scope.dataset)}')}) IS NOT NULL", None
-    )[1]
-    if there == [(True,)] and warehouse.query(scope.select("1", "hour"), 1)[1]:
+def ticks_issued(project: Project, scope: Scope) -> str:
+    """At how many intervals of the scored days a live forecast was issued, in words."""
+    if not scope.live:
+        return ""
+    found = _ticks(existing_reader(project), scope)
+    issued, intervals = sum(row[1] for row in found), sum(row[2] for row in found)
+    return f"live forecasts were issued at {issued:,} of {intervals:,} intervals"
+
+
+def is_scored(project: Project, scope: Scope) -> bool:
+    """Whether any day of the range is."""
+    warehouse, name = existing_reader(project), literal(f"evaluation.{quote(scope.dataset)}")
+    there = warehouse.query(f"SELECT to_regclass({name}) IS NOT NULL", None)[1]
+    return there == [(True,)] and bool(warehouse.query(scope.select("1", scope.grouped_by()), 1)[1])
+
+
+def _expect_any(project: Project, scope: Scope) -> None:
+    if is_scored(project, scope):
         return
     span = "".join(f" {w} {d}" for w, d in (("from", scope.first), ("to", scope.last)) if d)
+    what = "live forecast" if scope.live else "forecast"
+    also = ""
+    if not scope.live and is_scored(project, replace(scope, live=True)):
+        also = " Live forecasts are scored (--live)."
     raise DataError(
-        f"no forecast of {scope.target} of {scope.dataset} is scored{span}. Score a day: luigi "
+        f"no {what} of {scope.target} of {scope.dataset} is scored{span}.{also} Score a day: luigi "
         f"--module luigi_traffic.run Evaluate --dataset {scope.dataset} --date YYYY-MM-DD"
     )
 
 
-def _errors(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...], Row]:
+def _errors(
+    warehouse: Warehouse, scope: Scope, by: str, kind: str | None = None
+) -> dict[tuple[Any, ...], Row]:
     keys = ", ".join(BY[by])
-    sums = ", ".join(f"sum({quote(name)})" for name in ERROR_SUMS)
+    sums = ", ".join(f"sum({quote(name)})" for name in scope.sums)
+    of_kind = f" AND kind = {literal(kind)}" if kind else ""
     asked = scope.select(
-        f"{keys}, congested, {sums}", "link" if by == "link" else "hour",
-        f" GROUP BY {keys}, congested ORDER BY {keys}",
+        f"{keys}, congested, {sums}", scope.grouped_by(by == "link"),
+        f"{of_kind} GROUP BY {keys}, congested ORDER BY {keys}",
     )  # fmt: skip
     states: dict[tuple[Any, ...], dict[bool | None, Mapping[str, float]]] = {}
     width = len(BY[by])
     for row in warehouse.query(asked, None)[1]:
-        values = dict(zip(ERROR_SUMS, row[width + 1 :], strict=True))
+        values = dict(zip(scope.sums, row[width + 1 :], strict=True))
         states.setdefault(row[:width], {})[row[width]] = values
-    return {key: _figures(parts) for key, parts in states.items()}
+    return {key: error_figures(parts) for key, parts in states.items()}
 
 
-def _figures(parts: Mapping[bool | None, Mapping[str, float]]) -> Row:
-    """Of the sums of free and of congested values, or of all (None)."""
-    total = {name: sum(part[name] for part in parts.values()) for name in ERROR_SUMS}
-    mae = _ratio(total["absolute"], total["count"])
-    persistence = _ratio(total["persistence_absolute"], total["persistence_count"])
-    squared = _ratio(total["squared"], total["count"])
-    return {
-        "count": total["count"],
-        "mae": mae,
-        "rmse": None if squared is None else math.sqrt(squared),
-        "wape": _ratio(total["absolute"], total["actual"]),
-        "bias": _ratio(total["error"], total["count"]),
-        **{
-            name: _ratio(parts[state]["absolute"], parts[state]["count"])
-            if state in parts
-            else None
-            for name, state in (("mae_free", False), ("mae_congested", True))
-        },
-        "persistence_mae": persistence,
-        "day_before_mae": _ratio(total["day_before_absolute"], total["day_before_count"]),
-        "skill": 1 - mae / persistence if mae is not None and persistence else None,
+def _live(
+    warehouse: Warehouse, scope: Scope, by: str
+) -> tuple[dict[tuple[Any, ...], Row], dict[tuple[Any, ...], Row]]:
+    """Figures of what the model said, and beside them those of its stand-in, and of the ticks."""
+    ours, stand_in = (_errors(warehouse, scope, by, kind) for kind in ("live", "fallback"))
+    nothing = error_figures({None: dict.fromkeys(scope.sums, 0)})
+    ours |= {key: nothing for key in sorted(stand_in) if key not in ours}
+    extra: dict[tuple[Any, ...], Row] = {
+        key: {f"fallback_{name}": stand_in.get(key, nothing)[name] for name in ("count", "mae")}
+        for key in ours
     }
+    if by == "day":
+        for day, issued, intervals in _ticks(warehouse, scope):
+            if (day,) in extra:
+                extra[day,] |= {"issued": issued, "intervals": intervals}
+    return ours, extra
+
+
+def _ticks(warehouse: Warehouse, scope: Scope) -> list[tuple[Any, ...]]:
+    """Day, at how many of its intervals a live forecast was issued, and how many it has."""
+    asked = scope.select("day, issued, intervals", "ticks", " ORDER BY day")
+    return warehouse.query(asked, None)[1]
 
 
 def _onsets(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...], Row]:
@@ -173,10 +226,10 @@ def _onsets(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...]
         return {
             (step,): {
                 "onsets": onsets,
-                "hit_share": _ratio(ours[0], onsets),
-                "false_alarm_share": _ratio(ours[2], ours[1]),
-                "persistence_hit_share": _ratio(theirs[0], onsets),
-                "persistence_false_alarm_share": _ratio(theirs[2], theirs[1]),
+                "hit_share": ratio(ours[0], onsets),
+                "false_alarm_share": ratio(ours[2], ours[1]),
+                "persistence_hit_share": ratio(theirs[0], onsets),
+                "persistence_false_alarm_share": ratio(theirs[2], theirs[1]),
             }
             for step, onsets, *counts in warehouse.query(asked, None)[1]
             for ours, theirs in [(counts[:3], counts[3:])]
@@ -189,38 +242,16 @@ def _onsets(warehouse: Warehouse, scope: Scope, by: str) -> dict[tuple[Any, ...]
     leads: dict[tuple[Any, ...], dict[float | None, int]] = {}
     for *key, lead, count in warehouse.query(asked, None)[1]:
         leads.setdefault(tuple(key), {})[lead] = count
-    return {key: _lead(counts) for key, counts in leads.items()}
-
-
-def _lead(counts: Mapping[float | None, int]) -> Row:
-    """Of minutes of lead (None: missed) → number of onsets."""
-    hits = sorted((lead, count) for lead, count in counts.items() if lead is not None)
-    number, onsets = sum(count for _, count in hits), sum(counts.values())
-    return {
-        "onsets": onsets,
-        "hit_share": _ratio(number, onsets),
-        "mean_lead": _ratio(sum(lead * count for lead, count in hits), number),
-        "median_lead": _median(hits, number),
-    }
-
-
-def _median(counted: Sequence[tuple[float, int]], number: int) -> float | None:
-    """Of values in order, each with how often it comes."""
-    if not number:
-        return None
-    places, found, seen = ((number - 1) // 2, number // 2), [], 0
-    for value, count in counted:
-        found += [value for place in places if seen <= place < seen + count]
-        seen += count
-    return sum(found) / 2
-
-
-def _ratio(total: float, count: float) -> float | None:
-    return float(total) / float(count) if count else None
+    return {key: lead_figures(counts) for key, counts in leads.items()}
 
 
 def draw(
-    scope: Scope, days: Sequence[date], by: str, rows: Sequence[Row], console: Console
+    scope: Scope,
+    days: Sequence[date],
+    ticks: str,
+    by: str,
+    rows: Sequence[Row],
+    console: Console,
 ) -> None:
     """A table; columns that no row has are left out, and those that would make it too wide."""
     names = [n for n in _SHOWN if n not in _WIDE and any(row.get(n) is not None for row in rows)]
@@ -231,7 +262,8 @@ def draw(
     console.print(shown)
     span = f"{days[0]}" if len(days) == 1 else f"{len(days)} days, {days[0]} to {days[-1]}"
     unit = rows[0]["unit"]
-    console.print(text(f"{scope.target} of {scope.dataset}{f' in {unit}' if unit else ''}, {span}"))
+    what = f"{scope.target} of {scope.dataset}{f' in {unit}' if unit else ''}, {span}"
+    console.print(text(f"{what}; {ticks}" if ticks else what))
 
 
 def label(by: str, row: Row) -> str:

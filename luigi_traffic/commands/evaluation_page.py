@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from luigi_traffic.commands.evaluation import Scope, cell, days_scored, heads, label, rows
+from luigi_traffic.commands.evaluation import (
+    Scope,
+    cell,
+    days_scored,
+    heads,
+    is_scored,
+    label,
+    rows,
+    ticks_issued,
+)
 from luigi_traffic.commands.output import Row
 from luigi_traffic.errors import SettingsError, extras_named
 from luigi_traffic.project import Project
@@ -28,6 +38,10 @@ _ONSETS = (
     "persistence_hit_share",
     "persistence_false_alarm_share",
 )
+_LIVE = (
+    "mae", "rmse", "wape", "bias", "rolling_mae", "rolling_excess", "persistence_mae", "skill",
+    "count", "fallback_count", "fallback_mae",
+)  # fmt: skip
 
 
 def write(project: Project, scope: Scope, path: Path, most_links: int | None) -> None:
@@ -36,7 +50,11 @@ def write(project: Project, scope: Scope, path: Path, most_links: int | None) ->
         by: rows(project, scope, by, most_links)
         for by in ("step", "hour", "day", "link", "version")
     }
-    html = page(scope, days_scored(project, scope), found)
+    live = replace(scope, live=True)
+    ticks = ticks_issued(project, live) if is_scored(project, live) else ""
+    if ticks and not scope.live:
+        found["live"] = rows(project, live, "step")
+    html = page(scope, days_scored(project, scope), found, ticks)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(html, encoding="utf-8")
@@ -44,8 +62,9 @@ def write(project: Project, scope: Scope, path: Path, most_links: int | None) ->
         raise SettingsError(f"--html {path} cannot be written: {error.strerror}.") from error
 
 
-def page(scope: Scope, days: Sequence[date], found: dict[str, list[Row]]) -> str:
-    """HTML of the rows by step, hour, day, link and version. Equal rows give equal text."""
+def page(scope: Scope, days: Sequence[date], found: dict[str, list[Row]], ticks: str = "") -> str:
+    """HTML of the rows by step, hour, day, link and version, and of live ones by step, if there
+    are any: `ticks` says how many. Equal rows give equal text."""
     with extras_named():
         from luigi_traffic.training import page as html_page
         from luigi_traffic.training.metrics import CONGESTED_SHARE
@@ -54,19 +73,23 @@ def page(scope: Scope, days: Sequence[date], found: dict[str, list[Row]]) -> str
         drawings = _drawings(found)
     unit = found["step"][0]["unit"]
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
+    columns = _LIVE if scope.live else (*_COLUMNS, *_ONSETS)
     congested = any(row["mae_free"] is not None for row in found["step"])
+    tables = [
+        _table("Versions", "version", found["version"], columns),
+        _table(f"The {len(found['link'])} links with the largest errors", "link", found["link"]),
+        _table("By how far ahead", "step", found["step"], columns),
+    ]
+    if "live" in found:
+        tables.append(_table("Live, by how far ahead", "step", found["live"], _LIVE))
     return html_page.render(
         "evaluation.html.jinja",
-        title=f"Forecasts of {scope.target} of {scope.dataset}, {span}",
+        title=f"{'Live forecasts' if scope.live else 'Forecasts'} of {scope.target} of "
+        f"{scope.dataset}, {span}",
         verdict=_verdict(found["version"], unit),
         drawings=drawings,
-        tables=[
-            _table("Versions", "version", found["version"], (*_COLUMNS, *_ONSETS)),
-            _table(
-                f"The {len(found['link'])} links with the largest errors", "link", found["link"]
-            ),
-            _table("By how far ahead", "step", found["step"], (*_COLUMNS, *_ONSETS)),
-        ],
+        tables=tables,
+        live=ticks,
         congested=f"{CONGESTED_SHARE:.0%}" if congested else "",
         tolerance=TOLERANCE // timedelta(minutes=1),
     )
@@ -75,6 +98,9 @@ def page(scope: Scope, days: Sequence[date], found: dict[str, list[Row]]) -> str
 def _verdict(versions: Sequence[Row], unit: str) -> str:
     parts = []
     for row in versions:
+        if row["mae"] is None:
+            parts.append(f"{label('version', row)}: nothing scored but profiles of the week")
+            continue
         line = f"{label('version', row)}: MAE {row['mae']:.2f}{f' {unit}' if unit else ''}"
         if row["skill"] is not None:
             better = "below" if row["skill"] >= 0 else "above"

@@ -16,6 +16,7 @@ from luigi_traffic.targets.warehouse import LedgerPartition, known_gold, ledger_
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.published import Published
+    from luigi_traffic.warehouse.ticks import IssuedDay
 
 #: The free-flow speed of a link is that of so many days of gold, the day itself the last of them.
 FREE_FLOW_DAYS = 7
@@ -39,12 +40,28 @@ class EvaluationPlan:
         return [self.day - timedelta(days=n) for n in range(FREE_FLOW_DAYS - 1, -1, -1)]
 
     @cached_property
+    def _other(self) -> str:
+        return other_target(self.project.plugins.dataset(self.dataset), self.target)
+
+    @property
+    def _both(self) -> tuple[date, date]:
+        """The day before, whose forecasts reach into the day, and the day."""
+        return self.day - timedelta(days=1), self.day
+
+    @cached_property
     def forecasts(self) -> Mapping[date, Published]:
-        """What is published of the day before, which reaches into the day, and of the day."""
+        """What is published of both days; nothing, if nothing is of the day itself."""
         view = ledger_view(self.project)
-        other = other_target(self.project.plugins.dataset(self.dataset), self.target)
-        both = (self.day - timedelta(days=1), self.day)
-        found = {day: view.published(self.dataset, other, day, None) for day in both}
+        found = {d: view.published(self.dataset, self._other, d, None) for d in self._both}
+        if found[self.day] is None:
+            return {}
+        return {day: one for day, one in found.items() if one is not None}
+
+    @cached_property
+    def live(self) -> Mapping[date, IssuedDay]:
+        """What was issued on both days while they went on; it cannot change any more."""
+        view = ledger_view(self.project)
+        found = {day: view.live(self.dataset, self._other, day) for day in self._both}
         return {day: one for day, one in found.items() if one is not None}
 
     @cached_property
@@ -68,10 +85,12 @@ class EvaluationPlan:
 
     @property
     def partition_id(self) -> str | None:
-        """None while the day's own forecast is not published, or its gold is missing."""
-        if self.day not in self.forecasts or self.day.isoformat() not in self.gold:
+        """None while there is no forecast of the day, published or live, or its gold is missing."""
+        if not (self.forecasts or self.day in self.live) or self.day.isoformat() not in self.gold:
             return None
-        return self.recipe.partition_id([f"{i.stage} {i.part}:{i.id}" for i in self.inputs])
+        # Live forecasts are no partition, so they are no inputs with a lineage.
+        live = [f"live {day}:{one.id}" for day, one in self.live.items()]
+        return self.recipe.partition_id([f"{i.stage} {i.part}:{i.id}" for i in self.inputs] + live)
 
     def output(self) -> LedgerPartition:
         """The day's partition of `evaluation.<dataset>`."""

@@ -13,6 +13,7 @@ from luigi_traffic.targets.chain import DayChain
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.published import Published
+    from luigi_traffic.warehouse.ticks import IssuedDay
 
 
 class LedgerView:
@@ -24,6 +25,7 @@ class LedgerView:
         self._known: dict[tuple[str, str], dict[str, str | None]] = {}
         self._published: dict[tuple[str, str], dict[str, Published]] = {}
         self._trained: dict[str, dict[str, datetime]] = {}
+        self._live: dict[tuple[str, str], dict[str, IssuedDay]] = {}
 
     def holds(self, stage: str, dataset: str, part: str, partition_id: str) -> bool:
         """Whether that id is the live one of its part."""
@@ -52,6 +54,16 @@ class LedgerView:
             found = self._after(key, day, training)
         return found
 
+    def live(self, dataset: str, target: str, day: date) -> IssuedDay | None:
+        """The live forecasts that were issued on a day; None: none were."""
+        key = dataset, target
+        if key not in self._live:
+            from luigi_traffic.warehouse import ticks
+
+            with self._project.warehouse.connect() as connection:
+                self._live[key] = ticks.issued_days(connection, *key)
+        return self._live[key].get(day.isoformat())
+
     def _after(self, key: tuple[str, str], day: date, training: str | None) -> Published | None:
         found = self._published[key].get(day.isoformat())
         if found is None or training is None:
@@ -64,6 +76,7 @@ class LedgerView:
         self._known.clear()
         self._published.clear()
         self._trained.clear()
+        self._live.clear()
 
     def _read(self, stage: str, dataset: str) -> dict[str, str | None]:
         from luigi_traffic.warehouse import ledger

@@ -1,10 +1,11 @@
-"""evaluation: the forecasts that were published for a day, scored with what was observed."""
+"""evaluation: the forecasts for a day, published and live ones, scored with what was observed."""
 
 from __future__ import annotations
 
 import time
 from datetime import timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import luigi
 
@@ -15,9 +16,15 @@ from luigi_traffic.targets.warehouse import LedgerPartition, ledger_view
 from luigi_traffic.tasks.base import DayStage
 from luigi_traffic.tasks.gold import Gold
 
+if TYPE_CHECKING:
+    from luigi_traffic.training.evaluation_rows import EvaluationRows
+    from luigi_traffic.training.issued import Issued
+    from luigi_traffic.training.live_rows import LiveRows
+    from luigi_traffic.training.series import Series
+
 
 class Evaluate(DayStage):
-    """Score the published forecasts for a day with its gold. Trains and forecasts nothing."""
+    """Score the published and the live forecasts for a day. Trains and forecasts nothing."""
 
     target = luigi.Parameter(
         default="",
@@ -50,7 +57,7 @@ class Evaluate(DayStage):
         return self.make(self.given())
 
     def make(self, given: EvaluationPlan) -> str:  # noqa: D102
-        from luigi_traffic.training.evaluation_rows import EvaluationRows
+        from luigi_traffic.training.evaluation_rows import EvaluationRows, batches
         from luigi_traffic.training.gold import read_gold
         from luigi_traffic.training.issued import read_issued
         from luigi_traffic.warehouse.binary import copy_batches
@@ -65,20 +72,28 @@ class Evaluate(DayStage):
         made = self._scorable(given)
         started, warehouse = time.monotonic(), self.project.warehouse
         interval = self.project.plugins.dataset(self.dataset).interval
-        issued = read_issued(
-            warehouse, self.dataset, given.target, self.date, interval, given.forecasts
-        )
         series = read_gold(
             warehouse, self.dataset, given.gold, [given.target], given.days[0],
             self.date + timedelta(days=1), interval, given.target,
         )  # fmt: skip
-        found = EvaluationRows.make(issued, series, self.date)
+        found: list[EvaluationRows | LiveRows] = []
+        issued = None
+        if given.forecasts:
+            issued = read_issued(
+                warehouse, self.dataset, given.target, self.date, interval, given.forecasts
+            )
+            found.append(EvaluationRows.make(issued, series, self.date))
+        if given.live:
+            found.append(self._live(given, issued, series))
+        scored = sum(one.scored for one in found)
+        columns = (block for one in found for block in one.columns())
         table = evaluation_table(self.dataset)
         with staging(warehouse, table, f"{self.date:%Y%m%d}") as attempt:
             with warehouse.connect() as connection:
                 rows = copy_batches(
-                    connection, attempt.name, table.columns, found.batches(table.columns)
-                )
+                    connection, attempt.name, table.columns,
+                    batches(columns, self.date, given.target, table.columns),
+                )  # fmt: skip
             row = LedgerRow(
                 stage="evaluation",
                 dataset=self.dataset,
@@ -90,7 +105,7 @@ class Evaluate(DayStage):
                 checksum=attempt.checksum(),
                 details={
                     "seconds": round(time.monotonic() - started, 3),
-                    "scored": found.scored,
+                    "scored": scored,
                 },
             )
             won = attempt.commit(
@@ -98,7 +113,23 @@ class Evaluate(DayStage):
                 row,
                 before_commit=lambda _: crash_point(CrashPoint.EVALUATION_ATTACHED),
             )
-        return f"{found.scored:,} values scored" if won else "another runner committed it first"
+        return f"{scored:,} values scored" if won else "another runner committed it first"
+
+    def _live(self, given: EvaluationPlan, published: Issued | None, series: Series) -> LiveRows:
+        """Score what was issued while the day went on."""
+        from luigi_traffic.training.issued_live import read_live
+        from luigi_traffic.training.live_rows import LiveRows
+
+        found = read_live(
+            self.project.warehouse, self.dataset, given.target, self.date, series.interval
+        )
+        issued = given.live[self.date].intervals if self.date in given.live else 0
+        if issued and found is None:
+            self.tell(
+                f"{issued} live forecasts were issued, but their rows are gone: they are kept for "
+                "live.keep_days, and are not scored"
+            )
+        return LiveRows(series.steps_per_day, issued, found, published, series)
 
     def _scorable(self, given: EvaluationPlan) -> str:
         """The id that is to be made. Raises `TrafficError` if there is nothing to score."""
@@ -109,9 +140,9 @@ class Evaluate(DayStage):
         made = given.partition_id
         if made is None:
             raise DataError(
-                f"{self.label}: no forecast of {given.target} is published for that day, so there "
-                "is nothing to score. FullPipeline publishes one, and so does Forecast. But what "
-                "is forecast now is by the champion of now, which may have been trained on that "
-                "day."
+                f"{self.label}: no forecast of {given.target} is published for that day, and none "
+                "was issued while it went on, so there is nothing to score. FullPipeline publishes "
+                "one, and so does Forecast. But what is forecast now is by the champion of now, "
+                "which may have been trained on that day."
             )
         return made

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luigi_traffic.warehouse.tables import ERROR_SUMS
+from luigi_traffic.warehouse.tables import ERROR_SUMS, PAIRED_SUMS
 
 #: Which of a day's forecasts a value is of: issued on the day before, at the midnight between, or
 #: on the day itself.
@@ -22,7 +22,7 @@ BEFORE, MIDNIGHT, OWN = range(3)
 
 @dataclass(frozen=True)
 class ErrorSums:
-    """Sums in the order of `ERROR_SUMS`, K of them.
+    """Sums in the order of `ERROR_SUMS`, and of `PAIRED_SUMS` if there are pairs: K of them.
 
     The axis of C is `BEFORE`, `MIDNIGHT`, `OWN`; the last axis is free, congested.
     """
@@ -34,23 +34,30 @@ class ErrorSums:
 
 
 def error_sums(
-    values: NDArray[np.float32], actual: NDArray[np.float32], limit: NDArray[np.float32]
+    values: NDArray[np.float32],
+    actual: NDArray[np.float32],
+    limit: NDArray[np.float32],
+    pairs: NDArray[np.float32] | None = None,
 ) -> ErrorSums:
     """Score the forecasts of a day.
 
     values  `(S, T, N)` as `Issued` has them, S at most T
     actual  `(D * T, N)`: what was observed on the day, the last T rows, and before; NaN = missing
     limit   `(N,)`: what is below it is congested; NaN: nothing is
+    pairs   as `values`: forecasts of the same intervals to compare with; NaN = none
     """
     steps, slots, links = values.shape
     today = actual[-slots:].astype(np.float64)
     congested = today < limit
     last, day_before = persistence(actual, steps, slots), _day_before(actual, slots)
     hours = np.arange(slots) * 24 // slots
-    by_hour = np.zeros((len(ERROR_SUMS), steps, 3, 24, 2))
-    by_link = np.zeros((len(ERROR_SUMS), steps, 3, links, 2))
+    number = len(ERROR_SUMS) + (len(PAIRED_SUMS) if pairs is not None else 0)
+    by_hour = np.zeros((number, steps, 3, 24, 2))
+    by_link = np.zeros((number, steps, 3, links, 2))
     for step in range(steps):
         sums = list(_terms(values[step], today, last[step], day_before))
+        if pairs is not None:
+            sums += _paired(values[step], pairs[step], today)
         for issued, rows in enumerate(
             (slice(0, step), slice(step, step + 1), slice(step + 1, None))
         ):
@@ -94,6 +101,15 @@ def _terms(
         wrong = np.abs(baseline - actual)
         known = scored & ~np.isnan(wrong)
         yield from (known, np.where(known, wrong, 0.0))
+
+
+def _paired(
+    forecast: NDArray[np.float32], other: NDArray[np.float32], actual: NDArray[np.float64]
+) -> Iterator[NDArray[Any]]:
+    """As `_terms`, in the order of `PAIRED_SUMS`."""
+    ours, theirs = np.abs(forecast - actual), np.abs(other - actual)
+    both = ~np.isnan(ours + theirs)
+    yield from (both, np.where(both, ours, 0.0), np.where(both, theirs, 0.0))
 
 
 def _day_before(actual: NDArray[np.float32], slots: int) -> NDArray[np.float32]:

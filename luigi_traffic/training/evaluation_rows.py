@@ -1,8 +1,9 @@
-"""The rows of `evaluation.<dataset>` of one day: sums of errors, and onsets of congestion."""
+"""The rows of `evaluation.<dataset>` of one day's published forecasts: sums of errors, and onsets
+of congestion. `live_rows` has those of its live forecasts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE, free_flow
 from luigi_traffic.training.onsets import Onsets, onsets
 from luigi_traffic.training.series import Series
-from luigi_traffic.warehouse.tables import ERROR_SUMS
+from luigi_traffic.warehouse.tables import ERROR_SUMS, PAIRED_SUMS
 
 if TYPE_CHECKING:
     from luigi_traffic.warehouse.partitions import Column
@@ -34,6 +35,8 @@ SPEED = "speed"
 ONSET_COUNTS = ("onsets", "hits", "forecast_onsets", "false_alarms")
 #: Kind of a forecast → which of the day's forecasts.
 _KINDS = {"next": (MIDNIGHT,), "rolling": (BEFORE, OWN)}
+#: Column → an array of a value for each row, or one value for all; NULL for the others.
+Columns = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,30 +76,19 @@ class EvaluationRows:
         """How many values were both forecast and observed."""
         return int(self.sums.by_hour[0].sum())
 
-    def batches(self, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
-        """Rows with the columns of `evaluation_table`, some of each `grouped_by` at a time."""
-        number = 0
-        for block in self._blocks():
-            size = len(block["step"] if "step" in block else block["lead_minutes"])
-            found = {"day": self.day, "target": self.target} | block
-            found["number"] = np.arange(number, number + size)
-            number += size
-            yield pa.RecordBatch.from_pydict(
-                {column.name: _array(found.get(column.name), size) for column in columns}
-            )
-
-    def _blocks(self) -> Iterator[dict[str, Any]]:
-        """Column → an array of a value for each row, or one value for all; NULL for the others."""
+    def columns(self) -> Iterator[Columns]:
+        """Columns of `evaluation_table`, some rows of each `grouped_by` at a time."""
         for issuer, theirs in self._issuers().items():
+            named = {"model": issuer.model, "version": issuer.version}
             for kind, of_kind in _KINDS.items():
                 own = [i for i in theirs if i in of_kind]
-                at, block = self._sums(issuer, self.sums.by_hour[:, :, own].sum(axis=2))
-                yield block | {"grouped_by": "hour", "kind": kind, "hour": at}
-            at, block = self._sums(issuer, self.sums.by_link[:, :, theirs].sum(axis=2))
-            block |= {"grouped_by": "link", "link_id": pa.array(self.issued.links).take(at)}
+                at, found = summed(self.sums.by_hour[:, :, own].sum(axis=2), self.free_flow)
+                yield found | named | {"grouped_by": "hour", "kind": kind, "hour": at}
+            at, found = summed(self.sums.by_link[:, :, theirs].sum(axis=2), self.free_flow)
+            found |= {"grouped_by": "link", "link_id": pa.array(self.issued.links).take(at)}
             if self.free_flow is not None:
-                block["free_flow"] = self.free_flow[at]
-            yield block
+                found["free_flow"] = self.free_flow[at]
+            yield found | named
         if self.onsets is not None and self.by_persistence is not None:
             yield from self._onsets(self.onsets, self.by_persistence)
 
@@ -108,18 +100,7 @@ class EvaluationRows:
         found.setdefault(self.issued.own, []).append(OWN)
         return found
 
-    def _sums(
-        self, issuer: Issuer, sums: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
-        """Of `(K, S, X, 2)`, where something was scored: the place in X, and the columns."""
-        step, at, state = np.nonzero(sums[0])
-        block = dict(zip(ERROR_SUMS, sums[:, step, at, state], strict=True))
-        block |= {"model": issuer.model, "version": issuer.version, "step": step + 1}
-        if self.free_flow is not None:
-            block["congested"] = state.astype(bool)
-        return at, block
-
-    def _onsets(self, found: Onsets, persistence: Onsets) -> Iterator[dict[str, Any]]:
+    def _onsets(self, found: Onsets, persistence: Onsets) -> Iterator[Columns]:
         """Of the day's own version, though the first ones may have been forecast the day before."""
         own = {"model": self.issued.own.model, "version": self.issued.own.version}
         counts = dict(zip(ONSET_COUNTS, found.by_step.T, strict=True))
@@ -133,6 +114,37 @@ class EvaluationRows:
             "grouped_by": "lead", "onsets": number, "hits": np.where(leads >= 0, number, 0),
             "lead_minutes": pa.array(minutes, pa.float32(), mask=leads < 0),
         }  # fmt: skip
+
+
+def summed(
+    sums: NDArray[np.float64], free_flow: NDArray[np.float32] | None
+) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    """Of `(K, S, X, 2)`, see `ErrorSums`, if something was scored: the place in X, and the columns.
+
+    free_flow  None: the target has no congestion
+    """
+    step, at, state = np.nonzero(sums[0])
+    names = (*ERROR_SUMS, *PAIRED_SUMS)[: len(sums)]
+    found: dict[str, Any] = dict(zip(names, sums[:, step, at, state], strict=True))
+    found["step"] = step + 1
+    if free_flow is not None:
+        found["congested"] = state.astype(bool)
+    return at, found
+
+
+def batches(
+    found: Iterable[Columns], day: date, target: str, columns: tuple[Column, ...]
+) -> Iterator[pa.RecordBatch]:
+    """Rows with the columns of `evaluation_table`, numbered one after the other."""
+    number = 0
+    for these in found:
+        size = max(len(v) for v in these.values() if isinstance(v, np.ndarray))
+        rows = {"day": day, "target": target, **these}
+        rows["number"] = np.arange(number, number + size)
+        number += size
+        yield pa.RecordBatch.from_pydict(
+            {column.name: _array(rows.get(column.name), size) for column in columns}
+        )
 
 
 def _array(value: Any, size: int) -> pa.Array:

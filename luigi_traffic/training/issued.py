@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from luigi_traffic.warehouse.published import Published
 
 
+#: Links, and of each what was forecast, see `Issued`.
+Values = tuple[tuple[str, ...], NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class Issuer:
     """The version of a model that issued the forecasts of a day; None: it was not recorded."""
@@ -74,7 +78,7 @@ def read_issued(
         }
         if not damaged:
             steps = min(max(one.steps for one in there.values()), steps_per_day(interval))
-            cube = _Cube(day, interval, steps)
+            cube = Cube(day, interval, steps)
             copy_out(connection, _asked(dataset, target, day, wanted, steps), cube.put)
         # Each statement sees the partitions of its own time: none may have come in between.
         _promised(connection, dataset, wanted)
@@ -142,8 +146,8 @@ def _asked(dataset: str, target: str, day: date, wanted: Mapping[str, str], step
     )
 
 
-class _Cube:
-    """`(S, T, N)`, filled block by block; links come as they come."""
+class Cube:
+    """`(S, T, N)` as in `Issued`, filled block by block; links come as they come."""
 
     def __init__(self, day: date, interval: timedelta, steps: int) -> None:
         self._day = np.datetime64(day, "us")
@@ -153,6 +157,8 @@ class _Cube:
         self._values = np.full((steps, self._slots, 64), np.nan, np.float32)
 
     def put(self, block: Block) -> None:
+        """Rows with `step`, `timestamp`, `link_id` and `value`. Raises `DataError` if a time lies
+        between the intervals."""
         code = self._links.codes(block["link_id"])
         self._widen(len(self._links.names))
         after: NDArray[Any] = (block["timestamp"] - self._day).astype(np.int64)
@@ -171,7 +177,7 @@ class _Cube:
             wider[:, :, :room] = self._values
             self._values = wider
 
-    def in_order(self) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    def in_order(self) -> Values:
         """Links sorted, so that their order does not depend on that of the rows."""
         names = self._links.names
         order = np.array(sorted(range(len(names)), key=names.__getitem__), np.int64)

@@ -87,12 +87,17 @@ ERROR_SUMS = (
     "count", "absolute", "squared", "error", "actual",
     "persistence_count", "persistence_absolute", "day_before_count", "day_before_absolute",
 )  # fmt: skip
+#: Of the live forecasts that the same version made again when the day was over: their number, and
+#: the sums of the sizes of both errors.
+PAIRED_SUMS = ("paired_count", "paired_absolute", "rolling_absolute")
 
 
 def evaluation_table(dataset: str) -> PartitionedTable:
-    """`evaluation.<dataset>`: how good published forecasts were; a partition is a day and target.
+    """`evaluation.<dataset>`: how good forecasts were; a partition is a day and target.
 
-    A value is scored once for its hour and once for its link: choose one `grouped_by`.
+    A value is scored once for its hour and once for its link: choose one `grouped_by`. Of what was
+    published when the day was over ("hour" to "lead"), and of what was issued while it went on
+    ("live" to "ticks").
 
     day          that is forecast, not the one on which it was issued
     target       the measure that is forecast
@@ -101,10 +106,15 @@ def evaluation_table(dataset: str) -> PartitionedTable:
                  "link": sums by model, version, step, link and congested
                  "onset": onsets of congestion by step
                  "lead": onsets by the minutes between the first forecast of each and the onset
+                 "live", "live link": as "hour" and "link", by kind, too: "live", or "fallback" of
+                 what is the link's profile of the week and not the model's
+                 "ticks": at how many of the day's intervals a live forecast was issued
     congested    whether the actual value was; NULL for another target than speed
-    count …      see `ERROR_SUMS`; NULL in "onset" and "lead"
-    free_flow    of the link, from the last days of gold; in "link"
-    onsets …     see `onsets`; NULL in "hour" and "link"
+    count …      see `ERROR_SUMS`; NULL in "onset", "lead" and "ticks"
+    free_flow    of the link, from the last days of gold; in "link" and "live link"
+    onsets …     see `onsets`; only in "onset" and "lead"
+    paired_…     see `PAIRED_SUMS`; only in "live" and "live link"
+    intervals    of the day, and `issued`, those at which a live forecast was; only in "ticks"
     """
     return PartitionedTable(
         schema="evaluation",
@@ -134,6 +144,12 @@ def evaluation_table(dataset: str) -> PartitionedTable:
             Column("persistence_forecast_onsets", "integer"),
             Column("persistence_false_alarms", "integer"),
             Column("lead_minutes", "real"),
+            *(
+                Column(name, "integer" if name.endswith("count") else "double precision")
+                for name in PAIRED_SUMS
+            ),
+            Column("intervals", "integer"),
+            Column("issued", "integer"),
         ),
         key=("day", "number"),
         by="day",

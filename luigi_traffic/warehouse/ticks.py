@@ -100,6 +100,32 @@ def newest_observation(conn: Connection, dataset: str) -> datetime | None:
         return row[0] if row else None
 
 
+@dataclass(frozen=True)
+class IssuedDay:
+    """The live forecasts of a day: at how many of its intervals one was issued, and a hash of when
+    and by whom."""
+
+    intervals: int
+    id: str
+
+
+def issued_days(conn: Connection, dataset: str, target: str) -> dict[str, IssuedDay]:
+    """Day → the live forecasts that were issued on it, of all days in one query.
+
+    They are known longer than their rows are kept.
+    """
+    with conn.cursor() as cursor:
+        cursor.execute(
+            "SELECT issued_at::date::text, count(DISTINCT issued_at)::int,"
+            " md5(string_agg(concat_ws(' ', issued_at, version, extract(epoch FROM forecast_at)),"
+            "  ',' ORDER BY due_at))"
+            " FROM meta.ticks WHERE dataset = %s AND target = %s AND issued_at IS NOT NULL"
+            " GROUP BY 1",
+            (dataset, target),
+        )
+        return {day: IssuedDay(intervals, made) for day, intervals, made in cursor.fetchall()}
+
+
 def unannounced(conn: Connection, dataset: str, target: str) -> list[Tick]:
     """Ticks with data whose event is not known to be sent, the oldest first."""
     wanted = f"outcome = '{DONE}' AND NOT announced"

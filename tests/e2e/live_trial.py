@@ -29,6 +29,8 @@ from luigi_traffic.commands.live.tick import Ticker, latest_due
 from luigi_traffic.crashpoints import VARIABLE, CrashPoint
 from luigi_traffic.errors import SourceError
 from luigi_traffic.project import current
+from luigi_traffic.tasks.evaluate import Evaluate
+from luigi_traffic.tasks.forecast import Forecast
 from luigi_traffic.tasks.gold import Gold
 from luigi_traffic.tasks.pipeline import FullPipeline
 from luigi_traffic.warehouse import live
@@ -156,6 +158,8 @@ def main() -> dict[str, object]:
     ended["rest"] = ticked(after)
     ended["gold"] = ran(after, Gold(dataset="its_openapi", date=DAY))
     ended["same rows"] = forked(same_rows)
+    ended["forecast"] = ran(after, Forecast(dataset="its_openapi", date=DAY))
+    ended["evaluation"] = ran(after, Evaluate(dataset="its_openapi", date=DAY))
     ended["after"] = ticked(after + timedelta(minutes=25))
     return ended
 

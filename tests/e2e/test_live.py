@@ -30,7 +30,8 @@ def test_a_day_of_ticks_ends_as_its_partition(make_home) -> None:
     assert ended == {
         "pipeline": [0],
         "first": [0], "race": [0, 0], "outage": [0, 0], "after a pause": [0], "set back": [0],
-        "rest": [0], "gold": [0], "same rows": [0], "after": [0],
+        "rest": [0], "gold": [0], "same rows": [0], "forecast": [0], "evaluation": [0],
+        "after": [0],
     }, output  # fmt: skip
 
     found = home.sql(
@@ -77,3 +78,30 @@ def test_a_day_of_ticks_ends_as_its_partition(make_home) -> None:
     of_day = "SELECT count(*) FROM gold.its_openapi WHERE timestamp >= '2024-01-12'"
     assert home.sql(of_day)[0][0] > 250
     assert not list((home.path / "live").rglob("2024-01-12/*"))
+    live_forecasts_are_scored_beside_rolling_ones(home)
+
+
+def live_forecasts_are_scored_beside_rolling_ones(home) -> None:
+    """What was issued live is what the same version says when the day is over."""
+    joined = home.sql(
+        "SELECT l.fallback, count(*), max(abs(l.speed - r.speed)) FROM forecast.its_openapi l"
+        " JOIN forecast.its_openapi r USING (issued_at, step, link_id, version)"
+        f" WHERE l.kind = 'live' AND r.kind = 'rolling' AND l.{OF_THE_MORNING} GROUP BY 1"
+    )
+    found = {fallback: (rows, most) for fallback, rows, most in joined}
+    assert found[False][0] == 6 * 7 * 12 and found[False][1] < 1e-3
+    assert found[True][0] == 6 * 12
+
+    page = home.path / "evaluation.html"
+    code, shown = home.run(
+        "luigi-traffic", "evaluation", "its_openapi", "--live", "--by", "day", "--json",
+        "--html", str(page),
+    )  # fmt: skip
+    assert code == 0, shown
+    (day,) = json.loads(shown[shown.index("\n[") :])
+    assert (day["day"], day["issued"], day["intervals"]) == ("2024-01-12", 6, 288)
+    assert day["count"] > 80 and abs(day["rolling_excess"]) < 1e-4
+    assert day["rolling_mae"] == pytest.approx(day["mae"], rel=1e-4)
+    # What the silent link reports after the morning, its stand-in is compared with, and no other.
+    assert 0 < day["fallback_count"] < 6 * 12 and day["fallback_mae"] > 0
+    assert "live forecasts were issued at 6 of 288 intervals" in page.read_text("utf-8")

@@ -8,8 +8,9 @@ from datetime import date
 
 import pytest
 
-from luigi_traffic.commands import evaluation, evaluation_page
+from luigi_traffic.commands import evaluation_page
 from luigi_traffic.commands.evaluation import Scope
+from luigi_traffic.commands.evaluation_figures import error_figures, lead_figures
 
 
 def sums(count: int, absolute: float, squared: float, error: float) -> dict[str, float]:
@@ -23,28 +24,28 @@ def sums(count: int, absolute: float, squared: float, error: float) -> dict[str,
 
 
 def test_figures_of_a_group_are_those_of_its_sums() -> None:
-    found = evaluation._figures({False: sums(30, 60, 180, -60), True: sums(10, 60, 460, 20)})
+    found = error_figures({False: sums(30, 60, 180, -60), True: sums(10, 60, 460, 20)})
     assert found["mae"] == 3 and found["rmse"] == 4 and found["bias"] == -1
     assert found["wape"] == pytest.approx(0.06) and found["skill"] == 0.25
     assert (found["mae_free"], found["mae_congested"]) == (2, 6)
     assert found["day_before_mae"] is None
-    without = evaluation._figures({None: sums(30, 60, 180, -60)})
+    without = error_figures({None: sums(30, 60, 180, -60)})
     assert (without["mae"], without["mae_free"], without["mae_congested"]) == (2, None, None)
 
 
 @pytest.mark.parametrize("leads", [[5.0], [0.0, 15.0], [0.0, 0.0, 5.0], [5.0, 10.0, 10.0, 60.0]])
 def test_the_lead_is_that_of_all_hits(leads: list[float]) -> None:
     counts = {lead: leads.count(lead) for lead in leads} | {None: 2}
-    found = evaluation._lead(counts)
+    found = lead_figures(counts)
     assert found["onsets"] == len(leads) + 2
     assert found["hit_share"] == len(leads) / (len(leads) + 2)
     assert found["mean_lead"] == statistics.mean(leads)
     assert found["median_lead"] == statistics.median(leads)
-    assert evaluation._lead({None: 2})["median_lead"] is None
+    assert lead_figures({None: 2})["median_lead"] is None
 
 
 def test_the_page_of_a_measure_without_congestion_says_nothing_of_it() -> None:
-    figures = evaluation._figures({None: sums(30, 60, 180, -60)}) | {"unit": ""}
+    figures = error_figures({None: sums(30, 60, 180, -60)}) | {"unit": ""}
     days = [date(2024, 5, n) for n in range(1, 15)]
     found = {
         "step": [figures | {"step": n, "minutes": 60.0 * n} for n in (1, 2)],

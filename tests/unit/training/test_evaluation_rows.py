@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from luigi_traffic.training.error_sums import error_sums, persistence
-from luigi_traffic.training.evaluation_rows import EvaluationRows
+from luigi_traffic.training.evaluation_rows import EvaluationRows, batches
 from luigi_traffic.training.issued import Issued, Issuer
 from luigi_traffic.training.metrics import CONGESTED_SHARE
 from luigi_traffic.training.onsets import onset_mask, onsets
@@ -212,8 +212,8 @@ def series(target: str = "speed") -> tuple[Issued, Series]:
 def rows(issued: Issued, of: Series) -> pa.Table:
     table = evaluation_table("tiny")
     made = EvaluationRows.make(issued, of, DAY)
-    batches = [b.to_pylist() for b in made.batches(table.columns)]
-    return [row for batch in batches for row in batch]
+    found = batches(made.columns(), DAY, of.target, table.columns)
+    return [row for batch in found for row in batch.to_pylist()]
 
 
 def test_each_version_has_rows_of_what_it_issued_and_both_groupings_agree() -> None:

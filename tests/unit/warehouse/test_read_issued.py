@@ -10,11 +10,13 @@ import pytest
 
 from luigi_traffic.errors import DamageError, DataError, TransientError
 from luigi_traffic.training.issued import Issued, Issuer, read_issued
+from luigi_traffic.training.issued_live import FALLBACK, LIVE, read_live
 from luigi_traffic.warehouse import published
 from luigi_traffic.warehouse.binary import copy_in
 from luigi_traffic.warehouse.commit import staging
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.ledger import LedgerRow
+from luigi_traffic.warehouse.live import live_forecast_table, replace_forecast
 from luigi_traffic.warehouse.tables import forecast_bounds, forecast_part, forecast_table
 
 DAY = date(2012, 3, 28)
@@ -49,6 +51,26 @@ def commit(warehouse: Warehouse, day: date, version: int, made: str = "") -> Non
             forecast_bounds(day, part), row,
             lambda conn: published.publish(conn, "tiny", "", day, part, published.now(conn)),
         )  # fmt: skip
+
+
+def commit_live(warehouse: Warehouse, day: date, version: int) -> None:
+    """At 8:00, two steps for two links; "a" by its profile."""
+    table = live_forecast_table("tiny", "speed")
+    at = datetime(day.year, day.month, day.day, 8)
+    rows = [
+        dict.fromkeys(column.name for column in table.columns)
+        | {
+            "part": f"{day}/m:{version}/live", "model": "m", "issued_at": at, "kind": "live",
+            "step": step, "timestamp": at + (step - 1) * HOURS, "link_id": link,
+            "speed": 100.0 * version + 10 * step + len(link), "version": version, "observed": 1,
+            "age_seconds": 0, "fallback": link == "a",
+        }
+        for step in (1, 2) for link in ("bb", "a")
+    ]  # fmt: skip
+    with warehouse.connect() as conn:
+        published.ensure(conn, TABLE, table)
+    with warehouse.connect() as conn:
+        replace_forecast(conn, table, "speed", pa.Table.from_pylist(rows), at, ())
 
 
 def forecasts(warehouse: Warehouse) -> dict[date, published.Published]:
@@ -92,3 +114,20 @@ def test_what_was_replaced_or_lost_or_is_of_another_interval_is_not_scored(
     with pytest.raises(DamageError, match="2012-03-28/m:2: 9 rows of the 12 that were committed"):
         read(warehouse, of)
     assert forecasts(warehouse) == {}
+
+
+def test_live_forecasts_stand_apart_from_profiles_with_who_issued_them(
+    warehouse: Warehouse,
+) -> None:
+    assert read_live(warehouse, "tiny", "speed", DAY, HOURS) is None
+    for n, version in ((-2, 1), (-1, 2), (0, 3), (1, 4)):
+        commit_live(warehouse, DAY + timedelta(days=n), version)
+    # Of three intervals a day, step 1 is for the second and step 2 for the third.
+    found = read_live(warehouse, "tiny", "speed", DAY, HOURS)
+    assert found is not None and found.issuers == {1: Issuer("m", 3)}
+    nan = pytest.approx(np.nan, nan_ok=True)
+    for kind, link, more in ((LIVE, "bb", 2), (FALLBACK, "a", 1)):
+        links, values = found.by_kind[kind]
+        assert links == (link,)
+        assert values[:, :, 0].tolist() == [[nan, 310 + more, nan], [nan, nan, 320 + more]]
+    assert read_live(warehouse, "tiny", "flow", DAY, HOURS) is None
