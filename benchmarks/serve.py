@@ -3,7 +3,7 @@
     --links LINKS       links of the fabricated warehouse, 12 steps each (default: 14,000)
     --rate RATE         requests in a second, each /forecast of a link drawn at random (200)
     --seconds SECONDS   for so long (30)
-    --tick SECONDS      a process writes a new forecast of all links that often; 0: none (10)
+    --tick SECONDS      a process writes a new forecast of all links that often; 0: none (60)
 
 Requests begin at their times, whether the ones before are answered or not, and a time is counted
 from then: a server that is behind cannot hide it. The client and the writer have the same cores.
@@ -105,7 +105,7 @@ def ticking(home: Path, links: list[str], every_s: float) -> Iterator[None]:
 def tick(home: Path, links: list[str], every_s: float) -> None:
     """What a tick writes, until the end."""
     warehouse = Warehouse(EmbeddedServer(home / "postgres").ensure_running)
-    issued, due = served.ISSUED, time.monotonic()
+    issued, due = served.ISSUED, time.monotonic() + 5
     while True:
         time.sleep(max(0.0, due - time.monotonic()))
         issued, due = issued + timedelta(minutes=5), due + every_s
@@ -179,6 +179,6 @@ if __name__ == "__main__":
     parser.add_argument("--links", type=int, default=14_000)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--tick", type=float, default=10)
+    parser.add_argument("--tick", type=float, default=60)
     chosen = parser.parse_args()
     main(chosen.links, chosen.rate, chosen.seconds, chosen.tick)
