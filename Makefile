@@ -46,7 +46,10 @@ stack: setup  ## start MinIO, Kafka, PostgreSQL, MLflow, Spark and luigid on thi
 stack-down: setup  ## stop them; their data stays
 	@python docker/native down
 
-test: lint unit e2e  ## lint, unit tests, end-to-end tests
+test: setup  ## lint, unit tests, end-to-end tests
+	@$(MAKE) --no-print-directory --jobs 2 lint $(CLASSES)
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory e2e
 
 # On servers of their own: the tests kill them, and delete every registered model. Two at once, of
 # which one works on homes of the stack (tests/stack/conftest.py); a killed server disturbs all.
@@ -57,10 +60,9 @@ test-stack: setup  ## the tests against real servers, which are started and stop
 	  python docker/native run sh -c \
 	  'pytest -n 2 tests/stack --ignore $(OUTAGES) && pytest $(OUTAGES)'
 
-lint: setup  ## ruff, mypy, the layers of the design, the documentation site
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync style types
+lint: setup style types  ## ruff, mypy, the layers of the design, the documentation site
 
-# At once: mypy uses one core, for longer than all the others.
+# Apart, since mypy uses one core, for longer than all the others: `make --jobs 2 lint`.
 .PHONY: style types
 style: docs
 	ruff check .

@@ -12,7 +12,7 @@ import pytest
 from luigi_traffic.compute.duckdb_engine import DuckDbEngine
 from luigi_traffic.compute.engine import Engine
 from luigi_traffic.compute.spark_engine import SparkEngine
-from luigi_traffic.processes.postgres import initdb, server_start
+from luigi_traffic.processes.postgres import initdb
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.processes.postgres.server_user import ServerUser
 from luigi_traffic.settings.engine_keys import SparkSettings
@@ -46,8 +46,6 @@ def quick_servers(initdb_once: Callable[..., Path]) -> Iterator[None]:
     """Tests of the server itself go without it (processes/conftest.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(initdb, "_initdb", initdb_once)
-        # No test here pulls the plug.
-        patch.setitem(server_start.SETTINGS, "fsync", "off")
         yield
 
 

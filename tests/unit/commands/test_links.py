@@ -189,8 +189,11 @@ def test_import_show_export_and_import_again(empty, tmp_path: Path) -> None:
     again = ("import", str(out), "--dataset", "tiny", "--valid-from")
     assert "nothing was changed" in run(*again, "2024-01-01")
     run(*again, "2023-01-01")
-    shown = run("show", "--dataset", "tiny").splitlines()[2].split()
-    assert shown[:6] == ["2023-01-01", "2024-01-01", "3", "3", "–", "links.geojson"]
+    first, second = json.loads(run("show", "--dataset", "tiny", "--json"))
+    assert (first["valid_from"], first["valid_to"]) == ("2023-01-01", "2024-01-01")
+    assert (first["links"], first["with_geometry"], first["source"]) == (3, 3, "links.geojson")
+    assert (second["valid_from"], second["valid_to"]) == ("2024-01-01", None)
+    assert "2023-01-01" in run("show", "--dataset", "tiny")
     (row,) = json.loads(run("show", "--dataset", "tiny", "--at", "2024-01-01", "--json"))
     assert (row["valid_from"], row["links"], row["gold_links"]) == ("2024-01-01", 3, None)
 

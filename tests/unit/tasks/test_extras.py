@@ -109,4 +109,4 @@ def test_every_extra_that_is_named_exists_and_brings_the_package() -> None:
     for package, extra in errors._EXTRAS.items():
         wanted = extras[extra]
         found = extras["training"] if extra == "all" else wanted
-        assert names.get(package, package) in found
+        assert names.get(package, package.replace("_", "-")) in found
