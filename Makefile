@@ -99,11 +99,12 @@ $(CLASSES): $(VENV)/.ready tests/class_archive.py
 # so that the other processes get through the rest meanwhile.
 AT_ONCE = pytest -n 3 --dist loadfile --no-loadscope-reorder
 LONG_UNIT = plugins tests/unit/targets tests/unit/testing
+# That a suite reports its speed is tested once, and not for each dataset.
 unit: setup  ## the unit tests
-	$(AT_ONCE) $(LONG_UNIT) \
+	$(AT_ONCE) -k 'not test_speed_is_reported or TestDemoCity' $(LONG_UNIT) \
 	  $(filter-out $(LONG_UNIT) tests/unit/__pycache__ tests/unit/conftest.py,$(wildcard tests/unit/*))
 
-LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages)
+LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages live real_data drift)
 e2e: setup  ## a user's commands, crashes, bad input
 	$(AT_ONCE) $(LONG_E2E) $(filter-out $(LONG_E2E),$(wildcard tests/e2e/test_*.py))
 
