@@ -13,8 +13,11 @@ const EDGE = 24;
 const LEGEND = 310; // pixels on the left of a wide map
 const LAYERS = ["links", "points"];
 
+// Its worker starts while the links are still on their way.
+maplibre.prewarm();
+
 let map = null;
-let painted = null; // class and fallback of each link, as they are on the map
+let painted = null; // the look of each link on the map
 let drawn = null; // the network that is on the map
 
 /**
@@ -46,8 +49,8 @@ export async function begin(container) {
   map.on("mousemove", (event) => hint(tip, event));
   map.on("mouseout", () => tip.remove());
   await map.once("style.load");
-  paint();
-  mark();
+  paint(); // what came while the style was loaded
+  if (state.chosen !== null) mark();
   on(["network"], draw);
   on(["shown", "mode", "network", "dataset"], paint);
   on(["chosen"], mark);
@@ -79,52 +82,62 @@ function theme() {
   return state.dark ? "dark" : "light";
 }
 
-/** `of` by the class of a link, for an expression of MapLibre. */
-function byClass(of) {
-  const pairs = of.flatMap((value, number) => [number, value]);
-  return ["match", ["coalesce", ["feature-state", "class"], 0], ...pairs, of[0]];
+/**
+ * A value by the look of a link (its class, twice, and one more if it is by fallback), for an
+ * expression of MapLibre. A link that has changed since it was drawn has a state.
+ */
+function byLook(of) {
+  const pairs = of.flatMap((value, cls) => [[2 * cls, 2 * cls + 1], value]);
+  return ["match", ["coalesce", ["feature-state", "look"], ["get", "look"]], ...pairs, of[0]];
+}
+
+/** Colours by look; those of fallback are paler. */
+function byColour(of) {
+  const pairs = of.flatMap((value, cls) => [2 * cls, value, 2 * cls + 1, `${value}73`]);
+  return ["match", ["coalesce", ["feature-state", "look"], ["get", "look"]], ...pairs, of[0]];
 }
 
 function byZoom(...stops) {
-  const pairs = stops.flatMap(([zoom, share]) => [zoom, byClass(WIDTHS.map((w) => w * share))]);
+  const pairs = stops.flatMap(([zoom, share]) => [zoom, byLook(WIDTHS.map((w) => w * share))]);
   return ["interpolate", ["linear"], ["zoom"], ...pairs];
 }
 
 function style(data) {
   const source = "links";
-  const colour = byClass(colours(state.dark));
-  const opacity = ["case", ["boolean", ["feature-state", "fallback"], false], 0.45, 1];
+  const colour = byColour(colours(state.dark));
   const lines = ["==", ["geometry-type"], "LineString"];
   const points = ["==", ["geometry-type"], "Point"];
-  const none = ["==", ["id"], -1];
   return {
     version: 8,
-    // Tolerance 0: a short link is drawn too, at every zoom.
-    sources: { links: { type: "geojson", data, tolerance: 0, buffer: 16 } },
+    sources: {
+      // Tolerance 0: a short link is drawn too, at every zoom.
+      links: { type: "geojson", data, tolerance: 0, buffer: 16 },
+      chosen: { type: "geojson", data: collection([]) },
+    },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": GROUND[theme()] } },
       {
         id: "links", type: "line", source, filter: lines, layout: { "line-cap": "round" },
         paint: {
-          "line-color": colour, "line-opacity": opacity,
+          "line-color": colour,
           "line-width": byZoom([9, 0.35], [12, 0.9], [16, 2.6]),
         },
       },
       {
         id: "points", type: "circle", source, filter: points,
         paint: {
-          "circle-color": colour, "circle-opacity": opacity,
+          "circle-color": colour,
           "circle-radius": byZoom([9, 1.2], [12, 2.2], [16, 4]),
           "circle-stroke-color": GROUND[theme()], "circle-stroke-width": 1,
         },
       },
       {
-        id: "chosen-line", type: "line", source, filter: ["all", lines, none],
+        id: "chosen-line", type: "line", source: "chosen", filter: lines,
         layout: { "line-cap": "round" },
         paint: { "line-color": INK[theme()], "line-width": 2.5, "line-gap-width": 7 },
       },
       {
-        id: "chosen-point", type: "circle", source, filter: ["all", points, none],
+        id: "chosen-point", type: "circle", source: "chosen", filter: points,
         paint: {
           "circle-opacity": 0, "circle-radius": 11,
           "circle-stroke-color": INK[theme()], "circle-stroke-width": 2.5,
@@ -141,12 +154,12 @@ function collection(features) {
 /** The links that have a geometry as features, each with its number in the network as id. */
 function drawing() {
   drawn = state.network;
-  painted = null;
+  painted = looks();
   const features = [];
   const bounds = new maplibre.LngLatBounds();
   drawn.links.forEach(({ geometry }, id) => {
     if (geometry === null) return;
-    features.push({ type: "Feature", id, properties: {}, geometry });
+    features.push({ type: "Feature", id, properties: { look: painted[id] }, geometry });
     const corners = geometry.type === "Point" ? [geometry.coordinates] : geometry.coordinates;
     for (const corner of corners) bounds.extend(corner);
   });
@@ -161,25 +174,29 @@ function draw() {
   if (!bounds.isEmpty()) map.fitBounds(bounds, { ...fit(map.getContainer()), animate: false });
 }
 
-function paint() {
+/** The look of each link, see byLook. */
+function looks() {
   const { network, shown, mode, dataset } = state;
-  if (network === null || shown === null || shown.speeds.length !== network.links.length) return;
+  if (shown === null) return new Uint8Array(network.links.length);
   const { of } = classes(values(network, shown, mode), breaks(mode, dataset.units));
-  const signs = of.map((cls, id) => 2 * cls + shown.fallback[id]);
-  signs.forEach((sign, id) => {
+  return of.map((cls, id) => 2 * cls + shown.fallback[id]);
+}
+
+function paint() {
+  const { network, shown } = state;
+  if (network === null || network !== drawn || shown === null) return;
+  const fresh = looks();
+  fresh.forEach((look, id) => {
     // Only what changed: a step of the slider changes a few thousand of 14,000 links.
-    if (painted !== null && painted[id] === sign) return;
-    const look = { class: of[id], fallback: shown.fallback[id] === 1 };
-    map.setFeatureState({ source: "links", id }, look);
+    if (painted[id] !== look) map.setFeatureState({ source: "links", id }, { look });
   });
-  painted = signs;
+  painted = fresh;
 }
 
 function mark() {
-  const chosen = ["==", ["id"], state.chosen ?? -1];
-  map.setFilter("chosen-line", ["all", ["==", ["geometry-type"], "LineString"], chosen]);
-  map.setFilter("chosen-point", ["all", ["==", ["geometry-type"], "Point"], chosen]);
   const geometry = state.network?.links[state.chosen]?.geometry;
+  const features = geometry ? [{ type: "Feature", properties: {}, geometry }] : [];
+  map.getSource("chosen").setData(collection(features));
   if (!geometry) return;
   const corners = geometry.type === "Point" ? [geometry.coordinates] : geometry.coordinates;
   const middle = corners[Math.floor(corners.length / 2)];
