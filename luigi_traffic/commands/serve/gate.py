@@ -29,8 +29,8 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _HEADERS = [
     (
         b"content-security-policy",
-        b"default-src 'self'; worker-src blob:; img-src 'self' data: blob:; connect-src 'self'; "
-        b"frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        b"default-src 'self'; worker-src 'self' blob:; img-src 'self' data: blob:; "
+        b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
