@@ -104,7 +104,7 @@ unit: setup  ## the unit tests
 	$(AT_ONCE) -k 'not test_speed_is_reported or TestDemoCity' $(LONG_UNIT) \
 	  $(filter-out $(LONG_UNIT) tests/unit/__pycache__ tests/unit/conftest.py,$(wildcard tests/unit/*))
 
-LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages live real_data drift)
+LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages live page real_data drift)
 e2e: setup  ## a user's commands, crashes, bad input
 	$(AT_ONCE) $(LONG_E2E) $(filter-out $(LONG_E2E),$(wildcard tests/e2e/test_*.py))
 
