@@ -108,7 +108,7 @@ def backfill(
     known = look()
     ended = True
     if not dry_run and known.to_do:
-        known, ended = runs.work()
+        known, ended = runs.work(known)
     draw = partial(backfill.draw, known, done=not dry_run)
     show(backfill.rows(known), as_json, lambda _, console: draw(console))
     if not dry_run and (known.to_do or not ended):

@@ -52,14 +52,14 @@ class Backfill:
         self._workers, self._max_failures = workers, max_failures
         self._arguments = list(luigi_arguments)
 
-    def work(self) -> tuple[Plan, bool]:
+    def work(self, before: Plan) -> tuple[Plan, bool]:
         """Run what is open; what is still open afterwards, and whether it went on to the end.
 
         A day that fails keeps no other one back, until more than `max_failures` days have failed.
         What was committed stays if it is stopped, and the next backfill goes on with the rest.
         Raises `TerminalError` if Luigi itself cannot run.
         """
-        before = self._look()
+        left = before
         tried: set[Date] = set()
         began = time.monotonic()
         with stop_signal() as stop:
@@ -84,7 +84,7 @@ class Backfill:
                         before.dataset, len(failed), self._max_failures,
                     )  # fmt: skip
                     return left, False
-        return self._look(), True
+        return left, True
 
     def words(self, known: Plan, days: Sequence[Date]) -> list[str]:
         """The command of one run."""

@@ -196,15 +196,20 @@ def make_home(folder: Path) -> Home:
     return home
 
 
+def enter(home: Home, patch: pytest.MonkeyPatch) -> None:
+    """Make it this process's home, with nothing of the caller's environment."""
+    for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
+        patch.delenv(name)
+    patch.setenv("LUIGI_TRAFFIC_HOME", str(home.path))
+    patch.setenv("LUIGI_TRAFFIC_CONF", str(home.conf))
+    forget()
+
+
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A home that nothing has run in."""
     home = make_home(tmp_path)
-    for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(home.path))
-    monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(home.conf))
-    forget()
+    enter(home, monkeypatch)
     yield home
     forget()
     EmbeddedServer(home.path / "postgres").destroy()
@@ -220,11 +225,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 @pytest.fixture
 def cleared(_served: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """As `empty`, but for a server that runs already, without a table."""
-    for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("LUIGI_TRAFFIC_HOME", str(_served.path))
-    monkeypatch.setenv("LUIGI_TRAFFIC_CONF", str(_served.conf))
-    forget()
+    enter(_served, monkeypatch)
     yield _served
     forget()
     dsn = EmbeddedServer(_served.path / "postgres").ensure_running()
@@ -240,11 +241,7 @@ def cleared(_served: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 def _filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     home = make_home(tmp_path_factory.mktemp("filled"))
     with pytest.MonkeyPatch.context() as patch:
-        for name in [k for k in os.environ if k.startswith("LUIGI_TRAFFIC")]:
-            patch.delenv(name)
-        patch.setenv("LUIGI_TRAFFIC_HOME", str(home.path))
-        patch.setenv("LUIGI_TRAFFIC_CONF", str(home.conf))
-        forget()
+        enter(home, patch)
         for n in range((LAST - FIRST).days + 1):
             home.commit_day(FIRST + timedelta(days=n))
         home.commit_model(LAST, 2, "1")

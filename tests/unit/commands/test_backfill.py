@@ -103,7 +103,7 @@ def test_it_makes_what_the_plan_says_and_a_day_that_fails_keeps_none_back(home, 
     assert uncertain == {SAME, OTHER}
     assert said.estimate() is not None
 
-    left, ended = backfill.Backfill(look, run=InThisProcess).work()
+    left, ended = backfill.Backfill(look, run=InThisProcess).work(said)
 
     after = committed()
     changed = {
@@ -116,9 +116,9 @@ def test_it_makes_what_the_plan_says_and_a_day_that_fails_keeps_none_back(home, 
     assert raw.state == "absent" and "no file" in str(raw.reason)
 
     again = backfill.Backfill(look, order="newest", max_failures=0, run=InThisProcess)
-    assert again.work()[1] is False  # one day has failed, and none may
+    assert again.work(left)[1] is False  # one day has failed, and none may
     with pytest.raises(TerminalError, match=r"Backfill --first 2024-05-04 .* exit code 1"):
-        backfill.Backfill(look, run=Broken).work()
+        backfill.Backfill(look, run=Broken).work(left)
     shown = CliRunner().invoke(
         app, ["backfill", "--from", str(FIRST), "--to", str(NEW), "--dataset", "town",
               "--dry-run", "--json"],
