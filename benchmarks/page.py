@@ -24,7 +24,7 @@ from playwright.sync_api import Playwright, sync_playwright
 
 sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in (".", "e2e"))
 
-import city
+import page_city
 from test_page import FLAGS, chromium, listening
 
 from luigi_traffic.commands.serve.pool import Pool
@@ -48,7 +48,7 @@ def main(links: int, runs: int) -> None:
         try:
             warehouse = Warehouse(database.ensure_running)
             warehouse.migrate()
-            city.fill(warehouse, datetime(2024, 6, 3, 9, 0), links)
+            page_city.fill(warehouse, datetime(2024, 6, 3, 9, 0), links)
             warehouse.close()
             with (
                 closing(Pool(database.ensure_reader, 4, 30)) as pool,
@@ -71,7 +71,7 @@ def opened(playwright: Playwright, address: str) -> float:
         )
         page = context.new_page()
         page.set_viewport_size({"width": 1280, "height": 800})
-        page.goto(f"{address}/?dataset={city.DATASET}")
+        page.goto(f"{address}/?dataset={page_city.DATASET}")
         page.wait_for_selector("#map[data-shown]", timeout=60_000)
         took, drawn = float(page.evaluate(SHOWN)), page.evaluate(DRAWN)
         context.close()

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import city
+import page_city
 import pytest
 import served
 import uvicorn
@@ -57,7 +57,7 @@ def chromium() -> str:
 @contextmanager
 def listening(pool: Pool, token: str | None = None) -> Iterator[str]:
     """The address of a server over that warehouse."""
-    about = {name: About("Asia/Seoul", "km/h") for name in (city.DATASET, served.DATASET)}
+    about = {name: About("Asia/Seoul", "km/h") for name in (page_city.DATASET, served.DATASET)}
     app = application(pool, ServeSettings(access_log=False), token=token, about=about)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run)
@@ -80,7 +80,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         warehouse = Warehouse(server.ensure_running)
         warehouse.migrate()
         served.fill(warehouse)
-        city.fill(warehouse, NEWEST, LINKS, whole=[WHOLE])
+        page_city.fill(warehouse, NEWEST, LINKS, whole=[WHOLE])
         warehouse.close()
         with closing(Pool(server.ensure_reader, 4, 30)) as pool:
             yield pool
@@ -134,7 +134,7 @@ class Visit:
 def of_city(browser: BrowserContext, address: str) -> Iterator[Visit]:
     """The page with 14,000 links; tests go on where the one before has ended."""
     visit = Visit(browser)
-    visit.open(address, city.DATASET)
+    visit.open(address, page_city.DATASET)
     yield visit
     visit.page.close()
 
@@ -144,7 +144,7 @@ def test_the_map_draws_every_link_that_has_a_place(of_city: Visit, address: str)
         "() => new Set(document.getElementById('map').map"
         ".queryRenderedFeatures({ layers: ['links', 'points'] }).map((one) => one.id)).size"
     )
-    assert drawn == LINKS - city.WITHOUT_GEOMETRY
+    assert drawn == LINKS - page_city.WITHOUT_GEOMETRY
     legend = of_city.page.locator("#legend")
     expect(legend).to_contain_text("12 of 14,000 links have no geometry")
     expect(of_city.page.locator("#status")).to_contain_text("Observed 2024-06-03, 03:00 to 03:05")
@@ -168,7 +168,7 @@ def test_a_link_is_chosen_by_the_keyboard_alone(of_city: Visit) -> None:
     assert chart.locator(".band").count() == NEWEST.hour + 2  # each hour, and the newest
     page.locator("summary").press("Enter")
     intervals = (NEWEST - NEWEST.replace(hour=0)) // timedelta(minutes=5) + 1
-    expect(page.locator("#link tbody tr")).to_have_count(intervals + city.STEPS)
+    expect(page.locator("#link tbody tr")).to_have_count(intervals + page_city.STEPS)
     assert of_city.errors == []
 
 
@@ -232,7 +232,7 @@ def test_in_korean_and_back(browser: BrowserContext, address: str) -> None:
     assert page.get_attribute("html", "lang") == "ko"
     page.get_by_role("button", name="English").click()
     expect(page.locator("#modes")).to_contain_text("Congestion")
-    page.locator("#dataset select").select_option(city.DATASET)
+    page.locator("#dataset select").select_option(page_city.DATASET)
     expect(page.locator("#status")).to_contain_text("of 14,000 links have a speed")
     page.evaluate("() => localStorage.clear()")
     page.close()
