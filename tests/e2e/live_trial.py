@@ -24,6 +24,7 @@ import luigi_traffic.compute.live_day
 import luigi_traffic.training.trainer  # noqa: F401
 from luigi_traffic import home
 from luigi_traffic.api import clock
+from luigi_traffic.commands.live.next_steps import Champion
 from luigi_traffic.commands.live.observations import Observations
 from luigi_traffic.commands.live.tick import Ticker, latest_due
 from luigi_traffic.crashpoints import VARIABLE, CrashPoint
@@ -63,8 +64,11 @@ def store_all(first: datetime, last: datetime, every: timedelta = _EVERY) -> Non
         stored.os.fsync = kept
 
 
-def tick(at: datetime, silent: bool, fails: bool) -> None:
-    """One tick of a runner that has just started; of `silent`, the first link reports nothing."""
+def tick(at: datetime, silent: bool, fails: bool, prepared: bool) -> None:
+    """One tick of a runner that has just started; of `silent`, the first link reports nothing.
+
+    One that is prepared must load nothing.
+    """
 
     def poll() -> str:
         if fails:
@@ -79,6 +83,9 @@ def tick(at: datetime, silent: bool, fails: bool) -> None:
     observations = Observations(project, dataset, source)
     ticker = Ticker(project, dataset, "", _EVERY, poll, observations)
     with clock.stopped_at(at.replace(tzinfo=ZoneInfo("Asia/Seoul"))):
+        if prepared:
+            ticker.prepare()
+            Champion.current = None  # type: ignore[method-assign,assignment]
         ticker.tick(latest_due(clock.now(), dataset, _EVERY, _DELAY))
 
 
@@ -100,9 +107,11 @@ def forked(work: Callable[[], object], crash: str = "", times: int = 1) -> Seque
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def ticked(at: datetime, crash: str = "", fails: bool = False, times: int = 1) -> Sequence[int]:
+def ticked(
+    at: datetime, crash: str = "", fails: bool = False, times: int = 1, prepared: bool = False
+) -> Sequence[int]:
     """The same tick in so many processes; one link is silent."""
-    return forked(lambda: tick(at, True, fails), crash, times)
+    return forked(lambda: tick(at, True, fails, prepared), crash, times)
 
 
 def ran(now: datetime, task: luigi.Task) -> Sequence[int]:
@@ -160,7 +169,7 @@ def main() -> dict[str, object]:
     ended["same rows"] = forked(same_rows)
     ended["forecast"] = ran(after, Forecast(dataset="its_openapi", date=DAY))
     ended["evaluation"] = ran(after, Evaluate(dataset="its_openapi", date=DAY))
-    ended["after"] = ticked(after + timedelta(minutes=25))
+    ended["after"] = ticked(after + timedelta(minutes=25), prepared=True)
     return ended
 
 

@@ -67,6 +67,10 @@ def test_a_day_of_ticks_ends_as_its_partition(make_home) -> None:
     oldest = "SELECT min(age_seconds) FROM forecast.its_openapi WHERE NOT fallback AND issued_at = "
     assert home.sql(f"{oldest} '2024-01-12 06:40'")[0][0] >= 600
 
+    # Each runner had just started; what forecasts need was made for two states of gold.
+    assert output.count("makes intervals and profiles of 2 days of gold") == 1
+    assert output.count("makes intervals and profiles of 3 days of gold") == 1
+
     code, shown = home.run("luigi-traffic", "status", "--dataset", "its_openapi", "--json")
     (last,) = [row for row in json.loads(shown) if row["kind"] == "live"]
     assert (code, last["outcome"], last["issued_at"]) == (0, "done", "2024-01-13T00:55:00")

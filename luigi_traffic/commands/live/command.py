@@ -62,6 +62,7 @@ def live(project: Project, options: Options) -> bool:
             Observations(project, dataset, source),
         )  # fmt: skip
         try:
+            _prepare(ticker, pulse)
             done: datetime | None = None
             while not stop.is_set():
                 due = latest_due(clock.now(), dataset, every, delay)
@@ -75,10 +76,16 @@ def live(project: Project, options: Options) -> bool:
                 if options.once:
                     return fine
                 done = due
+                _prepare(ticker, pulse)
                 pulse.doing("waiting for the next tick")
             return True
         finally:
             pulse.doing("nothing: the service has ended")
+
+
+def _prepare(ticker: Ticker, pulse: Heartbeat) -> None:
+    pulse.doing("loading the champion, and the days before it")
+    ticker.prepare()
 
 
 def _tick(ticker: Ticker, due: datetime, pulse: Heartbeat) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,14 +15,15 @@ from numpy.typing import NDArray
 
 from luigi_traffic.api.dataset import Dataset
 from luigi_traffic.api.model import gold_columns
+from luigi_traffic.commands.live.basis import VERSION, Basis
 from luigi_traffic.commands.live.window import read_window
 from luigi_traffic.errors import TransientError
 from luigi_traffic.project import Project
+from luigi_traffic.recipe import canonical_json, short_hash
 from luigi_traffic.tasks.champion_model import ChampionModel
-from luigi_traffic.training.baselines import HistoricalMedian
 from luigi_traffic.training.forecaster import Forecaster
 from luigi_traffic.training.gold import read_gold
-from luigi_traffic.training.intervals import Intervals, recent_intervals
+from luigi_traffic.training.registry import DIGEST
 from luigi_traffic.training.series import Series
 from luigi_traffic.warehouse import ledger
 from luigi_traffic.warehouse.tables import forecast_part
@@ -47,33 +49,37 @@ class NextSteps:
 
 
 class Champion:
-    """The champion of a dataset's target on the day of a forecast, with what it needs beside.
+    """The champion of a dataset's target and the basis of its forecasts.
 
     target  empty for the dataset's own
+    gold    partition id by day: of the days that the basis is made of
     """
 
     def __init__(
-        self, project: Project, dataset: Dataset, target: str, model: ChampionModel, day: date
+        self,
+        project: Project,
+        dataset: Dataset,
+        target: str,
+        model: ChampionModel,
+        gold: Mapping[str, str],
     ) -> None:
-        self.version, self.day = model.version.version, day
+        self.version, self.gold = model.version.version, gold
         self._project, self._dataset = project, dataset
-        series = f"{model.model}:{target}" if target else model.model
-        self._series = series
+        self._series = f"{model.model}:{target}" if target else model.model
         self._forecaster = Forecaster(model.bundle())
         # Not that of the lineage, which is read once: a graph may grow with what is polled.
         self._graph = project.plugins.call(dataset, "graph()", dataset.graph)
-        history = self._history()
-        self.links = self._links(history)
-        self._intervals = self._calibrated(history)
-        self._profile = self._typical(history)
+        self._basis = self._made_of_gold(model)
 
     @classmethod
     def current(
         cls, project: Project, dataset: Dataset, target: str, day: date, before: Champion | None
     ) -> Champion:
-        """Today's champion: `before`, if it is still that, or if MLflow cannot be asked.
+        """The champion of now, on a day: `before`, if nothing has changed, or if MLflow cannot be
+        asked.
 
-        Raises `DataError` if there is none, and `TransientError` if MLflow cannot be asked and
+        Takes long if the version or the gold of the days before `day` has changed. Raises
+        `DataError` if there is no champion, and `TransientError` if MLflow cannot be asked and
         there is no `before`.
         """
         label = f"live {dataset.name}"
@@ -87,66 +93,63 @@ class Champion:
                 label, before.version, error,
             )  # fmt: skip
             return before
-        if before and (before.version, before.day) == (found.version.version, day):
+        gold = _gold_before(project, dataset.name, day)
+        if before and (before.version, before.gold) == (found.version.version, gold):
             return before
-        logger.info(
-            "%s: version %s of %s forecasts", label, found.version.version, found.version.name
-        )
-        return cls(project, dataset, target, found, day)
+        if before is None or before.version != found.version.version:
+            logger.info(
+                "%s: version %s of %s forecasts", label, found.version.version, found.version.name
+            )
+        return cls(project, dataset, target, found, gold)
 
     @property
     def target(self) -> str:
         """The measure that is forecast."""
         return self._forecaster.bundle.target
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Those that are forecast."""
+        return self._basis.links
+
     @cached_property
     def _columns(self) -> list[str]:
         channels = gold_columns(self._forecaster.bundle.shape.channels)
         return list(dict.fromkeys([self.target, *channels]))
 
+    def _made_of_gold(self, model: ChampionModel) -> Basis:
+        """What is kept of the same model and days, or made of them."""
+        settings = self._project.settings.forecast
+        key = short_hash(
+            str(VERSION), model.partition_id, model.version.tags[DIGEST], canonical_json(self.gold),
+            canonical_json(self._columns), canonical_json(settings.model_dump()),
+            str(self._dataset.interval),
+        )  # fmt: skip
+        name = f"{self.target}.npz"
+        path = self._project.home / "live" / self._dataset.name / "basis" / name
+        if found := Basis.kept(path, key):
+            return found
+        logger.info(
+            "live %s: makes intervals and profiles of %d days of gold", self._dataset.name,
+            len(self.gold),
+        )  # fmt: skip
+        made = Basis.of(self._forecaster, self._history(), settings)
+        made.keep(path, key)
+        return made
+
     def _history(self) -> Series | None:
-        """Gold of the days before, as far as there is any."""
-        settings, name = self._project.settings.forecast, self._dataset.name
-        with self._project.warehouse.connect() as connection:
-            known = ledger.current_ids(connection, "gold", name)
-        back = max(settings.calibration_days, _PROFILE_DAYS)
-        wanted = [self.day - timedelta(days=n) for n in range(back, 0, -1)]
-        ids = {
-            day.isoformat(): known[day.isoformat()] for day in wanted if day.isoformat() in known
-        }
-        if not ids:
+        """The days of gold that the basis is made of."""
+        if not self.gold:
             logger.warning(
-                "live %s: no day of the last %d has gold, so forecasts have no intervals, and "
-                "links without observations have no profile to stand in", name, back,
+                "live %s: none of the last days has gold, so forecasts have no intervals, and "
+                "links without observations have no profile to stand in", self._dataset.name,
             )  # fmt: skip
             return None
-        first = date.fromisoformat(min(ids))
+        first, last = (date.fromisoformat(of(self.gold)) for of in (min, max))
         return read_gold(
-            self._project.warehouse, name, ids, self._columns, first, self.day,
-            self._dataset.interval, self.target,
+            self._project.warehouse, self._dataset.name, self.gold, self._columns, first,
+            last + timedelta(days=1), self._dataset.interval, self.target,
         )  # fmt: skip
-
-    def _links(self, history: Series | None) -> tuple[str, ...]:
-        """Those of the model, and for a model that knows no link by name those of late, too."""
-        bundle = self._forecaster.bundle
-        if not bundle.model.per_link or history is None:
-            return bundle.links
-        return tuple(sorted({*bundle.links, *history.links}))
-
-    def _calibrated(self, history: Series | None) -> Intervals | None:
-        settings = self._project.settings.forecast
-        if history is None or not settings.calibration_days:
-            return None
-        series = history.aligned(self.links)
-        (found,) = recent_intervals(self._forecaster, series, settings, [len(series)])
-        return found
-
-    def _typical(self, history: Series | None) -> NDArray[np.float32] | None:
-        """`(2 * slots a day, N)`: the historical median of the last days."""
-        if history is None or np.isnan(history.actual).all():
-            return None
-        series = history.aligned(self.links)
-        return HistoricalMedian.of(series, slice(0, len(series)), 0, 0).table
 
     def forecast(self, issued_at: datetime) -> NextSteps:
         """The steps after `issued_at`, a wall time at which an interval of the dataset begins."""
@@ -159,8 +162,8 @@ class Champion:
         window = np.zeros(1, np.int64)
         said = forecaster.predict(series, window)
         lower, upper = np.full_like(said, np.nan), np.full_like(said, np.nan)
-        if self._intervals is not None:
-            lower, upper = self._intervals.around(said)
+        if self._basis.intervals is not None:
+            lower, upper = self._basis.intervals.around(said)
         observed = forecaster.observed(series, window)[0]
         weak = observed < self._project.settings.live.min_observed
         values, lower, upper = said[0], lower[0], upper[0]
@@ -179,14 +182,14 @@ class Champion:
     def _stand_in(self, series: Series, issued_at: datetime) -> NDArray[np.float32]:
         """`(S, N)`: the profile of the week; NaN without one."""
         steps = self._forecaster.output_steps
-        if self._profile is None:
+        if self._basis.profile is None:
             return np.full((steps, len(self.links)), np.nan, np.float32)
         nothing = np.full((steps, len(self.links), len(series.columns)), np.nan, np.float32)
         ahead = Series(
             np.datetime64(issued_at, "us"), series.interval, self.links, series.columns, nothing,
             series.target,
         )  # fmt: skip
-        return np.asarray(self._profile[ahead.slot_and_kind])
+        return np.asarray(self._basis.profile[ahead.slot_and_kind])
 
     def _rows(
         self,
@@ -218,6 +221,15 @@ class Champion:
             "upper": pa.array(upper.ravel(), from_pandas=True),
         })  # fmt: skip
         return made.filter(pa.array(~np.isnan(values.ravel())))
+
+
+def _gold_before(project: Project, dataset: str, day: date) -> dict[str, str]:
+    """Partition ids of the days before that have gold, as many as a basis is made of."""
+    back = max(project.settings.forecast.calibration_days, _PROFILE_DAYS)
+    with project.warehouse.connect() as connection:
+        known = ledger.current_ids(connection, "gold", dataset)
+    days = ((day - timedelta(days=n)).isoformat() for n in range(back, 0, -1))
+    return {one: known[one] for one in days if one in known}
 
 
 def _ages(series: Series) -> Any:

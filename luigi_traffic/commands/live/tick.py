@@ -46,8 +46,9 @@ def latest_due(
 class Ticker:
     """The ticks of a dataset and target, `every` so often. Ticks of two runners follow each other.
 
-    poll    asks the source; None if another process does
-    target  empty for the dataset's own
+    poll      asks the source; None if another process does
+    target    empty for the dataset's own
+    champion  who forecasts, see `prepare`
     """
 
     project: Project
@@ -80,6 +81,22 @@ class Ticker:
             for said in self.observations.give_way(self._wall(clock.now())):
                 logger.info("live %s: %s", self.dataset.name, said)
             return done
+
+    def prepare(self) -> None:
+        """Between ticks: load the champion of now, and what its forecasts need.
+
+        That takes long after a start, a promotion or a day that has become gold, and a tick that
+        is due must not wait for it: until it is done, the champion before goes on. If it fails, the
+        next tick tries again and says why.
+        """
+        try:
+            self.champion = self._current(self._wall(clock.now()))
+        except TrafficError as error:
+            logger.warning("live %s: the next tick tries it again: %s", self.dataset.name, error)
+            self.champion = None
+
+    def _current(self, at: datetime) -> Champion:
+        return Champion.current(self.project, self.dataset, self.target, at.date(), self.champion)
 
     def _wall(self, moment: datetime) -> datetime:
         return moment.astimezone(ZoneInfo(self.dataset.timezone)).replace(tzinfo=None)
@@ -143,9 +160,8 @@ class Ticker:
         interval = self.dataset.interval
         midnight = datetime.combine(at.date(), datetime.min.time())
         issued_at = midnight + (at - midnight) // interval * interval
-        self.champion = Champion.current(
-            self.project, self.dataset, self.target, issued_at.date(), self.champion
-        )
+        if self.champion is None:
+            self.champion = self._current(issued_at)
         return self.champion.forecast(issued_at)
 
     def _commit(self, made: Tick, steps: NextSteps | None) -> None:

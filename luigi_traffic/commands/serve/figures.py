@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from luigi_traffic.commands.serve.live_ticks import LiveTicks
+
 #: Seconds. The limit that we want to keep is 0.05 for /forecast.
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -28,6 +30,21 @@ class Figures:
             "luigi_traffic_newest_timestamp", "Newest time, local, as seconds of an epoch in UTC",
             ["dataset", "what"], registry=self._registry,
         )  # fmt: skip
+        self._due = self._of_target("tick_timestamp", "When the newest tick was due (Unix time)")
+        self._forecast = self._of_target(
+            "live_forecast_timestamp", "When the newest live forecast was stored (Unix time)"
+        )
+        self._missed = self._of_target(
+            "ticks_missed", "Ticks without a runner within the day before the newest tick"
+        )
+        self._feed = self._of_target("feed_up", "1 if the source reports, 0 if it is down")
+        self._by_profile = self._of_target(
+            "forecast_by_profile_ratio", "Share of links whose profile stands in for the model"
+        )
+
+    def _of_target(self, name: str, said: str) -> Gauge:
+        labels = ["dataset", "target"]
+        return Gauge(f"luigi_traffic_{name}", said, labels, registry=self._registry)
 
     def request(self, resource: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -41,6 +58,16 @@ class Figures:
     def newest(self, dataset: str, what: str, seconds: float) -> None:
         """Note how new the speeds or the forecast of a dataset are."""
         self._newest.labels(dataset, what).set(seconds)
+
+    def live(self, dataset: str, ticks: LiveTicks) -> None:
+        """Note how the live runner of a dataset and target does."""
+        due, forecast = (at and at.timestamp() for at in (ticks.due_at, ticks.forecast_at))
+        for gauge, value in (
+            (self._due, due), (self._forecast, forecast), (self._missed, ticks.missed),
+            (self._feed, ticks.feed_up), (self._by_profile, ticks.by_profile),
+        ):  # fmt: skip
+            if value is not None:
+                gauge.labels(dataset, ticks.target).set(value)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them (text format 0.0.4)."""

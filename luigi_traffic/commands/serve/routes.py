@@ -19,6 +19,7 @@ from luigi_traffic.commands.serve.asked import (
 from luigi_traffic.commands.serve.forecasts import forecast as forecast_page
 from luigi_traffic.commands.serve.forecasts import newest_issue
 from luigi_traffic.commands.serve.insights import insight as insight_page
+from luigi_traffic.commands.serve.live_ticks import live_ticks
 from luigi_traffic.commands.serve.problem import Problem, ProblemBody
 from luigi_traffic.commands.serve.roads import count
 from luigi_traffic.commands.serve.roads import links as links_page
@@ -103,13 +104,15 @@ def health(request: Request, asked: Annotated[NothingAsked, Query()]) -> Respons
 
 @router.get("/metrics", response_class=Response, responses=_ERRORS)
 def metrics(request: Request, asked: Annotated[NothingAsked, Query()]) -> Response:
-    """Figures of this server for Prometheus."""
+    """Figures of this server and of the live runners, for Prometheus."""
     service: Service = request.app.state.service
     try:
         for name, times in _newest(request).items():
             for what, at in times.items():
                 if at is not None:
                     service.figures.newest(name, what, at.replace(tzinfo=UTC).timestamp())
+            for ticks in live_ticks(service.catalog.pool, name):
+                service.figures.live(name, ticks)
     except Problem:
         pass  # the figures of the server are there without the warehouse
     return Response(service.figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -35,6 +35,7 @@ from luigi_traffic.settings.serve_keys import ServeSettings
 from luigi_traffic.warehouse import live
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
+from luigi_traffic.warehouse.ticks import MISSED, NO_DATA, Tick, write
 
 LOCAL = "http://127.0.0.1:8800"
 FRESH = ServeSettings(state_seconds=0, access_log=False)
@@ -90,6 +91,33 @@ def test_the_datasets_and_how_new_they_are(client: TestClient) -> None:
     figures = client.get("/metrics").text
     assert 'luigi_traffic_requests_total{resource="/health",status="200"} 1.0' in figures
     assert 'luigi_traffic_newest_timestamp{dataset="tiny",what="speeds"} 1.7172288e+09' in figures
+
+
+def test_how_the_live_runner_does(client: TestClient, warehouse: Warehouse) -> None:
+    at = datetime(2024, 6, 1, 8, 10, tzinfo=UTC)
+    more = [
+        Tick("tiny", "", at, MISSED),
+        Tick("tiny", "flow", at, NO_DATA, feed="down", links=4, fallback=3, forecast_at=at),
+    ]
+    with warehouse.connect() as conn:
+        for tick in more:
+            write(conn, tick)
+    shown = client.get("/metrics").text
+    with warehouse.connect() as conn, conn.cursor() as cursor:
+        cursor.execute("DELETE FROM meta.ticks WHERE due_at = %s", (at,))
+    own, flow = (f'{{dataset="tiny",target="{name}"}}' for name in ("", "flow"))
+    issued, later = at.timestamp() - 300, at.timestamp()
+    found = {}
+    for line in shown.splitlines():
+        if "target=" in line:
+            name, _, value = line.rpartition(" ")
+            found[name.removeprefix("luigi_traffic_")] = float(value)
+    assert found == {
+        f"tick_timestamp{own}": issued, f"live_forecast_timestamp{own}": issued,
+        f"ticks_missed{own}": 1,
+        f"tick_timestamp{flow}": later, f"live_forecast_timestamp{flow}": later,
+        f"ticks_missed{flow}": 0, f"feed_up{flow}": 0, f"forecast_by_profile_ratio{flow}": 0.75,
+    }  # fmt: skip
 
 
 def test_links_of_today_and_of_a_day_before(client: TestClient) -> None:
