@@ -25,7 +25,8 @@ from playwright.sync_api import Playwright, sync_playwright
 sys.path.extend(str(Path(__file__).parents[1] / "tests" / folder) for folder in (".", "e2e"))
 
 import page_city
-from test_page import FLAGS, chromium, listening
+from chromium import FLAGS, chromium
+from test_page import listening
 
 from luigi_traffic.commands.serve.pool import Pool
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer

@@ -210,22 +210,29 @@ def plan(count: int, last: date = LAST) -> int:
 
 def scenarios(count: int, change: Callable[..., None]) -> dict[str, Callable[[], object]]:
     """Name → what a user does with a home of `count` days; `change` sets the environment."""
-    from luigi_traffic.commands import garbage, lineage, status
+    from luigi_traffic.commands import backfill_plan, garbage, lineage, made_from, status
 
-    def silver_rule() -> object:
+    def other_silver_rule(work: Callable[[], object]) -> object:
         change(LUIGI_TRAFFIC__DATASETS__TINY__LINKS="[a]")
         try:
-            return plan(count)
+            return work()
         finally:
             change(LUIGI_TRAFFIC__DATASETS__TINY__LINKS=None)
+
+    def backfill() -> object:
+        found = backfill_plan.plan(current(), DATASET, days(count)[0], LAST, "gold")
+        assert len(found.to_do) == 2 * count, "silver and gold of each day"
+        return found
 
     return {
         "no-op": lambda: plan(count),
         "window moved by a day": lambda: plan(count, LAST + timedelta(days=1)),
         "nothing there": lambda: plan(count, LAST - timedelta(days=4000)),
-        "silver rule changed": silver_rule,
+        "silver rule changed": lambda: other_silver_rule(lambda: plan(count)),
+        "backfill of that": lambda: other_silver_rule(backfill),
         "status, 14 days": lambda: status.rows(current(), DATASET, status.Range(14, last=LAST)),
         "status, all days": lambda: status.rows(current(), DATASET, status.Range(count, last=LAST)),
         "lineage": lambda: lineage.rows(current(), None, None, DATASET),
+        "lineage --made-from": lambda: made_from.rows(current(), str(LAST), DATASET),
         "gc --dry-run": lambda: garbage.rows(current(), timedelta(days=1), dry_run=True),
     }

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2
 import pyarrow.parquet as pq
+from fork_server import ForkServer
 
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 
@@ -30,17 +31,25 @@ class Home(ABC):
 
     path: Path
     environment: dict[str, str] = field(default_factory=dict, repr=False)
+    #: Forks the runs of `luigi`; None: each is started as a user does.
+    forks: ForkServer | None = field(default=None, repr=False)
+
+    def variables(self, more: dict[str, str]) -> dict[str, str]:
+        """The environment of a command."""
+        variables = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")}
+        variables |= {"LUIGI_TRAFFIC_HOME": str(self.path)} | self.environment | more
+        variables["PATH"] = f"{BIN}{os.pathsep}{variables['PATH']}"
+        return variables
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
-        variables = {k: v for k, v in os.environ.items() if not k.startswith("LUIGI_TRAFFIC")}
-        variables |= {"LUIGI_TRAFFIC_HOME": str(self.path)} | self.environment | environment
-        variables["PATH"] = f"{BIN}{os.pathsep}{variables['PATH']}"
         return subprocess.Popen(
-            command, cwd=REPOSITORY, env=variables, text=True,
+            command, cwd=REPOSITORY, env=self.variables(environment), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def run(self, *command: str, seconds: float = 500, **environment: str) -> tuple[int, str]:
+        if self.forks and command[0] == "luigi":
+            return self.forks.run(command[1:], REPOSITORY, self.variables(environment))
         process = self.start(*command, **environment)
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output

@@ -13,6 +13,7 @@ import typer
 
 # In the order in which help shows them.
 from luigi_traffic.cli import (  # noqa: F401
+    export,
     insight,
     inspection,
     links,

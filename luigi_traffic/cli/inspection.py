@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,21 @@ def status(
             ),
         ),
     ] = None,
+    fail_if_missing: Annotated[
+        bool,
+        typer.Option(
+            "--fail-if-missing", help="Exit code 1 if a stage of a day up to gold is not complete"
+        ),
+    ] = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="A letter for each stage and day, a month a block")
+    ] = False,
+    year: Annotated[
+        bool, typer.Option("--year", help="A letter for each day, a month a line")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with a calendar to this file")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show days and stages, what is missing and why, the models, and the services of this home.
@@ -35,8 +51,13 @@ def status(
     \b
     luigi-traffic status
     luigi-traffic status --dataset its --from 2024-05-01 --to 2024-05-31
+    luigi-traffic status --year --from 2024-01-01
+    luigi-traffic status --from 2024-01-01 --html status.html
+    luigi-traffic status --dataset its --days 30 --fail-if-missing
     luigi-traffic status --fail-if-older-than 10m
     """
+    if as_json + grid + year > 1:
+        raise typer.BadParameter("--json, --grid and --year cannot be used together: give one")
     from luigi_traffic.commands import freshness
     from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show
@@ -50,11 +71,48 @@ def status(
             typer.echo("\n".join(told), err=True)
             raise typer.Exit(1)
         return
-    from luigi_traffic.commands import status, status_page
+    from luigi_traffic.commands import status, status_grid, status_html, status_page
 
     wanted = status.Range(days, day(first), day(last))
     rows = status.rows(project, dataset, wanted) + services
-    show(rows, as_json, partial(status_page.draw, project))
+    draw: Callable[..., None] = partial(status_page.draw, project)
+    if grid or year:
+        draw = status_grid.draw_grid if grid else status_grid.draw_year
+    if html is not None:
+        status_html.write(rows, html)
+        typer.echo(f"wrote {html}", err=as_json)
+    if html is None or as_json:
+        show(rows, as_json, draw)
+    if fail_if_missing and (open_stages := status.not_complete(rows)):
+        typer.echo(open_stages, err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def attempts(
+    dataset: Dataset = None,
+    stage: Annotated[
+        str | None, typer.Option(help="Name of a stage, for example bronze, model or forecast")
+    ] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed, were stopped or were killed")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Largest number of attempts")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the attempts of stages, the newest first: when, where, how they ended, what they said.
+
+    \b
+    luigi-traffic attempts --dataset its --failed
+    luigi-traffic attempts --stage bronze --from 2024-05-01 --to 2024-05-31
+    """
+    from luigi_traffic.commands import attempts
+    from luigi_traffic.commands.output import show
+
+    wanted = attempts.Wanted(dataset, stage, day(first), day(last), failed, limit)
+    show(attempts.rows(current(), wanted), as_json, attempts.draw)
 
 
 @app.command()
@@ -192,19 +250,33 @@ def lineage(
         str | None, typer.Argument(help="Id of a partition, or its first digits")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Version of a registered model")] = None,
+    made_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DAY|ID|sha256:…",
+            help="The other way: all that was made of the raw of a day, a partition or an archive",
+        ),
+    ] = None,
     dataset: Dataset = None,
     as_json: Json = False,
 ) -> None:
-    """Trace a model or a partition back to the sha256 of each raw archive.
+    """Trace a model or a partition back to the sha256 of each raw archive, or the other way.
 
     \b
     luigi-traffic lineage                           the newest model
     luigi-traffic lineage --model 3 --dataset its   a version
     luigi-traffic lineage 3fa44ec5a838              any partition
+    luigi-traffic lineage --made-from 2024-05-03 --dataset its    which models saw this day?
     """
     from luigi_traffic.commands import lineage
+    from luigi_traffic.commands import made_from as upwards
     from luigi_traffic.commands.output import show
 
+    if made_from is not None:
+        if model or partition:
+            raise typer.BadParameter("--made-from cannot be used with a partition id or --model")
+        show(upwards.rows(current(), made_from, dataset), as_json, upwards.draw)
+        return
     show(lineage.rows(current(), model, partition, dataset), as_json, lineage.draw)
 
 

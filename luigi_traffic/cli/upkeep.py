@@ -116,6 +116,43 @@ def backfill(
 
 
 @app.command()
+def rerun(
+    stage: Annotated[str, typer.Argument(help="raw, announce, bronze, silver or gold")],
+    date: Annotated[
+        datetime, typer.Option("--date", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Day")
+    ],
+    dataset: Dataset = None,
+    downstream: Annotated[
+        bool, typer.Option("--downstream", help="Also all that is made of it, up to gold")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be made again")
+    ] = False,
+    as_json: Json = False,
+    luigi_arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="Arguments passed to Luigi")
+    ] = None,
+) -> None:
+    """Make a stage of a day again, though it is done. Exit code 1 if it is not done at the end.
+
+    \b
+    luigi-traffic rerun bronze --dataset its --date 2024-05-31 --downstream --dry-run
+    luigi-traffic rerun raw --dataset its --date 2024-05-31 -- --local-scheduler
+    """
+    from luigi_traffic.commands import rerun
+    from luigi_traffic.commands.output import show
+
+    project = current()
+    name = dataset or project.settings.pipeline.dataset
+    request = rerun.Request(stage, name, date.date(), downstream)
+    rows = rerun.rows(project, request)
+    done = dry_run or rerun.run(project, request, rows, luigi_arguments or ())
+    show(rows, as_json, partial(rerun.draw, dry_run=dry_run))
+    if not done:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(
     dataset: Dataset = None,
     deep: Annotated[

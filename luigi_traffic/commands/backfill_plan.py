@@ -17,6 +17,8 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.project import Project
 
 TOO_YOUNG = "too young"
+#: Of what is missing though it was tried: `luigi-traffic attempts` has the messages.
+TRIED = "the last attempt failed"
 #: Of what is made of a raw that is fetched again.
 _IF_OTHER = "made again if the source has changed the day"
 
@@ -109,8 +111,10 @@ def _open(day: Date, rows: Iterable[Row], upto: str) -> list[Cell]:
             wanted.add(stage)
     found = []
     for stage in (stage for stage in STAGES if stage in wanted):
-        row = of_stage.get(stage, {"state": status.MISSING, "reason": None})
+        row = of_stage.get(stage, {"state": status.MISSING, "reason": None, "attempt": None})
         reason = row["reason"] and str(row["reason"]).partition("; expected is")[0]
+        if row["state"] == status.MISSING:  # each message would be a line of its own
+            reason = TRIED if row["attempt"] else None
         if "raw" in wanted and stage != "raw" and row["state"] == status.STALE:
             reason = _IF_OTHER
         found.append(Cell(day, stage, row["state"], reason))

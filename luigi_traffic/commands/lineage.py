@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from luigi_traffic.warehouse.connection import Warehouse
 
-_SHORTEST_PREFIX = 6
+SHORTEST_PREFIX = 6
 
 
 def rows(
@@ -38,9 +38,9 @@ def rows(
     if model and partition:
         raise DataError("--model and a partition id cannot be used together: give one of them")
     warehouse = existing_warehouse(project)
-    walk = _Walk(warehouse, project.catalog)
-    start = walk.resolve(partition, dataset) if partition else _model_id(warehouse, model, dataset)
-    return list(walk.below(start, None, 0))
+    known = Known(warehouse, project.catalog)
+    start = known.resolve(partition, dataset) if partition else _model_id(warehouse, model, dataset)
+    return list(_Walk(known).below(start, None, 0))
 
 
 def _model_id(warehouse: Warehouse, version: str | None, dataset: str | None) -> str:
@@ -69,13 +69,12 @@ def _model_id(warehouse: Warehouse, version: str | None, dataset: str | None) ->
     return str(next(iter(found)))
 
 
-class _Walk:
-    """Finds partitions by their ids, in the ledger and among the manifests."""
+class Known:
+    """All partitions by their ids, of the ledger and among the manifests."""
 
     def __init__(self, warehouse: Warehouse, catalog: Catalog) -> None:
         self._warehouse = warehouse
         self._catalog = catalog
-        self._seen: set[str] = set()
 
     @cached_property
     def _ledger(self) -> dict[str, tuple[Any, ...]]:
@@ -88,8 +87,13 @@ class _Walk:
             )
             return {row[0]: row[1:] for row in cursor.fetchall()}
 
+    @property
+    def ids(self) -> list[str]:
+        """Of all of them."""
+        return [*self._ledger, *(i for i in self.lake if i not in self._ledger)]
+
     @cached_property
-    def _lake(self) -> dict[str, Entry]:
+    def lake(self) -> dict[str, Entry]:
         """Id → the commit that counts, or counted last, from one listing.
 
         All manifests are read: those of this machine's index without a request.
@@ -103,12 +107,10 @@ class _Walk:
     def resolve(self, prefix: str, dataset: str | None) -> str:
         """The one id that begins so."""
         prefix = prefix.lower()
-        if len(prefix) < _SHORTEST_PREFIX:
-            raise DataError(
-                f"{prefix!r}: give at least {_SHORTEST_PREFIX} digits of a partition id"
-            )
+        if len(prefix) < SHORTEST_PREFIX:
+            raise DataError(f"{prefix!r}: give at least {SHORTEST_PREFIX} digits of a partition id")
         ids = {i for i, row in self._ledger.items() if dataset in (None, row[1])}
-        ids |= {i for i, e in self._lake.items() if dataset in (None, e.dataset)}
+        ids |= {i for i, e in self.lake.items() if dataset in (None, e.dataset)}
         found = sorted(i for i in ids if i.startswith(prefix))
         if not found:
             raise DataError(
@@ -121,32 +123,10 @@ class _Walk:
             )
         return found[0]
 
-    def below(self, partition_id: str, of: str | None, depth: int, **hint: str) -> Iterator[Row]:
-        """The partition and all it was made of. `hint` is what is known of one that is gone."""
-        row, inputs, archives = self._read(partition_id, hint)
-        repeated = partition_id in self._seen
-        self._seen.add(partition_id)
-        yield {"depth": depth, "of": of, **row, "repeated": repeated}
-        if repeated:
-            return
-        for archive in archives:
-            yield {
-                "depth": depth + 1, "of": partition_id, "stage": "source",
-                "dataset": row["dataset"], "part": archive["name"],
-                "id": f"sha256:{archive['sha256']}", "state": "fetched", "repeated": False,
-                "url": archive["origin"] or archive["name"], "sha256": archive["sha256"],
-                "bytes": archive["bytes"],
-            }  # fmt: skip
-        for made_of in inputs:
-            if made_of.stage != "source":
-                yield from self.below(
-                    made_of.id, partition_id, depth + 1,
-                    stage=made_of.stage, part=made_of.part, dataset=row["dataset"],
-                )  # fmt: skip
-
-    def _read(
+    def read(
         self, partition_id: str, hint: Mapping[str, str]
     ) -> tuple[Row, Sequence[Input], Sequence[Mapping[str, Any]]]:
+        """Its row, what it was made of, and its archives. `hint` is what is known of a lost one."""
         if partition_id in self._ledger:
             stage, dataset, part, inputs, count, checksum, at, details, live = self._ledger[
                 partition_id
@@ -156,8 +136,8 @@ class _Walk:
             if stage == "model":
                 row |= {"name": details["name"], "version": details["version"]}
             return row, [Input(**one) for one in inputs], ()
-        if partition_id in self._lake:
-            manifest = self._catalog.manifest(self._lake[partition_id])
+        if partition_id in self.lake:
+            manifest = self._catalog.manifest(self.lake[partition_id])
             row = _row(
                 manifest.stage, manifest.dataset, manifest.day, partition_id, "committed",
                 manifest.rows_out, manifest.checksum, manifest.committed_at,
@@ -165,6 +145,42 @@ class _Walk:
             return row, manifest.inputs, manifest.details.get("archives", ())
         known = (hint.get("stage"), hint.get("dataset"), hint.get("part"))
         return _row(*known, partition_id, "missing", None, None, None), (), ()
+
+
+class _Walk:
+    """From a partition to what it was made of."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._seen: set[str] = set()
+
+    def below(self, partition_id: str, of: str | None, depth: int, **hint: str) -> Iterator[Row]:
+        """The partition and all it was made of. `hint` is what is known of one that is gone."""
+        row, inputs, archives = self._known.read(partition_id, hint)
+        repeated = partition_id in self._seen
+        self._seen.add(partition_id)
+        yield {"depth": depth, "of": of, **row, "repeated": repeated}
+        if repeated:
+            return
+        for archive in archives:
+            shown = source_row(archive, row["dataset"])
+            yield {"depth": depth + 1, "of": partition_id, **shown, "repeated": False}
+        for made_of in inputs:
+            if made_of.stage != "source":
+                yield from self.below(
+                    made_of.id, partition_id, depth + 1,
+                    stage=made_of.stage, part=made_of.part, dataset=row["dataset"],
+                )  # fmt: skip
+
+
+def source_row(archive: Mapping[str, Any], dataset: str | None) -> Row:
+    """An archive as a row, from what the manifest of a raw partition says of it."""
+    return {
+        "stage": "source", "dataset": dataset, "part": archive["name"],
+        "id": f"sha256:{archive['sha256']}", "state": "fetched",
+        "url": archive["origin"] or archive["name"], "sha256": archive["sha256"],
+        "bytes": archive["bytes"],
+    }  # fmt: skip
 
 
 def _row(

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from luigi_traffic.api.settled import last_settled_day
-from luigi_traffic.api.stages import LAKE_STAGES, STAGES
+from luigi_traffic.api.stages import LAKE_STAGES, STAGES, made_from
 from luigi_traffic.commands.live import state
 from luigi_traffic.commands.output import Row
 from luigi_traffic.commands.status_models import model_rows
@@ -20,8 +20,10 @@ from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.lake import LakePartition
 from luigi_traffic.targets.published import of_gold
 from luigi_traffic.targets.warehouse import GoldPartition, ledger_view
+from luigi_traffic.warehouse.attempts import RUNNING
 
 if TYPE_CHECKING:
+    from luigi_traffic.warehouse.attempts import Attempt
     from luigi_traffic.warehouse.ledger import LedgerRow
 
 #: Columns of the table.
@@ -30,6 +32,9 @@ DEFAULT_DAYS = 14
 #: Keys of a manifest's quality that hold a note in words.
 _NOTES = ("empty", "missing_links", "gaps", "lost")
 DONE, ABSENT, STALE, MISSING = "done", "absent", "stale", "missing"
+#: Why a stage of a day is missing that no attempt failed at.
+NEVER_TRIED = "no run has tried it"
+REMOVED = "it was made and is gone: damaged and marked so, or removed"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ def rows(project: Project, dataset: str | None, wanted: Range) -> list[Row]:
 
     partition: state is done, absent (the source has nothing), stale (another recipe or id
     is committed than today's code, settings and inputs call for) or missing; `complete` is
-    what the task's own `complete()` says; `reason` why not; rows, seconds, committed_at;
+    what the task's own `complete()` says; `reason` why not; `attempt` the number of the last
+    attempt, if it did not end well, and whether it is `running`; rows, seconds, committed_at;
     `coverage`, the share of the expected values, of silver if its dataset says what it expects.
 
     Without `dataset`: all that have anything. One listing a stage, whatever the days.
@@ -71,6 +77,21 @@ def rows(project: Project, dataset: str | None, wanted: Range) -> list[Row]:
     return found
 
 
+def not_complete(rows: Iterable[Row]) -> str | None:
+    """How many stages of days up to gold are not complete, and the first; None if all are."""
+    looked_at = [r for r in rows if r["kind"] == "partition" and r["stage"] in STAGES]
+    if not looked_at:
+        return "nothing has run yet, so no stage of any day is complete"
+    found = [r for r in looked_at if not r["complete"]]
+    if not found:
+        return None
+    days, first = {(r["dataset"], r["day"]) for r in found}, found[0]
+    return (
+        f"{len(found)} stages of {len(days)} days are not complete. The first: {first['stage']} of "
+        f"{first['dataset']} {first['day']}, {first['state']}: {first['reason']}"
+    )
+
+
 def _with_anything(project: Project) -> list[str]:
     known = sorted(project.plugins.datasets)
     return [n for n in known if project.catalog.days("raw", n)]
@@ -84,6 +105,7 @@ class _DatasetStatus:
 
         self.project = project
         self.dataset = dataset
+        self.attempts: Mapping[tuple[str, str], Attempt] = {}
         with project.warehouse.connect() as connection:
             self.gold = ledger.current(connection, "gold", dataset)
             self.forecasts = ledger.current(connection, "forecast", dataset)
@@ -92,8 +114,12 @@ class _DatasetStatus:
             self.live = state.rows(connection, dataset)
 
     def rows(self, wanted: Range) -> list[Row]:
+        from luigi_traffic.warehouse import attempts
+
         days = self._days(wanted)
         self._read_ahead(days)
+        with self.project.warehouse.connect() as connection:
+            self.attempts = attempts.last(connection, self.dataset, days)
         found = [row for day in days for row in self._day(day)]
         if not days:
             return found + self.live
@@ -154,7 +180,7 @@ class _DatasetStatus:
     def _row(self, stage: str, day: date, state: str, complete: bool, **more: Any) -> Row:
         empty = {"reason": None, "partition_id": None, "rows": None, "seconds": None}
         row = {"kind": "partition", "dataset": self.dataset, "day": day, "stage": stage}
-        none = {"committed_at": None, "coverage": None}
+        none = {"committed_at": None, "coverage": None, "attempt": None, "running": False}
         return row | {"state": state, "complete": complete} | empty | none | more
 
     def _absence(self, chain: DayChain) -> tuple[bool, str | None]:
@@ -205,8 +231,11 @@ class _DatasetStatus:
         """The row of a partition that is not there as it is called for."""
         if absent:
             return self._row(stage, chain.day, ABSENT, complete, reason=reason)
+        failed = self._failed(stage, chain.day)
+        more = {"attempt": failed.id, "running": failed.outcome == RUNNING} if failed else {}
         if not other:
-            return self._row(stage, chain.day, MISSING, complete)
+            why = failed.said if failed else self._not_tried(stage, chain.day)
+            return self._row(stage, chain.day, MISSING, complete, reason=why, **more)
         wanted = chain.id(stage)
         why = (
             f"it was committed with another recipe or input; expected is {wanted}"
@@ -215,7 +244,23 @@ class _DatasetStatus:
                 "raw of the current recipe is missing, or its address has changed and must be asked"
             )
         )
-        return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted)
+        if failed:
+            why += f"; {failed.said}"
+        return self._row(stage, chain.day, STALE, complete, reason=why, partition_id=wanted, **more)
+
+    def _failed(self, stage: str, day: date) -> Attempt | None:
+        """The last attempt, if it did not end well or has not ended."""
+        tried = self.attempts.get((stage, day.isoformat()))
+        return tried if tried and tried.outcome != DONE else None
+
+    def _not_tried(self, stage: str, day: date) -> str:
+        """Why a stage of a day is missing of which no attempt has failed."""
+        if (stage, day.isoformat()) in self.attempts:
+            return REMOVED
+        for before in made_from(stage):
+            if failed := self._failed(before, day):
+                return f"{before} {failed.outcome}"
+        return NEVER_TRIED
 
     def _forecasts(self, day: date) -> Iterable[Row]:
         """One row a version that has forecast that day, or one that says that none has."""
@@ -231,8 +276,10 @@ class _DatasetStatus:
                 **_figures(live), model=part.partition("/")[2],
             )  # fmt: skip
         if not parts_of_day:
+            failed = self._failed("forecast", day)
+            why = failed.said if failed else "no model has made a forecast from it"
             yield self._row(
-                "forecast", day, MISSING, False, reason="no model has made a forecast from it"
+                "forecast", day, MISSING, False, reason=why, attempt=failed and failed.id
             )
 
 

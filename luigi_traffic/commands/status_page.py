@@ -79,7 +79,9 @@ def _seconds(value: float) -> str:
 
 def _reasons(rows: Sequence[Row], console: Console) -> None:
     """Why, or what is to be known of it, once for stages of one day that share the reason."""
-    told = [r for r in rows if r["reason"] and r["state"] in (ABSENT, DONE, STALE)]
+    told = [
+        r for r in rows if r["reason"] and (r["state"] in (ABSENT, DONE, STALE) or r["attempt"])
+    ]
     for (day, reason), group in groupby(told, key=lambda r: (r["day"], _why(r))):
         stages = ", ".join(dict.fromkeys(r["stage"] for r in group))
         console.print(text(f"{day} {stages}: {reason}", "yellow"))

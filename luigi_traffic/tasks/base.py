@@ -20,7 +20,9 @@ from luigi_traffic.recipe import Recipe
 from luigi_traffic.targets.chain import DayChain
 from luigi_traffic.targets.stage_input import StageInput
 from luigi_traffic.targets.warehouse import ledger_view
+from luigi_traffic.tasks.attempt import attempt
 from luigi_traffic.tasks.time_limit import time_limit
+from luigi_traffic.warehouse.attempts import Work
 
 if TYPE_CHECKING:
     from luigi_traffic.compute.engine import Engine
@@ -58,8 +60,11 @@ class Stage(OfProject, luigi.Task):
     The lock only saves work; what makes the result right is the conditional commit.
     """
 
+    stage: ClassVar[str]
     #: When the log last had a line of progress.
     _told = 0.0
+    #: Of the partition that it made, if it counts them.
+    rows: int | None = None
 
     @classmethod
     def get_params(cls) -> list[tuple[str, luigi.Parameter[Any]]]:
@@ -106,15 +111,27 @@ class Stage(OfProject, luigi.Task):
                 logger.info("%s: another runner has done it", self.label)
                 return
             started = time.monotonic()
-            made = self.work()
+            with attempt(self.project.warehouse, self.tried, self._show) as outcome:
+                outcome.message = made = self.work()
+                outcome.rows = self.rows
             logger.info("%s: %s (%.1f s)", self.label, made, time.monotonic() - started)
             self._told = time.monotonic()
             self.tell(made)
 
-    def tell(self, message: str, percent: float | None = None) -> None:
-        """A status message, and progress in percent, for those who watch luigid."""
+    @property
+    def tried(self) -> Work:
+        """What an attempt of it is called in the warehouse."""
+        of: Any = self  # every stage has a parameter for the day and one for the dataset
+        day = of.date.isoformat()
+        return Work(str(self.task_id), self.stage, of.dataset, day, self.lock_name)
+
+    def _show(self, message: str) -> None:
         if self.set_status_message is not None:
             self.set_status_message(message)
+
+    def tell(self, message: str, percent: float | None = None) -> None:
+        """A status message, and progress in percent, for those who watch luigid."""
+        self._show(message)
         now = time.monotonic()
         if now - self._told > _TELL_SECONDS:
             self._told = now
@@ -135,7 +152,6 @@ class DayStage(OfADay, Stage):
     date = luigi.DateParameter(description="Day, in the dataset's local time")
     dataset = luigi.Parameter(positional=False, description="Name of the dataset plugin")
 
-    stage: ClassVar[str]
     #: Whether it needs an engine.
     computes: ClassVar[bool] = False
 
@@ -196,6 +212,7 @@ class DayStage(OfADay, Stage):
 
         `attempt` holds its data, None if it has none.
         """
+        self.rows = manifest.rows_out
         if self.project.catalog.commit(manifest):
             return True
         if attempt is not None:

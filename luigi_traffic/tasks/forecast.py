@@ -38,6 +38,8 @@ class Forecast(ModelStage):
     model has become champion since, unless its gold has changed.
     """
 
+    stage = "forecast"
+
     model = luigi.Parameter(
         default="",
         positional=False,

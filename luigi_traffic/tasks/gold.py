@@ -42,6 +42,7 @@ class Gold(DayStage):
 
         self.tell("loading")
         silver = given.upstream
+        self.rows = silver.rows_out
         rows = engine.read(self.project.store, silver.files, silver.schema)
         graph, names = given.graph, [column["name"] for column in silver.schema]
         means = NeighbourMeans(graph.hops, given.dataset.target) if graph else None

@@ -46,6 +46,8 @@ class ModelStage(OfADay, Stage):
 class Train(ModelStage):
     """Fit, score, log and register the model of a window of days."""
 
+    stage = "model"
+
     def requires(self) -> list[Gold]:
         """Gold of every day of the window: an empty lake fills itself."""
         return [Gold(day, dataset=self.dataset) for day in self.plan.days]

@@ -10,7 +10,9 @@ from pathlib import Path
 import luigi.retcodes
 import psycopg2
 import pytest
+from chromium import browsing
 from homes import LocalHome
+from playwright.sync_api import BrowserContext
 from process_state import forget
 from psycopg2 import sql
 from small import FOLDER
@@ -30,6 +32,12 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     yield make
     for home in homes:
         home.server.destroy()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    with browsing(tmp_path_factory.mktemp("profile")) as context:
+        yield context
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
+from fork_server import ForkServer
 from promises import killed_at_crash_points, two_at_once
 from small import PIPELINE, SMALL
 
@@ -17,7 +20,9 @@ def clean(make_home):
 
 @pytest.mark.timeout(1200)
 def test_killed_at_every_crash_point(make_home, clean):
-    killed_at_crash_points(make_home("crashed", **SMALL), clean)
+    home = make_home("crashed", **SMALL)
+    with closing(ForkServer()) as home.forks:
+        killed_at_crash_points(home, clean)
 
 
 @pytest.mark.timeout(900)

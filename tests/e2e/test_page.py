@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,8 +14,8 @@ import page_city
 import pytest
 import served
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from chromium import Visit, chromium, faults
+from playwright.sync_api import BrowserContext, Page, expect
 
 import luigi_traffic.commands.serve as package
 from luigi_traffic.commands.serve.app import application
@@ -33,25 +31,6 @@ NEWEST = datetime(2024, 6, 3, 3, 0)
 #: Link with a whole day of speeds.
 WHOLE = 7000
 TOKEN = "a token of more than 16 characters"
-WORST = ("serious", "critical")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--enable-unsafe-swiftshader",
-)  # fmt: skip
-#: The page loads a map by software; the first one also compiles its shaders.
-PATIENCE_MS = 60_000
-
-
-def chromium() -> str:
-    """The browser: $CHROMIUM (a name or a path, which must then exist), or what is installed."""
-    wanted = os.environ.get("CHROMIUM")
-    found = shutil.which(wanted or "chromium")
-    if found is None and wanted:
-        pytest.fail(f"CHROMIUM={wanted}: there is no such program. Install Chromium.")
-    if found is None:
-        pytest.skip("no Chromium on the PATH (apt-get install chromium); or set CHROMIUM")
-    return found
 
 
 @contextmanager
@@ -94,47 +73,18 @@ def address(pool: Pool) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"), executable_path=chromium(), args=FLAGS,
-            headless=True, locale="en-GB",
-        )  # fmt: skip
-        context.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
-        yield context
-        context.close()
-
-
-class Visit:
-    """A tab, what its console said, and which addresses it asked for."""
-
-    def __init__(self, browser: BrowserContext, width: int = 1280, height: int = 800) -> None:
-        self.errors: list[str] = []
-        self.asked: list[str] = []
-        self.page: Page = browser.new_page()
-        self.page.set_viewport_size({"width": width, "height": height})
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)
-
-    def open(self, address: str, dataset: str) -> Page:
-        """Load the page, until its map is there."""
-        self.page.goto(f"{address}/?dataset={dataset}")
-        self.page.wait_for_selector("#map[data-shown]")
-        return self.page
+def opened(visit: Visit, address: str, dataset: str) -> Page:
+    """The page, as soon as its map is there."""
+    visit.page.goto(f"{address}/?dataset={dataset}")
+    visit.page.wait_for_selector("#map[data-shown]")
+    return visit.page
 
 
 @pytest.fixture(scope="module")
 def of_city(browser: BrowserContext, address: str) -> Iterator[Visit]:
     """The page with 14,000 links; tests go on where the one before has ended."""
     visit = Visit(browser)
-    visit.open(address, page_city.DATASET)
+    opened(visit, address, page_city.DATASET)
     yield visit
     visit.page.close()
 
@@ -211,7 +161,7 @@ def test_the_table_has_what_the_map_has(of_city: Visit) -> None:
 def test_dark_and_narrow(browser: BrowserContext, address: str, width: int, view: str) -> None:
     visit = Visit(browser, width, 740)
     visit.page.emulate_media(color_scheme="dark")
-    page = visit.open(address, served.DATASET)
+    page = opened(visit, address, served.DATASET)
     page.locator("#search").fill("1003")
     page.locator("#search").press("Enter")
     expect(page.locator("svg.chart")).to_be_visible()
@@ -226,7 +176,7 @@ def test_in_korean_and_back(browser: BrowserContext, address: str) -> None:
     visit.page.add_init_script(
         "Object.defineProperty(navigator, 'languages', { get: () => ['ko-KR', 'en'] })"
     )
-    page = visit.open(address, served.DATASET)
+    page = opened(visit, address, served.DATASET)
     expect(page.locator("#modes")).to_contain_text("혼잡도")
     expect(page.locator("#status")).to_contain_text("관측 2024-06-01 08:00~08:05")
     assert page.get_attribute("html", "lang") == "ko"
@@ -257,7 +207,7 @@ def test_a_warehouse_that_is_down_is_said_and_the_page_stays(
     browser: BrowserContext, address: str
 ) -> None:
     visit = Visit(browser)
-    page = visit.open(address, served.DATASET)
+    page = opened(visit, address, served.DATASET)
     down = '{"detail": "The warehouse does not answer: try again."}'
     page.route("**/forecast?*", lambda route: route.fulfill(status=503, body=down))
     page.locator("input[value='15']").press("Space")
@@ -268,16 +218,6 @@ def test_a_warehouse_that_is_down_is_said_and_the_page_stays(
     expect(page.locator("#status")).to_contain_text("Forecast for 2024-06-01")
     expect(page.locator("#error")).to_be_hidden()
     page.close()
-
-
-def faults(page: Page) -> list[str]:
-    """What axe-core finds that is serious or worse."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{one['id']}: {one['help']}: {[node['html'][:120] for node in one['nodes']]}"
-        for one in found
-        if one["impact"] in WORST
-    ]
 
 
 def test_every_file_that_the_page_names_is_there() -> None:

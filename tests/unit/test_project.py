@@ -21,8 +21,8 @@ PACKAGE = Path(luigi_traffic.__file__).parent
 #: Where a program begins, or somebody calls us whose signature we cannot choose: nowhere else is
 #: the project of the process asked for.
 MAY_ASK = {
-    "cli/groups.py", "cli/insight.py", "cli/inspection.py", "cli/links.py", "cli/scaffold.py",
-    "cli/serve.py", "cli/services.py", "cli/upkeep.py", "run.py",
+    "cli/export.py", "cli/groups.py", "cli/insight.py", "cli/inspection.py", "cli/links.py",
+    "cli/scaffold.py", "cli/serve.py", "cli/services.py", "cli/upkeep.py", "run.py",
     "tasks/base.py",  # Luigi makes a task of its parameters alone
     "spark/server.py",
     "__init__.py",  # `installed_dataset`, for commands of plugins

@@ -41,6 +41,14 @@ class Figures:
         self._by_profile = self._of_target(
             "forecast_by_profile_ratio", "Share of links whose profile stands in for the model"
         )
+        self._attempts = Gauge(
+            "luigi_traffic_attempts", "Attempts of a stage that began within 24 hours",
+            ["dataset", "stage", "outcome"], registry=self._registry,
+        )  # fmt: skip
+        self._partitions = Gauge(
+            "luigi_traffic_partitions", "Partitions of the warehouse that count",
+            ["dataset", "stage"], registry=self._registry,
+        )  # fmt: skip
 
     def _of_target(self, name: str, said: str) -> Gauge:
         labels = ["dataset", "target"]
@@ -61,13 +69,30 @@ class Figures:
 
     def live(self, dataset: str, ticks: LiveTicks) -> None:
         """Note how the live runner of a dataset and target does."""
-        due, forecast = (at and at.timestamp() for at in (ticks.due_at, ticks.forecast_at))
-        for gauge, value in (
-            (self._due, due), (self._forecast, forecast), (self._missed, ticks.missed),
-            (self._feed, ticks.feed_up), (self._by_profile, ticks.by_profile),
-        ):  # fmt: skip
+        values: dict[Gauge, float | None] = {
+            self._due: ticks.due_at.timestamp() if ticks.due_at else None,
+            self._forecast: ticks.forecast_at.timestamp() if ticks.forecast_at else None,
+            self._missed: ticks.missed,
+            self._feed: ticks.feed_up,
+            self._by_profile: ticks.by_profile,
+        }
+        for gauge, value in values.items():
             if value is not None:
                 gauge.labels(dataset, ticks.target).set(value)
+
+    def forget_stages(self) -> None:
+        """Before they are counted anew: what is not counted then is there no more."""
+        self._attempts.clear()
+        self._partitions.clear()
+
+    def stages(
+        self, dataset: str, attempts: list[tuple[str, str, int]], partitions: list[tuple[str, int]]
+    ) -> None:
+        """Note what runs did of late, and what there is."""
+        for stage, outcome, count in attempts:
+            self._attempts.labels(dataset, stage, outcome).set(count)
+        for stage, count in partitions:
+            self._partitions.labels(dataset, stage).set(count)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them (text format 0.0.4)."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from luigi_traffic.commands.serve import formats
+from luigi_traffic.commands.serve import formats, stages
 from luigi_traffic.commands.serve.answer import Service, answer, refuse_repeated
 from luigi_traffic.commands.serve.asked import (
     ForecastAsked,
@@ -104,15 +104,18 @@ def health(request: Request, asked: Annotated[NothingAsked, Query()]) -> Respons
 
 @router.get("/metrics", response_class=Response, responses=_ERRORS)
 def metrics(request: Request, asked: Annotated[NothingAsked, Query()]) -> Response:
-    """Figures of this server and of the live runners, for Prometheus."""
+    """Figures of this server, of the live runners and of the stages, for Prometheus."""
     service: Service = request.app.state.service
+    service.figures.forget_stages()
+    pool = service.catalog.pool
     try:
         for name, times in _newest(request).items():
             for what, at in times.items():
                 if at is not None:
                     service.figures.newest(name, what, at.replace(tzinfo=UTC).timestamp())
-            for ticks in live_ticks(service.catalog.pool, name):
+            for ticks in live_ticks(pool, name):
                 service.figures.live(name, ticks)
+            service.figures.stages(name, stages.attempts(pool, name), stages.partitions(pool, name))
     except Problem:
         pass  # the figures of the server are there without the warehouse
     return Response(service.figures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -6,11 +6,11 @@ this one, the conditional commits of MinIO and PostgreSQL, races in servers/ and
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
-from promises import (
-    killed_at_crash_points,
-    writes_nothing_when_all_is_done,
-)
+from fork_server import ForkServer
+from promises import killed_at_crash_points, writes_nothing_when_all_is_done
 from small import PIPELINE, SMALL
 
 from luigi_traffic.crashpoints import CrashPoint
@@ -33,7 +33,8 @@ NOT_RUN = 25
 @pytest.mark.timeout(1800)
 def test_killed_wherever_something_is_half_done(make_stack_home, clean):
     home = make_stack_home("crashed", **SMALL)
-    killed_at_crash_points(home, clean.content("its_sim"), HALF_DONE)
+    with closing(ForkServer("pyspark.sql.connect.session", "minio", "kafka")) as home.forks:
+        killed_at_crash_points(home, clean.content("its_sim"), HALF_DONE)
 
 
 @pytest.mark.timeout(900)

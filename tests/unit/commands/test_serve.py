@@ -32,7 +32,8 @@ from luigi_traffic.errors import SettingsError
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.project import Project
 from luigi_traffic.settings.serve_keys import ServeSettings
-from luigi_traffic.warehouse import live
+from luigi_traffic.warehouse import attempts, live
+from luigi_traffic.warehouse.attempts import Work
 from luigi_traffic.warehouse.connection import Warehouse
 from luigi_traffic.warehouse.dsn import Dsn
 from luigi_traffic.warehouse.ticks import MISSED, NO_DATA, Tick, write
@@ -102,9 +103,15 @@ def test_how_the_live_runner_does(client: TestClient, warehouse: Warehouse) -> N
     with warehouse.connect() as conn:
         for tick in more:
             write(conn, tick)
+        tried = attempts.begin(conn, Work("Gold_1", "gold", "tiny", "2024-05-31", "a lock"))
+        attempts.end(conn, tried, attempts.FAILED, "why", None)
     shown = client.get("/metrics").text
     with warehouse.connect() as conn, conn.cursor() as cursor:
         cursor.execute("DELETE FROM meta.ticks WHERE due_at = %s", (at,))
+        cursor.execute("DELETE FROM meta.attempts")
+    failed = 'luigi_traffic_attempts{dataset="tiny",outcome="failed",stage="gold"} 1.0'
+    assert failed in shown and failed not in client.get("/metrics").text
+    assert 'luigi_traffic_partitions{dataset="tiny",stage="gold"} 1.0' in shown
     own, flow = (f'{{dataset="tiny",target="{name}"}}' for name in ("", "flow"))
     issued, later = at.timestamp() - 300, at.timestamp()
     found = {}

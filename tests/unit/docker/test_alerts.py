@@ -33,9 +33,10 @@ def test_the_rules_ask_for_figures_that_serve_serves() -> None:
     figures = Figures()
     now = datetime(2024, 6, 1, tzinfo=UTC)
     figures.live("its", LiveTicks("", now, now, 0, True, 0.0))
+    figures.stages("its", [("gold", "failed", 1)], [])
     served = set(re.findall(r'^(\w+)\{dataset="its"', figures.text().decode(), re.MULTILINE))
     asked = set(re.findall(r"\bluigi_traffic_\w+", (RULES / "alerts.yml").read_text()))
-    assert len(asked) == 4 and asked <= served
+    assert len(asked) == 5 and asked <= served
 
 
 def test_every_rule_has_a_case_where_it_tells_and_one_where_it_does_not() -> None:

@@ -64,7 +64,7 @@ def before(warehouse: Warehouse, server: EmbeddedServer) -> Iterator[Connection]
     conn = psycopg2.connect(**server.ensure_running().kwargs())
     run(conn, "DELETE FROM meta.migrations WHERE number >= 3")
     run(conn, "DROP TABLE meta.consumer_filter, meta.published, meta.champions")
-    run(conn, "DROP TABLE meta.ticks, meta.live_polls, meta.link_versions")
+    run(conn, "DROP TABLE meta.ticks, meta.live_polls, meta.link_versions, meta.attempts")
     run(conn, "ALTER TABLE meta.ledger DROP COLUMN damage")
     old_table(conn)
     conn.commit()
@@ -189,12 +189,12 @@ def test_who_could_read_it_still_can(before: Connection) -> None:
 def test_a_home_of_the_early_form_of_migration_6_goes_on(before: Connection) -> None:
     schema.migrate(before)
     run(before, "DELETE FROM meta.migrations WHERE number >= 8")
-    run(before, "DROP TABLE meta.ticks, meta.live_polls, meta.link_versions")
+    run(before, "DROP TABLE meta.ticks, meta.live_polls, meta.link_versions, meta.attempts")
     run(before, "ALTER TABLE meta.published RENAME COLUMN champion_at TO published_at")
     run(before, "ALTER TABLE meta.published ALTER COLUMN published_at SET DEFAULT now()")
     run(before, "INSERT INTO meta.published VALUES (%s, '', %s, 'p')", ("tiny", DAY))
     before.commit()
-    assert schema.migrate(before) == [8, 9, 10]
+    assert schema.migrate(before) == [8, 9, 10, 11]
     ((at, default),) = run(
         before,
         "SELECT champion_at, (SELECT column_default FROM information_schema.columns"

@@ -1,0 +1,1 @@
+"""`luigi-traffic export`: tables of the warehouse as Parquet files, see `command`."""
