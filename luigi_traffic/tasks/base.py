@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import luigi
 
@@ -63,8 +63,8 @@ class Stage(OfProject, luigi.Task):
     stage: ClassVar[str]
     #: When the log last had a line of progress.
     _told = 0.0
-    #: Of the partition that it made, if it counts them.
-    rows: int | None = None
+    #: Of the partition that it made, if it counts them. (An annotation would make it a parameter.)
+    rows = cast("int | None", None)
 
     @classmethod
     def get_params(cls) -> list[tuple[str, luigi.Parameter[Any]]]:

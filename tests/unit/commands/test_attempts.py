@@ -12,6 +12,7 @@ from pathlib import Path
 
 import luigi
 import pytest
+from town_of_yaml import YAML
 from typer.testing import CliRunner
 
 from luigi_traffic.cli import app
@@ -29,15 +30,6 @@ from luigi_traffic.warehouse.attempts import Work
 
 GOOD = date(2024, 5, 1)
 WRONG, KILLED, NEVER = (GOOD + timedelta(days=n) for n in (1, 2, 3))
-YAML = """\
-table:
-  glob: {folder}/{{date}}.csv
-  columns: {{timestamp: time, link_id: link, speed: speed}}
-  time_format: yyyy-MM-dd HH:mm
-  interval: 5min
-  timezone: UTC
-  speed_unit: km/h
-"""
 
 
 @pytest.fixture

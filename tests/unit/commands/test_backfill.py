@@ -9,45 +9,20 @@ from pathlib import Path
 import luigi
 import pytest
 from luigi.tools.range import RangeDaily
+from town_of_yaml import ROWS, YAML, InThisProcess, committed
 from typer.testing import CliRunner
 
 from luigi_traffic.api.settled import last_settled_day
-from luigi_traffic.api.stages import LAKE_STAGES, STAGES
+from luigi_traffic.api.stages import STAGES
 from luigi_traffic.cli import app
 from luigi_traffic.commands import backfill, invalidate
 from luigi_traffic.commands.backfill_plan import TOO_YOUNG, plan
 from luigi_traffic.errors import SettingsError, TerminalError
 from luigi_traffic.project import current
 from luigi_traffic.run import Forecast, FullPipeline, Gold, IngestRaw
-from luigi_traffic.warehouse import ledger
 
 FIRST = date(2024, 5, 1)
 DONE, SAME, OTHER, GONE, FETCHED, NEW = (FIRST + timedelta(days=n) for n in range(6))
-
-
-YAML = """\
-table:
-  glob: {folder}/{{date}}.csv
-  columns: {{timestamp: time, link_id: link, speed: speed}}
-  time_format: yyyy-MM-dd HH:mm
-  interval: 5min
-  timezone: UTC
-  speed_unit: km/h
-"""
-ROWS = "time,link,speed\n{day} 00:00,a,50\n{day} 00:05,a,51\n"
-
-
-class InThisProcess:
-    """A run as `LuigiRun` is one."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words[words.index("luigi_traffic.run") + 1 :]
-
-    def start(self) -> None:
-        luigi.run([*self.words, "--local-scheduler", "--no-lock"])
-
-    def wait(self, stop, seconds) -> int:
-        return 0
 
 
 class Broken(InThisProcess):
@@ -73,20 +48,6 @@ def home(isolated, tmp_path: Path) -> None:
     for day in (SAME, OTHER):
         invalidate.invalidate(current(), "raw", "town", str(day), "for the test")
     (tmp_path / f"{OTHER:%Y%m%d}.csv").write_text(ROWS.format(day=OTHER).replace("51", "52"))
-
-
-def committed() -> dict[tuple[str, date], object]:
-    """(stage, day) → what is committed there, and since when."""
-    project = current()
-    found: dict[tuple[str, date], object] = {}
-    for stage in LAKE_STAGES:
-        for day in project.catalog.days(stage, "town"):
-            if commits := project.catalog.day(stage, "town", day).commits:
-                found[stage, day] = commits
-    with project.warehouse.connect() as connection:
-        for part, row in ledger.current(connection, "gold", "town").items():
-            found["gold", date.fromisoformat(part)] = row.committed_at
-    return found
 
 
 def test_it_makes_what_the_plan_says_and_a_day_that_fails_keeps_none_back(home, monkeypatch):
