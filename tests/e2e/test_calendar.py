@@ -15,6 +15,8 @@ from luigi_traffic.commands import status_html
 from luigi_traffic.commands.status import SHOWN
 from luigi_traffic.errors import DataError
 
+#: Kept for people to look at.
+SCREENSHOTS = Path(__file__).parents[2] / ".luigi_traffic" / "screenshots"
 FIRST, LAST = date(2022, 1, 1), date(2024, 12, 31)
 FAILED, STALE, AWAY = date(2023, 5, 3), date(2023, 5, 4), date(2024, 2, 29)
 WHY = "failed at 2023-05-04 01:10 UTC: the header is </script><b>wrong</b>"
@@ -46,7 +48,8 @@ def visit(browser: BrowserContext, tmp_path_factory: pytest.TempPathFactory) -> 
     visit = Visit(browser)
     visit.page.goto(path.as_uri())
     yield visit
-    visit.page.screenshot(path=path.with_suffix(".png"), full_page=True)
+    visit.page.emulate_media(color_scheme="light")
+    visit.page.screenshot(path=SCREENSHOTS / "calendar.png", full_page=True)
     visit.page.close()
 
 

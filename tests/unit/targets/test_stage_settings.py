@@ -106,9 +106,9 @@ def test_it_is_settings_still_and_travels_as_them(town) -> None:
     assert type(town.settings) is Settings and town.settings.cleaned == 2
 
 
-#: What `make` and its helpers may use of the task: how it tells, commits and numbers its work.
+#: What `make` and its helpers may use of the task: how it tells, counts, commits and numbers work.
 #: Both engines make the same data.
-OWN = {"tell", "commit", "next_generation", "label", "project", "engine", "_made", "_notes"}
+OWN = {"tell", "rows", "commit", "next_generation", "label", "project", "engine", "_made", "_notes"}
 #: Raw looks for what there is already, and reads limits and the policy for absent days.
 RAW = {"chain", "_ask", "_manifest", "_absent", "_progress", "_says_the_same"}
 #: Where the work is committed; nothing there shapes it.
