@@ -99,9 +99,13 @@ $(CLASSES): $(VENV)/.ready tests/class_archive.py
 # so that the other processes get through the rest meanwhile.
 AT_ONCE = pytest -n 3 --dist loadfile --no-loadscope-reorder
 LONG_UNIT = plugins tests/unit/targets tests/unit/testing
-# That a suite reports its speed is tested once, and not for each dataset.
+# That a suite reports its speed is tested once, and not for each dataset. The datasets of the suites'
+# own tests need no session in every zone, and what does not depend on the format is tested in one.
+ONCE = (not test_speed_is_reported or TestDemoCity) \
+  and not (test_wall_time_in_every_session_zone and (TestDemoCity or TestHarbour)) \
+  and not (TestFormatOf2020 and (any_partitioning or any_order_of_rows or empty_day or one_row_day))
 unit: setup  ## the unit tests
-	$(AT_ONCE) -k 'not test_speed_is_reported or TestDemoCity' $(LONG_UNIT) \
+	$(AT_ONCE) -k '$(ONCE)' $(LONG_UNIT) \
 	  $(filter-out $(LONG_UNIT) tests/unit/__pycache__ tests/unit/conftest.py,$(wildcard tests/unit/*))
 
 LONG_E2E = $(patsubst %,tests/e2e/test_%.py,crashes new doc_pages live page real_data drift)

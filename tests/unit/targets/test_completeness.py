@@ -436,7 +436,7 @@ class Completeness(RuleBasedStateMachine):
 
 
 Completeness.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=15, deadline=None,
+    max_examples=90, stateful_step_count=15, deadline=None,
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 TestCompleteness = Completeness.TestCase
