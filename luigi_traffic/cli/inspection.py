@@ -56,8 +56,10 @@ def status(
     luigi-traffic status --dataset its --days 30 --fail-if-missing
     luigi-traffic status --fail-if-older-than 10m
     """
-    if as_json + grid + year > 1:
-        raise typer.BadParameter("--json, --grid and --year cannot be used together: give one")
+    if grid + year + (as_json or html is not None) > 1:
+        raise typer.BadParameter("--grid and --year draw in place of --json or --html: give one")
+    if fail_if_older_than is not None and (fail_if_missing or grid or year or html is not None):
+        raise typer.BadParameter("--fail-if-older-than shows the services alone")
     from luigi_traffic.commands import freshness
     from luigi_traffic.commands.duration import duration
     from luigi_traffic.commands.output import show

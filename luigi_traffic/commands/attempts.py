@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from luigi_traffic.commands.invalidate import KNOWN
 from luigi_traffic.commands.output import Row, short, table, text
 from luigi_traffic.commands.warehouse import existing_reader
-from luigi_traffic.errors import SettingsError
+from luigi_traffic.errors import DataError, SettingsError, did_you_mean
 from luigi_traffic.project import Project
 from luigi_traffic.warehouse import attempts
 from luigi_traffic.warehouse.attempts import DONE, OUTCOMES
@@ -35,8 +36,11 @@ class Wanted:
 def rows(project: Project, wanted: Wanted) -> list[Row]:
     """A row an attempt, the newest first, with the columns of `meta.attempts`, and `seconds`.
 
-    Raises `SettingsError` for an unknown dataset, a range that is none or a limit below 1.
+    Raises `SettingsError` for a range that is none, `DataError` for a stage that is none, and
+    `PluginError` for an unknown dataset.
     """
+    if wanted.stage is not None and wanted.stage not in KNOWN:
+        raise DataError(f"there is no stage {wanted.stage!r}.{did_you_mean(wanted.stage, KNOWN)}")
     if wanted.dataset:
         project.plugins.dataset(wanted.dataset)
     if wanted.first and wanted.last and wanted.first > wanted.last:

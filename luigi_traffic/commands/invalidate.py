@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Stages whose commit is a row of the ledger.
 LEDGER_STAGES = ("gold", "forecast", "evaluation", "drift", "insight", "retraining", "model")
+KNOWN = (*LAKE_STAGES, *LEDGER_STAGES)
 
 
 def invalidate(project: Project, stage: str, dataset: str, part: str, reason: str) -> Row:
@@ -42,8 +43,7 @@ def invalidate(project: Project, stage: str, dataset: str, part: str, reason: st
     elif stage in LEDGER_STAGES:
         count = _ledger(warehouse, stage, dataset, part, reason)
     else:
-        known = (*LAKE_STAGES, *LEDGER_STAGES)
-        raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, known)}")
+        raise DataError(f"there is no stage {stage!r}.{did_you_mean(stage, KNOWN)}")
     return {"stage": stage, "dataset": dataset, "part": part, "reason": reason, "marked": count}
 
 

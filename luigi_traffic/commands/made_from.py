@@ -79,6 +79,7 @@ class _Walk:
         self._known = known
         self._seen: set[str] = set()
         self.archives: dict[str, Row] = {}
+        self._rows: dict[str, Row] = {}
         self._made: Mapping[str, list[str]] = self._reversed()
 
     def _reversed(self) -> Mapping[str, list[str]]:
@@ -86,6 +87,7 @@ class _Walk:
         made: dict[str, dict[str, None]] = defaultdict(dict)
         for partition_id in self._known.ids:
             row, inputs, archives = self._known.read(partition_id, {})
+            self._rows[partition_id] = row
             for archive in archives:
                 shown = source_row(archive, row["dataset"])
                 self.archives.setdefault(shown["id"], shown)
@@ -96,12 +98,11 @@ class _Walk:
         return {made_of: sorted(ids, key=self._order) for made_of, ids in made.items()}
 
     def _order(self, partition_id: str) -> tuple[str, str]:
-        row, _, _ = self._known.read(partition_id, {})
-        return str(row["part"]), partition_id
+        return str(self._rows[partition_id]["part"]), partition_id
 
     def above(self, made_of: str, of: str | None, depth: int) -> Iterator[Row]:
         """The partition or archive, and all that was made of it."""
-        row = self.archives.get(made_of) or self._known.read(made_of, {})[0]
+        row = self.archives.get(made_of) or self._rows[made_of]
         repeated = made_of in self._seen
         self._seen.add(made_of)
         yield {**row, "depth": depth, "of": of, "repeated": repeated}

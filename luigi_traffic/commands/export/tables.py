@@ -104,9 +104,9 @@ class Day:
         return f"\"timestamp\" >= '{self.part}' AND \"timestamp\" < '{end}'"
 
     def _expect_unchanged(self, connection: Connection) -> None:
-        known = ledger.current(connection, self.stage, self.dataset)
         for part, row in self.rows.items():
-            if part not in known or known[part].partition_id != row.partition_id:
+            now = ledger.current_id(connection, self.stage, self.dataset, part)
+            if now != row.partition_id:
                 raise TransientError(
                     f"{self.stage} of {self.dataset} {part} was replaced by another run during "
                     "the export. Export again: files that are written stay."

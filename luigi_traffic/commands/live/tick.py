@@ -85,9 +85,9 @@ class Ticker:
     def prepare(self) -> None:
         """Between ticks: load the champion of now, and what its forecasts need.
 
-        That takes long after a start, a promotion or a day that has become gold, and a tick that
-        is due must not wait for it: until it is done, the champion before goes on. If it fails, the
-        next tick tries again and says why.
+        That takes long after a start, a promotion or a day that has become gold: here it costs no
+        forecast its time, unless it takes longer than it is to the next tick, which then is late.
+        If it fails, the next tick tries again and says why.
         """
         try:
             self.champion = self._current(self._wall(clock.now()))

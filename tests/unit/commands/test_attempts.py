@@ -19,7 +19,7 @@ from luigi_traffic.cli import app
 from luigi_traffic.commands import attempts, backfill_plan, status
 from luigi_traffic.commands.attempts import Wanted
 from luigi_traffic.crashpoints import VARIABLE, CrashPoint
-from luigi_traffic.errors import StoreError
+from luigi_traffic.errors import DataError, StoreError
 from luigi_traffic.processes.postgres.embedded import EmbeddedServer
 from luigi_traffic.project import current
 from luigi_traffic.run import Bronze, Gold, IngestRaw
@@ -121,9 +121,16 @@ def test_what_was_tried_and_why_a_cell_is_open(home) -> None:
     assert code == 0 and "1 row" not in listed and "header" in listed
     code, listed = _cli("attempts", "--failed", "--json")
     assert [row["outcome"] for row in json.loads(listed)] == ["lost", "failed"]
-    assert _cli("attempts", "--stage", "nowhere") == (0, "There is no such attempt.\n")
+    assert _cli("attempts", "--stage", "model") == (0, "There is no such attempt.\n")
+    with pytest.raises(DataError, match=r"no stage 'bronz'\..*bronze"):
+        attempts.rows(current(), Wanted(stage="bronz"))
     assert _cli("attempts", "--from", str(NEVER), "--to", str(GOOD))[0] == 1
-    assert _cli("status", "--grid", "--json")[0] == 2
+    for both in (
+        ("--grid", "--json"),
+        ("--year", "--html", "x"),
+        ("--fail-if-missing", "--fail-if-older-than", "1h"),
+    ):
+        assert _cli("status", *both)[0] == 2
 
 
 def _cli(*words: str) -> tuple[int, str]:
